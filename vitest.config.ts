@@ -1,0 +1,18 @@
+import { existsSync } from "node:fs"
+import { defineConfig } from "vitest/config"
+
+/** Starts one PostgreSQL for all test files. */
+const globalSetup = "test/support/globalSetup.ts"
+
+export default defineConfig({
+  test: {
+    include: ["test/**/*.test.ts"],
+    globalSetup: existsSync(new URL(globalSetup, import.meta.url)) ? [globalSetup] : [],
+    testTimeout: 30_000,
+    hookTimeout: 60_000,
+    // a test that crashes or leaks a handle takes only its own process along; two of them fill two cores
+    pool: "forks",
+    poolOptions: { forks: { minForks: 1, maxForks: 2 } },
+    reporters: ["default"]
+  }
+})
