@@ -1,0 +1,121 @@
+import * as Schema from "effect/Schema"
+import { RunStatus } from "./Status.js"
+
+/** No run has this id. */
+export class RunNotFound extends Schema.TaggedError<RunNotFound>()("RunNotFound", { runId: Schema.String }) {
+  override get message(): string {
+    return `no run ${this.runId}`
+  }
+}
+
+/** The run id is taken by a run of another workflow, version or input. */
+export class RunConflict extends Schema.TaggedError<RunConflict>()("RunConflict", {
+  runId: Schema.String,
+  field: Schema.Literal("workflow", "version", "input")
+}) {
+  override get message(): string {
+    return `run ${this.runId} exists with another ${this.field}`
+  }
+}
+
+/** The run has ended; nothing more can be sent to it. */
+export class RunEnded extends Schema.TaggedError<RunEnded>()("RunEnded", { runId: Schema.String, status: RunStatus }) {
+  override get message(): string {
+    return `run ${this.runId} is ${this.status}`
+  }
+}
+
+/** The command does not fit the present status of the run. */
+export class CommandRefused extends Schema.TaggedError<CommandRefused>()("CommandRefused", {
+  runId: Schema.String,
+  command: Schema.String,
+  status: RunStatus
+}) {
+  override get message(): string {
+    return `can't ${this.command} run ${this.runId}: it is ${this.status}`
+  }
+}
+
+/** No workflow of this name, or no such version of it, is registered here. */
+export class WorkflowNotFound extends Schema.TaggedError<WorkflowNotFound>()("WorkflowNotFound", {
+  workflow: Schema.String,
+  version: Schema.optional(Schema.Int)
+}) {
+  override get message(): string {
+    return `no workflow ${this.workflow}${this.version === undefined ? "" : ` version ${this.version}`} is registered here`
+  }
+}
+
+/** The workflow has no node of this id that takes external input. */
+export class NodeNotFound extends Schema.TaggedError<NodeNotFound>()("NodeNotFound", {
+  workflow: Schema.String,
+  nodeId: Schema.String
+}) {
+  override get message(): string {
+    return `workflow ${this.workflow} has no node ${this.nodeId} that takes input from outside`
+  }
+}
+
+/**
+ * A value from outside does not fit.
+ *
+ * **Details** `field` is the path from the top of what was sent, such as `input.order.amount`.
+ */
+export class InvalidInput extends Schema.TaggedError<InvalidInput>()("InvalidInput", {
+  field: Schema.String,
+  reason: Schema.String
+}) {
+  override get message(): string {
+    return `${this.field}: ${this.reason}`
+  }
+}
+
+/** The database knows this name and version with another graph; `difference` says what differs, a line each. */
+export class DefinitionConflict extends Schema.TaggedError<DefinitionConflict>()("DefinitionConflict", {
+  workflow: Schema.String,
+  version: Schema.Int,
+  difference: Schema.Array(Schema.String)
+}) {
+  override get message(): string {
+    return `workflow ${this.workflow} version ${this.version} differs from what the database knows; give it a new version:\n${this.difference.join(
+      "\n"
+    )}`
+  }
+}
+
+/** The engine was awaited inside a transaction that it would have to wait for. */
+export class AwaitInTransaction extends Schema.TaggedError<AwaitInTransaction>()("AwaitInTransaction", {
+  runId: Schema.String
+}) {
+  override get message(): string {
+    return `awaiting run ${this.runId} inside a transaction would wait for itself`
+  }
+}
+
+/**
+ * The database did not do what it was asked.
+ *
+ * **Details** `retryable`: nothing happened and it may go through later. `unknown`: the acknowledgement of a COMMIT was
+ * lost. `fatal`: nothing happened and trying again won't help. `sqlState` is PostgreSQL's code where there is one.
+ */
+export class DatabaseError extends Schema.TaggedError<DatabaseError>()("DatabaseError", {
+  outcome: Schema.Literal("retryable", "unknown", "fatal"),
+  operation: Schema.String,
+  sqlState: Schema.optional(Schema.String),
+  reason: Schema.String
+}) {
+  override get message(): string {
+    return `${this.operation}: ${this.reason}${this.sqlState === undefined ? "" : ` (${this.sqlState})`}`
+  }
+}
+
+/** A stored row could not be read; it is never skipped. */
+export class UndecodableRow extends Schema.TaggedError<UndecodableRow>()("UndecodableRow", {
+  table: Schema.String,
+  key: Schema.String,
+  reason: Schema.String
+}) {
+  override get message(): string {
+    return `${this.table} ${this.key}: ${this.reason}`
+  }
+}

@@ -1,0 +1,22 @@
+import * as Schema from "effect/Schema"
+
+/**
+ * Why a firing, or a run, failed: data, as stored and as shown.
+ *
+ * **Details** `error` is the node's typed error in its encoded form and present only for kind `error`. `defect` is a bug
+ * in a handler, `timeout` an attempt beyond its time, `invalidOutput` a result its schema refuses, `undecodable` an input
+ * its schema refuses.
+ */
+export const Failure = Schema.Struct({
+  kind: Schema.Literal("error", "defect", "timeout", "invalidOutput", "undecodable"),
+  message: Schema.String,
+  nodeId: Schema.String,
+  firing: Schema.Int,
+  attempt: Schema.Int,
+  error: Schema.optional(Schema.Unknown)
+})
+export type Failure = typeof Failure.Type
+export type FailureKind = Failure["kind"]
+
+/** The stored form of a failure. */
+export const FailureText = Schema.parseJson(Failure)

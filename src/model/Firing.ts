@@ -1,0 +1,57 @@
+import * as Schema from "effect/Schema"
+import type { FailureKind } from "./Failure.js"
+import type { Json } from "./Json.js"
+import { FiringStatus } from "./Status.js"
+
+/** What a firing took from each handle: references for `one` handles, a count for `all`. */
+export const TakenInputs = Schema.Record({
+  key: Schema.String,
+  value: Schema.Union(
+    Schema.Struct({ ref: Schema.Tuple(Schema.String, Schema.Int, Schema.Int) }),
+    Schema.Struct({ all: Schema.Int })
+  )
+})
+export type TakenInputs = typeof TakenInputs.Type
+
+/**
+ * The row of one firing.
+ *
+ * **Details** Written when it starts (or suspends, or is skipped) and again when it ends. `attempt` counts outcomes of the
+ * handler and is the number of the present try; `crashes` counts deaths of the process meanwhile. `notBefore` (ms since
+ * the epoch) is the time of the next try. `emitted` counts live messages per port once it is completed. `failure` and
+ * `state` are JSON text.
+ */
+export const FiringRow = Schema.Struct({
+  nodeId: Schema.String,
+  firing: Schema.Int,
+  status: FiringStatus,
+  attempt: Schema.Int,
+  crashes: Schema.Int,
+  inputs: TakenInputs,
+  emitted: Schema.NullOr(Schema.Record({ key: Schema.String, value: Schema.Int })),
+  reason: Schema.NullOr(Schema.String),
+  state: Schema.NullOr(Schema.String),
+  notBefore: Schema.NullOr(Schema.Number),
+  failure: Schema.NullOr(Schema.String)
+})
+export type FiringRow = typeof FiringRow.Type
+
+/** What a handler's attempt came to, with every value already encoded. */
+export type AttemptOutcome =
+  | { readonly _tag: "Completed"; readonly outputs: { readonly [port: string]: ReadonlyArray<EncodedValue> } }
+  | {
+      readonly _tag: "Failed"
+      readonly kind: FailureKind
+      readonly message: string
+      readonly error?: EncodedValue
+      /** Milliseconds since the epoch of the next attempt; absent when the policy gives up. */
+      readonly retryAt?: number
+    }
+  | { readonly _tag: "Suspended"; readonly reason: string; readonly state: string | null; readonly resumeAt?: number }
+  | { readonly _tag: "Interrupted" }
+
+/** A value with its stored text. */
+export interface EncodedValue {
+  readonly text: string
+  readonly value: Json
+}

@@ -1,0 +1,48 @@
+import * as Schema from "effect/Schema"
+
+/**
+ * Where a run stands, small enough to be rewritten by every commit: what recovery needs to read only what is pending.
+ *
+ * **Details** `ended` and `skipped` are sets of node indices of the definition as hexadecimal bit fields: nodes that are
+ * finished, and nodes that had firings, all of them skipped. `nodes` holds an entry for each node that has been
+ * touched (a message or a firing) and is not finished: `next`, the number of its next firing; `low`, its lowest firing
+ * that has not ended (`next` if none); `from`, per handle and producer, the first position that may still be needed.
+ * Everything in it can be derived from firing and message rows; the invariants compare the two.
+ */
+export const Frontier = Schema.Struct({
+  ended: Schema.String,
+  skipped: Schema.String,
+  nodes: Schema.Record({
+    key: Schema.String,
+    value: Schema.Struct({
+      next: Schema.Int,
+      low: Schema.Int,
+      from: Schema.Record({
+        key: Schema.String,
+        value: Schema.Record({ key: Schema.String, value: Schema.Tuple(Schema.Int, Schema.Int) })
+      })
+    })
+  })
+})
+export type Frontier = typeof Frontier.Type
+export type FrontierNode = Frontier["nodes"][string]
+
+/** The frontier of a run that has not begun. */
+export const emptyFrontier: Frontier = { ended: "", skipped: "", nodes: {} }
+
+/** Packs a set of small integers into a hexadecimal bit field, four to a digit, lowest first. */
+export const packBits = (size: number, has: (index: number) => boolean): string => {
+  let text = ""
+  for (let base = 0; base < size; base += 4) {
+    let digit = 0
+    for (let bit = 0; bit < 4 && base + bit < size; bit++) if (has(base + bit)) digit |= 1 << bit
+    text += digit.toString(16)
+  }
+  return text.replace(/0+$/, "")
+}
+
+/** Whether the bit field holds the index. */
+export const hasBit = (bits: string, index: number): boolean => {
+  const digit = bits[index >> 2]
+  return digit !== undefined && (Number.parseInt(digit, 16) & (1 << (index & 3))) !== 0
+}

@@ -1,0 +1,39 @@
+/**
+ * Every limit of the system that is not a setting, in one place; units last in the names.
+ */
+export const Limits = {
+  /** Nesting of a stored value; deeper is a typed error. Far above what people send, far below what a stack bears. */
+  valueDepth: 500,
+  /** From this size a payload is warned of once per (workflow, node, port): it belongs in a blob store. */
+  largePayloadBytes: 256 * 1024,
+  /** A larger encoded value is refused with a typed error. */
+  payloadBytes: 64 * 1024 * 1024,
+  /** Commits written by one transaction. */
+  commitBatch: 256,
+  /** Runs started by one transaction. */
+  startBatch: 256,
+  /** Trigger inputs or commands inserted by one transaction. */
+  deliverBatch: 512,
+  /** Runs claimed by one look. */
+  claimBatch: 200,
+  /** Unapplied inputs and commands seen by one look. */
+  lookBatch: 1_000,
+  /** How long a batch of starts waits for a stranger's uncommitted run of the same name. */
+  startLockTimeoutMs: 100,
+  /** How long a commit that was skipped because its row was locked waits for it alone. */
+  commitLockTimeoutMs: 5_000,
+  /** How many times a commit that the database refuses alone is tried before its run is parked. */
+  rejectedCommitTries: 3,
+  /** Deaths of a process during one firing after which its run is parked as poison. */
+  crashesBeforeParking: 5,
+  /** Audit events waiting to be written; more are dropped and counted. */
+  auditQueue: 10_000,
+  /** Audit events written by one transaction. */
+  auditBatch: 500,
+  /** How long a fiber may take to end after its interruption before the supervisor says so. */
+  interruptGraceMs: 5_000,
+  /** Bound on a caller's or a node's own transaction with the engine inside. */
+  joinedTransactionMs: 5_000,
+  /** A worker's name, an operator's word, a reason: cut at this length before it is stored. */
+  reasonCharacters: 4_000
+} as const

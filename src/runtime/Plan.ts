@@ -1,0 +1,158 @@
+import type { Graph, InputMode, OutputMode, ResultMode } from "../definition/Graph.js"
+import { errorPort, inputNode, outputNode } from "../definition/Graph.js"
+import { externalHandle, externalProducer } from "../model/Message.js"
+
+/** Where a port leads: a handle, and which of that handle's edges this is. */
+export interface PlanTarget {
+  readonly node: number
+  readonly handle: number
+  readonly edge: number
+}
+
+/** One producer of a handle. `node` is −1 for what comes from outside the graph. */
+export interface PlanEdge {
+  readonly node: number
+  readonly producer: string
+}
+
+export interface PlanHandle {
+  readonly name: string
+  readonly mode: InputMode
+  readonly edges: ReadonlyArray<PlanEdge>
+}
+
+export interface PlanPort {
+  readonly name: string
+  readonly mode: OutputMode
+  /** `nodeId.port`, as messages carry it. */
+  readonly producer: string
+  readonly targets: ReadonlyArray<PlanTarget>
+}
+
+/**
+ * A node as the run machine sees it.
+ *
+ * **Details** `external` is the index of its external handle, −1 if it takes nothing from outside. `limit` is how many
+ * firings it can have at most. `results` says how each handle of the output node is read.
+ */
+export interface PlanNode {
+  readonly index: number
+  readonly id: string
+  readonly kind: "input" | "task" | "trigger" | "output"
+  readonly handles: ReadonlyArray<PlanHandle>
+  readonly ports: ReadonlyArray<PlanPort>
+  readonly external: number
+  readonly limit: number
+  readonly concurrency: number
+  readonly errorPort: PlanPort | undefined
+  readonly results: ReadonlyArray<ResultMode>
+}
+
+/** A graph compiled to indices: computed once per definition, shared by all its runs. */
+export interface Plan {
+  readonly nodes: ReadonlyArray<PlanNode>
+  readonly byId: ReadonlyMap<string, PlanNode>
+  readonly input: PlanNode
+  readonly output: PlanNode
+}
+
+/** Compiles a graph; nodes keep their declaration order, so an index means the same for every process of a version. */
+export const compilePlan = (graph: Graph): Plan => {
+  const drafts = draftNodes(graph)
+  const indexOf = new Map(drafts.map((draft, index) => [draft.id, index]))
+  const targets = new Map<string, Array<PlanTarget>>()
+  drafts.forEach((draft, node) =>
+    draft.handles.forEach((handle, handleIndex) =>
+      handle.from.forEach((from, edge) => {
+        const key = `${from.node}.${from.port}`
+        const list = targets.get(key) ?? []
+        list.push({ node, handle: handleIndex, edge })
+        targets.set(key, list)
+      })
+    )
+  )
+  const port = (id: string, name: string, mode: OutputMode): PlanPort => ({
+    name,
+    mode,
+    producer: `${id}.${name}`,
+    targets: targets.get(`${id}.${name}`) ?? []
+  })
+  const nodes = drafts.map((draft, index): PlanNode => {
+    const errors = port(draft.id, errorPort, "optional")
+    return {
+      index,
+      id: draft.id,
+      kind: draft.kind,
+      handles: draft.handles.map((handle) => ({
+        name: handle.name,
+        mode: handle.mode,
+        edges:
+          handle.name === externalHandle
+            ? [{ node: -1, producer: externalProducer }]
+            : handle.from.map((from) => ({ node: indexOf.get(from.node)!, producer: `${from.node}.${from.port}` }))
+      })),
+      ports: draft.ports.map(({ name, mode }) => port(draft.id, name, mode)),
+      external: draft.handles.findIndex((handle) => handle.name === externalHandle),
+      limit: draft.limit,
+      concurrency: draft.concurrency,
+      errorPort: draft.hasError && errors.targets.length > 0 ? errors : undefined,
+      results: draft.results
+    }
+  })
+  const byId = new Map(nodes.map((node) => [node.id, node]))
+  return { nodes, byId, input: byId.get(inputNode)!, output: byId.get(outputNode)! }
+}
+
+interface Draft {
+  readonly id: string
+  readonly kind: PlanNode["kind"]
+  readonly handles: ReadonlyArray<{
+    readonly name: string
+    readonly mode: InputMode
+    readonly from: ReadonlyArray<{ node: string; port: string }>
+  }>
+  readonly ports: ReadonlyArray<{ readonly name: string; readonly mode: OutputMode }>
+  readonly limit: number
+  readonly concurrency: number
+  readonly hasError: boolean
+  readonly results: ReadonlyArray<ResultMode>
+}
+
+const draftNodes = (graph: Graph): ReadonlyArray<Draft> => {
+  const base = { limit: 1, concurrency: 1, hasError: false, results: [] }
+  const external = { name: externalHandle, mode: "one", from: [] } as const
+  return [
+    {
+      ...base,
+      id: inputNode,
+      kind: "input",
+      handles: [],
+      ports: graph.input.map((name) => ({ name, mode: "one" as const }))
+    },
+    ...graph.nodes.map((node): Draft => {
+      const takesExternal = node.kind === "trigger" || node.resumable
+      const takesAll = node.inputs.some((input) => input.mode === "all")
+      const perMessage = !takesAll && node.inputs.some((input) => input.mode === "one")
+      const taskLimit = perMessage ? null : 1
+      const most = node.kind === "trigger" ? node.repeated : taskLimit
+      return {
+        id: node.id,
+        kind: node.kind,
+        handles: takesExternal ? [...node.inputs, external] : node.inputs,
+        ports: node.outputs,
+        limit: takesAll ? 1 : (most ?? Number.POSITIVE_INFINITY),
+        concurrency: node.concurrency ?? Number.POSITIVE_INFINITY,
+        hasError: node.hasError,
+        results: []
+      }
+    }),
+    {
+      ...base,
+      id: outputNode,
+      kind: "output",
+      handles: graph.outputs.map((result) => ({ name: result.name, mode: "all" as const, from: result.from })),
+      ports: [],
+      results: graph.outputs.map((result) => result.mode)
+    }
+  ]
+}

@@ -1,0 +1,217 @@
+import * as Either from "effect/Either"
+import type { FiringRow, TakenInputs } from "../model/Firing.js"
+import { hasBit } from "../model/Frontier.js"
+import { comparePositions, type Message } from "../model/Message.js"
+import type { RunRow } from "../model/Run.js"
+import { isFiringEnded } from "../model/Status.js"
+import type { InboxMessage, PendingRange } from "../store/Inbox.js"
+import type { Plan, PlanHandle, PlanNode } from "./Plan.js"
+import {
+  type EdgeState,
+  freshState,
+  type HandleState,
+  type NodeState,
+  type OpenFiring,
+  type RunState,
+  type Taken
+} from "./RunState.js"
+
+/** Which messages recovery must read to rebuild a run: those from the frontier on. */
+export const pendingRanges = (plan: Plan, row: RunRow): ReadonlyArray<PendingRange> =>
+  Object.entries(row.frontier.nodes).flatMap(([nodeId, node]) =>
+    (plan.byId.get(nodeId)?.handles ?? []).flatMap((handle) =>
+      handle.edges.map((edge) => {
+        const [firing, ordinal] = node.from[handle.name]?.[edge.producer] ?? [0, 0]
+        return { runId: row.runId, nodeId, handle: handle.name, producer: edge.producer, from: { firing, ordinal } }
+      })
+    )
+  )
+
+/** What recovery read of one run. */
+export interface RunRows {
+  readonly row: RunRow
+  /** From each node's lowest open firing on. */
+  readonly firings: ReadonlyArray<FiringRow>
+  /** Of the {@link pendingRanges}. */
+  readonly messages: ReadonlyArray<InboxMessage>
+}
+
+/**
+ * Builds the state of a run from its rows: the counterpart of `decide`, which would have left the very same state.
+ *
+ * **Errors** A sentence, when the rows contradict each other or the definition: the run is parked, never guessed at.
+ */
+export const fromRows = (plan: Plan, rows: RunRows): Either.Either<RunState, string> => {
+  const fresh = freshState(plan, rows.row.runId)
+  const { frontier } = rows.row
+  const unknown = Object.keys(frontier.nodes).find((id) => !plan.byId.has(id))
+  if (unknown !== undefined) return Either.left(`the definition has no node ${unknown}`)
+  const firings = groupBy(rows.firings, (firing) => firing.nodeId)
+  const messages = groupBy(rows.messages, (message) => edgeKey(message.nodeId, message.handle, message.producer))
+  try {
+    const nodes = plan.nodes.map((node, index): NodeState => {
+      const skipped = hasBit(frontier.skipped, index)
+      if (hasBit(frontier.ended, index)) {
+        return { ...fresh.nodes[index]!, ended: true, touched: true, ran: !skipped, next: skipped ? 2 : 1 }
+      }
+      if (frontier.nodes[node.id] === undefined) return fresh.nodes[index]!
+      return new NodeRows(plan, node, rows.row, firings.get(node.id) ?? [], messages).build(skipped)
+    })
+    return Either.right({
+      ...fresh,
+      status: rows.row.status,
+      version: rows.row.version,
+      nodes,
+      cancelling: rows.row.status === "cancelling",
+      paused: rows.row.status === "paused",
+      endedBits: frontier.ended,
+      skippedBits: frontier.skipped
+    })
+  } catch (error) {
+    if (error instanceof Contradiction) return Either.left(error.message)
+    throw error
+  }
+}
+
+const groupBy = <A>(items: ReadonlyArray<A>, key: (item: A) => string): ReadonlyMap<string, ReadonlyArray<A>> => {
+  const groups = new Map<string, Array<A>>()
+  for (const item of items) {
+    const group = groups.get(key(item))
+    if (group === undefined) groups.set(key(item), [item])
+    else group.push(item)
+  }
+  return groups
+}
+
+class Contradiction extends Error {}
+
+const edgeKey = (nodeId: string, handle: string, producer: string): string => `${nodeId}\n${handle}\n${producer}`
+
+/** The rows of one node on their way to its state. */
+class NodeRows {
+  constructor(
+    private readonly plan: Plan,
+    private readonly node: PlanNode,
+    private readonly row: RunRow,
+    private readonly firings: ReadonlyArray<FiringRow>,
+    private readonly messages: ReadonlyMap<string, ReadonlyArray<InboxMessage>>
+  ) {}
+
+  build(skipped: boolean): NodeState {
+    const entry = this.row.frontier.nodes[this.node.id]!
+    const handles = this.node.handles.map((handle) => this.handle(handle))
+    const open = this.firings
+      .filter((firing) => !isFiringEnded(firing.status))
+      .sort((a, b) => a.firing - b.firing)
+      .map((firing) => this.open(firing, handles))
+    if ((open[0]?.firing ?? entry.next) !== entry.low) {
+      throw new Contradiction(`${this.node.id}: the lowest open firing is not ${entry.low}`)
+    }
+    return {
+      next: entry.next,
+      open,
+      handles,
+      touched: true,
+      ended: false,
+      ran: entry.next > 1 && !skipped && this.ranBefore(entry.low),
+      received: this.received()
+    }
+  }
+
+  /** Whether a firing has ended that was not skipped. */
+  private ranBefore(low: number): boolean {
+    return low > 1 || this.firings.some((firing) => isFiringEnded(firing.status) && firing.status !== "skipped")
+  }
+
+  private of(handle: PlanHandle, producer: string): ReadonlyArray<InboxMessage> {
+    return this.messages.get(edgeKey(this.node.id, handle.name, producer)) ?? []
+  }
+
+  private handle(handle: PlanHandle): HandleState {
+    const dropsTombstones = handle.mode === "all" || handle.edges.length > 1
+    const queue: Array<Message> = []
+    const edges = handle.edges.map((edge): EdgeState => {
+      const next = handle.mode === "one" ? this.next(handle, edge.producer) : ([0, 0] as const)
+      const expected = this.expected(edge.node)
+      const waiting = this.of(handle, edge.producer)
+        .filter((message) => message.firing > next[0] || (message.firing === next[0] && message.ordinal >= next[1]))
+        .map(({ content, firing, ordinal, producer }): Message => ({ producer, firing, ordinal, content }))
+        .sort(comparePositions)
+      for (const message of waiting) {
+        if (message.firing < expected && !(dropsTombstones && message.content._tag === "Tombstone")) queue.push(message)
+      }
+      return { expected, early: waiting.filter((message) => message.firing >= expected), next }
+    })
+    return { queue, head: 0, edges }
+  }
+
+  private expected(producer: number): number {
+    if (producer < 0 || hasBit(this.row.frontier.ended, producer)) return Number.POSITIVE_INFINITY
+    return this.row.frontier.nodes[this.plan.nodes[producer]!.id]?.low ?? 1
+  }
+
+  /** The first position of an edge that no firing has taken. */
+  private next(handle: PlanHandle, producer: string): readonly [number, number] {
+    const from = this.row.frontier.nodes[this.node.id]!.from[handle.name]?.[producer] ?? [0, 0]
+    let last: readonly [number, number] | undefined
+    for (const firing of this.firings) {
+      const ref = refOf(firing.inputs[handle.name])
+      if (ref === undefined || ref[0] !== producer) continue
+      if (last === undefined || ref[1] > last[0] || (ref[1] === last[0] && ref[2] > last[1])) last = [ref[1], ref[2]]
+    }
+    return last === undefined ? from : [last[0], last[1] + 1]
+  }
+
+  private open(firing: FiringRow, handles: ReadonlyArray<HandleState>): OpenFiring {
+    const taken = this.node.handles.map((handle, index): Taken | undefined => {
+      const input = firing.inputs[handle.name]
+      if (input === undefined) return undefined
+      const ref = refOf(input)
+      return ref === undefined ? this.all(handle, handles[index]!, input) : this.find(firing, handle, ref)
+    })
+    if (firing.status !== "scheduled" && firing.status !== "running" && firing.status !== "suspended") {
+      throw new Contradiction(`${this.node.id}/${firing.firing} is open and ${firing.status}`)
+    }
+    return {
+      firing: firing.firing,
+      status: firing.status,
+      attempt: firing.attempt,
+      crashes: firing.crashes,
+      taken,
+      inputs: firing.inputs,
+      reason: firing.reason,
+      state: firing.state,
+      notBefore: firing.notBefore
+    }
+  }
+
+  private all(handle: PlanHandle, state: HandleState, input: TakenInputs[string]): ReadonlyArray<Message> {
+    const live = handle.edges.flatMap((edge) => state.queue.filter((message) => message.producer === edge.producer))
+    if (!("all" in input) || input.all !== live.length) {
+      throw new Contradiction(`${this.node.id}.${handle.name}: ${live.length} messages are there, not all it took`)
+    }
+    return live
+  }
+
+  private find(firing: FiringRow, handle: PlanHandle, ref: readonly [string, number, number]): Message {
+    const found = this.of(handle, ref[0]).find((message) => message.firing === ref[1] && message.ordinal === ref[2])
+    if (found === undefined) {
+      throw new Contradiction(
+        `${this.node.id}/${firing.firing}: its message ${ref.join("/")} on ${handle.name} is gone`
+      )
+    }
+    return { producer: found.producer, firing: found.firing, ordinal: found.ordinal, content: found.content }
+  }
+
+  /** Events from outside are numbered from 1 without gaps. */
+  private received(): number {
+    const external = this.node.handles[this.node.external]
+    const edge = external?.edges[0]
+    if (external === undefined || edge === undefined) return 0
+    const from = this.row.frontier.nodes[this.node.id]!.from[external.name]?.[edge.producer]?.[0] ?? 0
+    return this.of(external, edge.producer).reduce((most, message) => Math.max(most, message.firing), from)
+  }
+}
+
+const refOf = (input: TakenInputs[string] | undefined): readonly [string, number, number] | undefined =>
+  input !== undefined && "ref" in input ? input.ref : undefined

@@ -1,0 +1,345 @@
+import type { GraphResult } from "../definition/Graph.js"
+import type { Failure } from "../model/Failure.js"
+import type { AttemptOutcome } from "../model/Firing.js"
+import { externalProducer } from "../model/Message.js"
+import type { CommandKind, RunCommit } from "../model/Run.js"
+import { canMoveRun, isEnded, type RunStatus } from "../model/Status.js"
+import { Draft, frontierOf } from "./Draft.js"
+import type { PlanNode } from "./Plan.js"
+import type { OpenFiring, RunEvent, RunState, StartFiring } from "./RunState.js"
+import { inWiringOrder, settle } from "./Settle.js"
+
+/**
+ * What a decision comes to.
+ *
+ * **Details** `commit` lacks only the fence; without one nothing has changed. After the commit: fork `start`, interrupt
+ * what runs if `interrupt`. `hungry`: a firing could start if there were a slot. `dueAt` (ms) is the earliest timer.
+ */
+export interface Decision {
+  readonly state: RunState
+  readonly commit: Omit<RunCommit, "fence"> | undefined
+  readonly start: ReadonlyArray<StartFiring>
+  readonly interrupt: boolean
+  readonly hungry: boolean
+  readonly dueAt: number | undefined
+}
+
+/** What a decision may use: the time, and how many firings may start. */
+export interface Budget {
+  readonly now: number
+  readonly slots: number
+}
+
+/**
+ * The run machine: from what is true and what has happened, what becomes true and what starts. Pure.
+ *
+ * **Details** The same function schedules a fresh run and a recovered one. All events of one call become one commit.
+ */
+export const decide = (state: RunState, events: ReadonlyArray<RunEvent>, budget: Budget): Decision => {
+  if (isEnded(state.status) || state.status === "parked") return unchanged(state, undefined)
+  const draft = new Draft(state, budget.now, budget.slots)
+  const turn = new Turn(draft, state)
+  for (const event of events) turn.apply(event)
+  if (turn.failure === undefined && !turn.cancelling) {
+    markWaiting(draft)
+    settle(draft, !turn.paused)
+  }
+  return conclude(draft, turn)
+}
+
+const unchanged = (state: RunState, dueAt: number | undefined, hungry = false): Decision => ({
+  state,
+  commit: undefined,
+  start: [],
+  interrupt: false,
+  hungry,
+  dueAt
+})
+
+/** The events of one decision, applied one after the other. */
+class Turn {
+  failure: Failure | undefined
+  cancelling: boolean
+  paused: boolean
+  readonly applied: Array<RunCommit["applied"][number]> = []
+  readonly answered: Array<RunCommit["answered"][number]> = []
+
+  constructor(
+    private readonly draft: Draft,
+    state: RunState
+  ) {
+    this.cancelling = state.cancelling
+    this.paused = state.paused
+  }
+
+  apply(event: RunEvent): void {
+    switch (event._tag) {
+      case "Started":
+        return this.started(event)
+      case "AttemptEnded":
+        return this.attemptEnded(event)
+      case "InputArrived":
+        return this.inputArrived(event)
+      case "CommandArrived":
+        return this.commandArrived(event)
+      case "Look":
+        return
+    }
+  }
+
+  private started(event: Extract<RunEvent, { _tag: "Started" }>): void {
+    const { input, nodes } = this.draft.plan
+    for (const port of input.ports) {
+      const value = event.input[port.name]
+      if (value === undefined) this.draft.bury(port, 1, "not_taken")
+      else this.draft.emit(port, 1, 0, { _tag: "Live", ...value })
+    }
+    this.draft.nodeEnded = true
+    for (const node of nodes) this.draft.dirty.add(node.index)
+  }
+
+  private attemptEnded(event: Extract<RunEvent, { _tag: "AttemptEnded" }>): void {
+    const plan = this.draft.plan.nodes[event.node]!
+    const firing = this.draft.nodes[event.node]!.open.find((open) => open.firing === event.firing)
+    if (firing === undefined || firing.status !== "running" || firing.attempt !== event.attempt) return
+    this.draft.dirty.add(event.node)
+    switch (event.outcome._tag) {
+      case "Completed":
+        return this.completed(plan, firing, event.outcome)
+      case "Failed":
+        return this.failed(plan, firing, event.outcome)
+      case "Suspended":
+        return this.draft.put(plan, {
+          ...firing,
+          status: "suspended",
+          reason: event.outcome.reason,
+          state: event.outcome.state,
+          notBefore: event.outcome.resumeAt ?? null,
+          // The event that woke it last is behind it: it waits for the next.
+          taken: firing.taken.map((taken, index) => (index === plan.external ? undefined : taken))
+        })
+      case "Interrupted":
+        if (this.cancelling) this.draft.end(plan, firing, "cancelled", null, null)
+        else this.draft.put(plan, { ...firing, status: "scheduled" })
+    }
+  }
+
+  private completed(plan: PlanNode, firing: OpenFiring, outcome: Extract<AttemptOutcome, { _tag: "Completed" }>): void {
+    const emitted: Record<string, number> = {}
+    for (const port of plan.ports) {
+      const values = outcome.outputs[port.name] ?? []
+      emitted[port.name] = values.length
+      values.forEach((value, ordinal) =>
+        this.draft.emit(port, firing.firing, ordinal, { _tag: "Live", text: value.text, value: value.value })
+      )
+      if (values.length === 0 && port.mode !== "many") this.draft.bury(port, firing.firing, "not_taken")
+    }
+    if (plan.errorPort !== undefined) this.draft.bury(plan.errorPort, firing.firing, "not_taken")
+    this.draft.end(plan, firing, "completed", emitted, null)
+  }
+
+  private failed(plan: PlanNode, firing: OpenFiring, outcome: Extract<AttemptOutcome, { _tag: "Failed" }>): void {
+    const failure: Failure = {
+      kind: outcome.kind,
+      message: outcome.message,
+      nodeId: plan.id,
+      firing: firing.firing,
+      attempt: firing.attempt,
+      ...(outcome.error === undefined ? {} : { error: outcome.error.value })
+    }
+    if (outcome.retryAt !== undefined && !this.cancelling) {
+      this.draft.put(plan, {
+        ...firing,
+        status: "scheduled",
+        attempt: firing.attempt + 1,
+        notBefore: outcome.retryAt,
+        reason: outcome.message
+      })
+      return
+    }
+    this.draft.end(plan, firing, "failed", null, JSON.stringify(failure))
+    if (plan.errorPort === undefined || outcome.error === undefined) {
+      this.failure ??= failure
+      return
+    }
+    for (const port of plan.ports) this.draft.bury(port, firing.firing, "failed")
+    this.draft.emit(plan.errorPort, firing.firing, 0, { _tag: "Live", ...outcome.error })
+  }
+
+  private inputArrived(event: Extract<RunEvent, { _tag: "InputArrived" }>): void {
+    const plan = this.draft.plan.byId.get(event.nodeId)
+    const node = plan === undefined ? undefined : this.draft.nodes[plan.index]!
+    if (plan === undefined || node === undefined || plan.external < 0 || node.ended || this.full(plan, node.received)) {
+      this.applied.push({ seq: event.seq, status: "dead" })
+      return
+    }
+    this.applied.push({ seq: event.seq, status: "applied" })
+    const received = node.received + 1
+    this.draft.edit(plan.index).received = received
+    this.draft.deliver(
+      { node: plan.index, handle: plan.external, edge: 0 },
+      {
+        producer: externalProducer,
+        firing: received,
+        ordinal: 0,
+        content: { _tag: "Live", ...event.payload }
+      }
+    )
+  }
+
+  /** A trigger node takes as many events as it can have firings. */
+  private full(plan: PlanNode, received: number): boolean {
+    return plan.kind === "trigger" && received >= plan.limit
+  }
+
+  private fits(kind: CommandKind): boolean {
+    if (this.cancelling) return false
+    if (kind === "cancel") return true
+    if (kind === "pause") return !this.paused
+    return kind === "resume" && this.paused
+  }
+
+  private commandArrived(event: Extract<RunEvent, { _tag: "CommandArrived" }>): void {
+    const fits = this.fits(event.kind)
+    this.answered.push({ seq: event.seq, status: fits ? "applied" : "refused" })
+    if (!fits) return
+    if (event.kind === "cancel") this.cancelling = true
+    else this.paused = event.kind === "pause"
+  }
+}
+
+/** Nodes with a firing that may start now, and nodes whose queue may hold one that found no room, are looked at again. */
+const markWaiting = (draft: Draft): void => {
+  draft.nodes.forEach((node, index) => {
+    if (node.ended) return
+    const waits =
+      node.touched &&
+      (node.open.some((open) => open.status === "scheduled") || node.handles.some((h) => h.queue.length > h.head))
+    // A node without per-message input may be startable without a message to tell of it.
+    if (waits || (node.next === 1 && draft.plan.nodes[index]!.limit === 1)) draft.dirty.add(index)
+  })
+}
+
+const conclude = (draft: Draft, turn: Turn): Decision => {
+  const output = draft.plan.output
+  const done = turn.failure === undefined && !turn.cancelling && draft.nodes.every((node) => node.ended)
+  const result = done ? collectOutput(draft, output) : undefined
+  const failure = turn.failure ?? (result?._tag === "Missing" ? result.failure : undefined)
+  const running = draft.nodes.some((node) => node.open.some((open) => open.status === "running"))
+  const hungry = failure === undefined && !turn.cancelling && !turn.paused && isHungry(draft)
+  const status = statusOf({ failure, done, turn, running, hungry, before: draft.state.status })
+  const ended = isEnded(status)
+  if (ended) cancelOpen(draft)
+  const state = draft.finish(status, turn.cancelling, turn.paused)
+  const dueAt = ended ? undefined : earliestTimer(draft)
+  const changed =
+    draft.rows.size > 0 ||
+    draft.messages.length > 0 ||
+    turn.applied.length > 0 ||
+    turn.answered.length > 0 ||
+    status !== draft.state.status
+  if (!changed) return unchanged(draft.state, dueAt, hungry)
+  if (!canMoveRun(draft.state.status, status)) throw new Error(`run can't go from ${draft.state.status} to ${status}`)
+  return {
+    state,
+    commit: {
+      runId: state.runId,
+      version: state.version,
+      status,
+      reason: status === "suspended" ? suspensionReason(draft) : (failure?.message ?? null),
+      frontier: frontierOf(state),
+      firings: [...draft.rows.values()],
+      messages: draft.messages,
+      discarded: draft.discarded,
+      applied: turn.applied,
+      answered: turn.answered,
+      output: result?._tag === "Output" ? result.text : null,
+      failure: failure === undefined ? null : JSON.stringify(failure)
+    },
+    start: ended ? [] : draft.starts,
+    interrupt: ended || turn.cancelling,
+    hungry,
+    dueAt
+  }
+}
+
+const statusOf = (facts: {
+  readonly failure: Failure | undefined
+  readonly done: boolean
+  readonly turn: Turn
+  readonly running: boolean
+  readonly hungry: boolean
+  readonly before: RunStatus
+}): RunStatus => {
+  if (facts.failure !== undefined) return "failed"
+  if (facts.turn.cancelling) return facts.running ? "cancelling" : "cancelled"
+  if (facts.done) return "completed"
+  if (facts.turn.paused) return "paused"
+  if (facts.running) return "running"
+  if (!facts.hungry) return "suspended"
+  return facts.before === "pending" || facts.before === "recovering" ? facts.before : "running"
+}
+
+/** Whether a firing could start if there were a slot. */
+const isHungry = (draft: Draft): boolean => {
+  if (draft.slots > 0) return false
+  const probe = new Draft({ ...draft.state, nodes: draft.nodes }, draft.now, 1)
+  markWaiting(probe)
+  settle(probe, true)
+  return probe.starts.length > 0
+}
+
+const cancelOpen = (draft: Draft): void => {
+  draft.nodes.forEach((node, index) => {
+    for (const firing of node.open) draft.end(draft.plan.nodes[index]!, firing, "cancelled", null, null)
+  })
+}
+
+const earliestTimer = (draft: Draft): number | undefined => {
+  let earliest: number | undefined
+  for (const node of draft.nodes) {
+    for (const open of node.open) {
+      if (open.notBefore !== null && (earliest === undefined || open.notBefore < earliest)) earliest = open.notBefore
+    }
+  }
+  return earliest
+}
+
+/** `nodeId: reason` of the first waiting firing, for people. */
+const suspensionReason = (draft: Draft): string | null => {
+  for (const plan of draft.plan.nodes) {
+    for (const open of draft.nodes[plan.index]!.open) {
+      if (open.status === "suspended") return `${plan.id}: ${open.reason ?? ""}`
+      if (open.notBefore !== null) return `${plan.id}: retry`
+    }
+  }
+  return null
+}
+
+type Collected =
+  | { readonly _tag: "Output"; readonly text: string }
+  | { readonly _tag: "Missing"; readonly failure: Failure }
+
+/** Assembles the run's output from the texts of the messages that reached it, without parsing them again. */
+const collectOutput = (draft: Draft, plan: PlanNode): Collected => {
+  const parts: Array<string> = []
+  for (let index = 0; index < plan.handles.length; index++) {
+    const name = plan.handles[index]!.name
+    const live = inWiringOrder(plan, index, draft.nodes[plan.index]!.handles[index]!).flatMap((message) =>
+      message.content._tag === "Live" ? [message.content.text] : []
+    )
+    const mode: GraphResult["mode"] = plan.results[index]!
+    if (mode === "array") parts.push(`${JSON.stringify(name)}:[${live.join(",")}]`)
+    else if (live[0] !== undefined) parts.push(`${JSON.stringify(name)}:${live[0]}`)
+    else if (mode !== "option") return { _tag: "Missing", failure: missing(name) }
+  }
+  return { _tag: "Output", text: `{${parts.join(",")}}` }
+}
+
+const missing = (name: string): Failure => ({
+  kind: "invalidOutput",
+  message: `nothing came for the workflow's output ${name}`,
+  nodeId: "output",
+  firing: 1,
+  attempt: 1
+})

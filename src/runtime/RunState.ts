@@ -1,0 +1,138 @@
+import type { AttemptOutcome, EncodedValue, TakenInputs } from "../model/Firing.js"
+import type { RunId } from "../model/Ids.js"
+import type { Message } from "../model/Message.js"
+import type { CommandKind } from "../model/Run.js"
+import type { RunStatus } from "../model/Status.js"
+import type { Plan } from "./Plan.js"
+
+/** What a firing got on one handle: one message, or all of them. */
+export type Taken = Message | ReadonlyArray<Message>
+
+/** A firing that has not ended; `external` is the event that woke it, once it has. */
+export interface OpenFiring {
+  readonly firing: number
+  readonly status: "scheduled" | "running" | "suspended"
+  readonly attempt: number
+  readonly crashes: number
+  /** Per handle of the node; `undefined` on the external handle until an event has come. */
+  readonly taken: ReadonlyArray<Taken | undefined>
+  readonly inputs: TakenInputs
+  readonly reason: string | null
+  readonly state: string | null
+  readonly notBefore: number | null
+}
+
+/**
+ * One edge into a handle.
+ *
+ * **Details** Messages wait in `early` until every earlier firing of the producer has ended (`expected` is the lowest that
+ * has not), then they join the handle's queue. `next` is the first position not yet taken by a firing.
+ */
+export interface EdgeState {
+  readonly expected: number
+  readonly early: ReadonlyArray<Message>
+  readonly next: readonly [firing: number, ordinal: number]
+}
+
+/** A handle: its queue, from `head` on, and its edges. */
+export interface HandleState {
+  readonly queue: ReadonlyArray<Message>
+  readonly head: number
+  readonly edges: ReadonlyArray<EdgeState>
+}
+
+/** A node of a run. `open` is in order of firing. `received` counts external events. */
+export interface NodeState {
+  readonly next: number
+  readonly open: ReadonlyArray<OpenFiring>
+  readonly handles: ReadonlyArray<HandleState>
+  readonly touched: boolean
+  readonly ended: boolean
+  /** At least one firing was not skipped. */
+  readonly ran: boolean
+  readonly received: number
+}
+
+/** A run in memory: always what `fromRows` would give after the last commit. */
+export interface RunState {
+  readonly plan: Plan
+  readonly runId: RunId
+  readonly status: RunStatus
+  readonly version: number
+  readonly nodes: ReadonlyArray<NodeState>
+  readonly cancelling: boolean
+  readonly paused: boolean
+  readonly endedBits: string
+  readonly skippedBits: string
+}
+
+/** The lowest firing of a node that has not ended: everything below is committed. */
+export const lowestOpen = (node: NodeState): number =>
+  node.ended ? Number.POSITIVE_INFINITY : (node.open[0]?.firing ?? node.next)
+
+/** Whether a node had firings, all of them skipped. */
+export const isSkipped = (node: NodeState): boolean => !node.ran && node.next > 1
+
+/** How many firings of a node run. */
+export const runningCount = (node: NodeState): number => {
+  let count = 0
+  for (const firing of node.open) if (firing.status === "running") count++
+  return count
+}
+
+const freshEdge: EdgeState = { expected: 1, early: [], next: [0, 0] }
+
+/** A run before anything happened. */
+export const freshState = (plan: Plan, runId: RunId): RunState => ({
+  plan,
+  runId,
+  status: "pending",
+  version: 0,
+  nodes: plan.nodes.map(
+    (node): NodeState => ({
+      next: 1,
+      open: [],
+      handles: node.handles.map((handle) => ({
+        queue: [],
+        head: 0,
+        edges: handle.edges.map((edge) =>
+          edge.node < 0 ? { ...freshEdge, expected: Number.POSITIVE_INFINITY } : freshEdge
+        )
+      })),
+      touched: false,
+      ended: node.kind === "input",
+      ran: node.kind === "input",
+      received: 0
+    })
+  ),
+  cancelling: false,
+  paused: false,
+  endedBits: "",
+  skippedBits: ""
+})
+
+/** What happens to a run. */
+export type RunEvent =
+  | { readonly _tag: "Started"; readonly input: { readonly [port: string]: EncodedValue } }
+  | {
+      readonly _tag: "AttemptEnded"
+      readonly node: number
+      readonly firing: number
+      readonly attempt: number
+      readonly outcome: AttemptOutcome
+    }
+  | {
+      readonly _tag: "InputArrived"
+      readonly seq: string
+      readonly nodeId: string
+      readonly payload: EncodedValue
+    }
+  | { readonly _tag: "CommandArrived"; readonly seq: string; readonly kind: CommandKind }
+  /** Nothing but time, or room, has changed. */
+  | { readonly _tag: "Look" }
+
+/** A firing to fork once its commit is there. */
+export interface StartFiring {
+  readonly node: number
+  readonly firing: OpenFiring
+}

@@ -1,0 +1,138 @@
+import * as Context from "effect/Context"
+import type * as Effect from "effect/Effect"
+import type { DatabaseError, UndecodableRow } from "../model/Errors.js"
+import type { FiringRow } from "../model/Firing.js"
+import type { DefinitionKey, Incarnation, RunId } from "../model/Ids.js"
+import type { Lease, RunCommit, RunRow, RunStart } from "../model/Run.js"
+import type { ParkReason, RunStatus } from "../model/Status.js"
+import type { Transaction } from "./Transactor.js"
+
+/** What became of a start: a new run, or how the one that is there compares. */
+export type StartOutcome =
+  | { readonly _tag: "Started" }
+  | { readonly _tag: "Exists"; readonly status: RunStatus }
+  | { readonly _tag: "Differs"; readonly field: "workflow" | "version" | "input" }
+
+/**
+ * Whether a commit may be written.
+ *
+ * **Details** `Ready`: the row is locked and bears `fence` and `version − 1`. `Applied`: this very commit is there
+ * already, its acknowledgement was lost. `Stale`: another holds the run. `Busy`: somebody has the row locked.
+ */
+export type CommitCheck = "Ready" | "Applied" | "Stale" | "Busy"
+
+/** Where a claim looks. Each is one bounded, indexed look. */
+export type ClaimLook =
+  /** Unleased runs in which a firing can start, by priority, then age. */
+  | { readonly _tag: "Ready"; readonly definitions: ReadonlyArray<DefinitionKey> }
+  /** Unleased runs whose timer came due. */
+  | { readonly _tag: "Due"; readonly definitions: ReadonlyArray<DefinitionKey> }
+  /** Runs whose worker is dead. */
+  | { readonly _tag: "Orphaned"; readonly definitions: ReadonlyArray<DefinitionKey> }
+  /** These runs, when nobody alive holds them and they have not ended: for inputs, commands and `Engine.recover`. */
+  | { readonly _tag: "Named"; readonly runIds: ReadonlyArray<RunId> }
+
+/** A run just claimed: its row under the new fence, and its firings from each node's lowest open one on. */
+export interface ClaimedRun {
+  readonly row: RunRow
+  readonly firings: ReadonlyArray<FiringRow>
+}
+
+/** Whether a run was given up. */
+export type ReleaseOutcome = "Released" | "Pending" | "Stale"
+
+/** A run as the outside sees it. */
+export interface RunView {
+  readonly runId: RunId
+  readonly workflow: string
+  readonly workflowVersion: number
+  readonly status: RunStatus
+  readonly reason: string | null
+  readonly version: number
+  readonly fence: number
+  readonly worker: Incarnation | null
+  readonly createdAt: Date
+  readonly endedAt: Date | null
+  readonly input: string
+  readonly output: string | null
+  readonly failure: string | null
+}
+
+/** Which runs a list shows: newest first, after a cursor. */
+export interface RunFilter {
+  readonly workflow?: string
+  readonly status?: RunStatus
+  readonly limit: number
+  /** `createdAt` and `runId` of the last run seen. */
+  readonly after?: { readonly createdAt: Date; readonly runId: RunId }
+}
+
+/** One answer to "why can or can't this run resume?". */
+export interface Resumability {
+  readonly status: RunStatus
+  readonly leasedBy: Incarnation | null
+  readonly leaseAlive: boolean
+  readonly ready: boolean
+  readonly dueAt: Date | null
+  readonly unappliedInputs: number
+  readonly unappliedCommands: number
+}
+
+type Read<A> = Effect.Effect<A, DatabaseError | UndecodableRow, Transaction>
+type Write<A> = Effect.Effect<A, DatabaseError, Transaction>
+
+/**
+ * Runs and firings: the state of every run and the right to change it.
+ *
+ * **Details** Every verb takes a batch, writes whole transitions and returns an outcome per item, in the order given.
+ * Rows of a run are written only by the holder of its fence.
+ */
+export class StateStore extends Context.Tag("perdure/StateStore")<
+  StateStore,
+  {
+    /** Inserts runs; only those `Started` may get their first commit's firings and messages. Waits for a stranger's uncommitted start of the same name up to the transaction's lock time-out. */
+    readonly start: (runs: ReadonlyArray<RunStart>) => Write<ReadonlyArray<StartOutcome>>
+    /** Locks the runs' rows in the order of their ids, without waiting unless told to, and says which commits may be written. */
+    readonly check: (
+      commits: ReadonlyArray<RunCommit>,
+      options: { readonly wait: boolean }
+    ) => Write<ReadonlyArray<CommitCheck>>
+    /** Writes run rows (and results of ended runs) of commits that are `Ready` under the same transaction. */
+    readonly writeRuns: (commits: ReadonlyArray<RunCommit>) => Write<void>
+    /** Upserts firing rows of commits that are `Ready`, or of runs just `Started`. */
+    readonly writeFirings: (commits: ReadonlyArray<RunCommit>) => Write<void>
+    /** Takes runs that nobody alive holds: new fence, running firings back to `scheduled` with a crash counted if their worker died, and the run `recovering` if any was. */
+    readonly claim: (incarnation: Incarnation, look: ClaimLook, limit: number) => Read<ReadonlyArray<ClaimedRun>>
+    /** Gives runs up if the version is unchanged and nothing unapplied is visible (`Pending` otherwise); `interrupted` firings go back to `scheduled` at no cost. */
+    readonly release: (
+      leases: ReadonlyArray<
+        Lease & {
+          readonly version: number
+          readonly ready: boolean
+          readonly dueAt: number | null
+          readonly force: boolean
+        }
+      >
+    ) => Write<ReadonlyArray<ReleaseOutcome>>
+    /** Parks runs that can't be brought to life, under the fence just taken. */
+    readonly park: (
+      runs: ReadonlyArray<Lease & { readonly reason: ParkReason; readonly detail: string }>
+    ) => Write<number>
+    /** Parks unleased runs of definitions that no live worker has served for `silentMs`; at most `limit`. */
+    readonly parkUnknown: (silentMs: number, limit: number) => Write<ReadonlyArray<RunId>>
+    /** Brings runs parked as `UnknownWorkflow` back when their definition is served again; at most `limit`. */
+    readonly unparkKnown: (definitions: ReadonlyArray<DefinitionKey>, limit: number) => Write<ReadonlyArray<RunId>>
+    /** Runs leased to this incarnation, to be compared with its memory. */
+    readonly leasedTo: (incarnation: Incarnation) => Read<ReadonlyArray<RunId>>
+    /** A run with input and result. */
+    readonly get: (runId: RunId) => Read<RunView | undefined>
+    /** The last `limit` firings of every node of a run. */
+    readonly firings: (runId: RunId, limit: number) => Read<ReadonlyArray<FiringRow>>
+    /** Runs newest first. */
+    readonly list: (filter: RunFilter) => Read<ReadonlyArray<RunView>>
+    /** Statuses and results of runs that have ended, of those asked for. */
+    readonly ended: (runIds: ReadonlyArray<RunId>) => Read<ReadonlyArray<RunView>>
+    /** Whether a run can resume, and if not, why. */
+    readonly resumability: (runId: RunId) => Read<Resumability | undefined>
+  }
+>() {}
