@@ -1,0 +1,49 @@
+import * as Duration from "effect/Duration"
+import * as Schema from "effect/Schema"
+import { Name } from "../model/Ids.js"
+import { errorPort, inputNode, outputNode } from "./Graph.js"
+import type { NodeDefinition } from "./NodeDefinition.js"
+
+/** The greatest number a version, a concurrency or a count may be: what an `int` column holds. */
+const greatest = 2_147_483_647
+
+const isName = Schema.is(Name)
+
+/** What is wrong with a name; rows and URLs hold it, and `__proto__` would be lost as a key. */
+export const nameIssues = (what: string, name: unknown): ReadonlyArray<string> => {
+  if (isName(name) && name !== "__proto__") return []
+  return [
+    `${what}: ${JSON.stringify(name)} is no name; a name is a letter or _ and then up to 99 letters, digits, _ or -`
+  ]
+}
+
+/** What is wrong with the id of a node in use. */
+export const idIssues = (id: string): ReadonlyArray<string> =>
+  id === inputNode || id === outputNode ? [`node id "${id}" is reserved`] : nameIssues("node id", id)
+
+/** What is wrong with a number that counts something. */
+export const countIssues = (what: string, value: number): ReadonlyArray<string> =>
+  Number.isInteger(value) && value >= 1 && value <= greatest
+    ? []
+    : [`${what} must be a whole number from 1 to ${greatest}, not ${value}`]
+
+/** Everything that is wrong with a node, wherever it is used. */
+export const nodeIssues = (node: NodeDefinition): ReadonlyArray<string> => {
+  const what = `node "${node.name}"`
+  const { concurrency, repeated, retry, timeout } = node
+  return [
+    ...nameIssues("node name", node.name),
+    ...Object.keys(node.inputs).flatMap((handle) => nameIssues(`${what}, handle`, handle)),
+    ...Object.keys(node.outputs).flatMap((port) =>
+      port === errorPort
+        ? [`${what}: the port "${errorPort}" is reserved for the typed error`]
+        : nameIssues(`${what}, port`, port)
+    ),
+    ...(concurrency === null ? [] : countIssues(`${what}: concurrency`, concurrency)),
+    ...(repeated === null ? [] : countIssues(`${what}: repeated`, repeated)),
+    ...(retry === undefined || retry.times === 0 ? [] : countIssues(`${what}: retry.times`, retry.times)),
+    ...(timeout === undefined || Duration.greaterThan(timeout, Duration.zero)
+      ? []
+      : [`${what}: timeout must be longer than nothing`])
+  ]
+}

@@ -1,0 +1,135 @@
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type * as Option from "effect/Option"
+import type * as Schema from "effect/Schema"
+import type * as Types from "effect/Types"
+import type { AnySchema, Input } from "./Input.js"
+import type { NodeContext } from "./NodeContext.js"
+import type { NodeDefinition } from "./NodeDefinition.js"
+import type { Suspend } from "./NodeOutcome.js"
+import type { Output } from "./Output.js"
+
+/** What a context holds when the node of this name has a handler. */
+export interface Handler<Name extends string> {
+  readonly _: "perdure/Handler"
+  readonly name: Name
+}
+
+/**
+ * A handler as the runtime calls it, its environment already captured.
+ *
+ * **Details** Inputs, event and outputs are decoded values. `event` is the payload of a trigger, for a resumable node an
+ * `Option` of `{ state, input }`, otherwise `undefined`.
+ */
+export type AnyHandler = (
+  inputs: { readonly [handle: string]: unknown },
+  event: unknown
+) => Effect.Effect<{ readonly [port: string]: unknown } | Suspend, unknown, NodeContext>
+
+/** A handler and the node it was written for. */
+export interface NodeHandler {
+  readonly node: NodeDefinition
+  readonly run: AnyHandler
+}
+
+/** The key of a node's handler in a context. */
+export const tag = <Name extends string>(name: Name): Context.Tag<Handler<Name>, NodeHandler> =>
+  Context.GenericTag<Handler<Name>, NodeHandler>(`perdure/Handler/${name}`)
+
+/** What a handler is given. */
+export type HandlerInputs<N extends NodeDefinition> = {
+  readonly [H in keyof N["inputs"]]: N["inputs"][H] extends Input<infer M, infer S>
+    ? M extends "all"
+      ? ReadonlyArray<Schema.Schema.Type<S>>
+      : Schema.Schema.Type<S>
+    : never
+}
+
+type OptionalPorts<N extends NodeDefinition> = {
+  [P in keyof N["outputs"]]: N["outputs"][P] extends Output<"optional"> ? P : never
+}[keyof N["outputs"]]
+
+type OutputValue<O> =
+  O extends Output<infer M, infer S>
+    ? M extends "many"
+      ? ReadonlyArray<Schema.Schema.Type<S>>
+      : Schema.Schema.Type<S>
+    : never
+
+/** What a handler returns: a value per output, an array for `many`; the key of an `optional` output may be missing. */
+export type HandlerOutputs<N extends NodeDefinition> = Types.Simplify<
+  { readonly [P in Exclude<keyof N["outputs"], OptionalPorts<N>>]: OutputValue<N["outputs"][P]> } & {
+    readonly [P in OptionalPorts<N>]?: OutputValue<N["outputs"][P]> | undefined
+  }
+>
+
+/** What a handler may end an attempt with. */
+export type HandlerResult<N extends NodeDefinition> =
+  | HandlerOutputs<N>
+  | (N["state"] extends AnySchema ? Suspend<Schema.Schema.Type<N["state"]>> : never)
+
+/** What a handler may fail with: the node's declared error. */
+export type HandlerError<N extends NodeDefinition> = N["error"] extends AnySchema
+  ? Schema.Schema.Type<N["error"]>
+  : never
+
+/** What a handler gets beside its inputs. */
+export type HandlerEvent<N extends NodeDefinition> = N["payload"] extends AnySchema
+  ? N["state"] extends AnySchema
+    ? [
+        resume: Option.Option<{
+          readonly state: Schema.Schema.Type<N["state"]>
+          readonly input: Schema.Schema.Type<N["payload"]>
+        }>
+      ]
+    : [payload: Schema.Schema.Type<N["payload"]>]
+  : []
+
+/** The function that does a node's work. */
+export type HandlerFunction<N extends NodeDefinition> = (
+  inputs: HandlerInputs<N>,
+  ...event: HandlerEvent<N>
+) => Effect.Effect<HandlerResult<N>, HandlerError<N>, unknown>
+
+/** What a handler needs from outside, beside what the runtime gives it at each attempt. */
+export type Environment<F> = F extends (...args: never) => Effect.Effect<unknown, unknown, infer R>
+  ? Exclude<R, NodeContext>
+  : never
+
+/** Keys of a result that the node has no output for, in any member of a union. */
+type UndeclaredPorts<A, N extends NodeDefinition> = A extends Suspend ? never : Exclude<keyof A, keyof N["outputs"]>
+
+/** Nothing, unless the handler returns an output that was not declared: then a type that says so. */
+export type Declared<F, N extends NodeDefinition> = F extends (
+  ...args: never
+) => Effect.Effect<infer A, unknown, unknown>
+  ? [UndeclaredPorts<A, N>] extends [never]
+    ? unknown
+    : `node "${N["name"]}" declares no output "${UndeclaredPorts<A, N> & string}"`
+  : unknown
+
+/**
+ * Provides a node's handler.
+ *
+ * **Details** The environment is captured when the layer is built; what the runtime gives at each attempt (`NodeContext`,
+ * the current span) comes on top of it.
+ */
+export const layer = <N extends NodeDefinition, F extends HandlerFunction<N>, E0, R0>(
+  node: N,
+  build: F | Effect.Effect<F, E0, R0>
+): Layer.Layer<Handler<N["name"]>, E0, R0 | Environment<F>> =>
+  Layer.effect(
+    tag<N["name"]>(node.name),
+    Effect.gen(function* () {
+      const environment = yield* Effect.context<Environment<F>>()
+      const handle = Effect.isEffect(build) ? yield* build : build
+      // the types of this node's values were checked above; the runtime knows them by schema
+      const erased = handle as unknown as AnyHandler
+      const run: AnyHandler = (inputs, event) =>
+        Effect.mapInputContext(erased(inputs, event), (attempt: Context.Context<NodeContext>) =>
+          Context.merge(environment, attempt)
+        )
+      return { node, run }
+    })
+  )

@@ -1,0 +1,214 @@
+import * as Duration from "effect/Duration"
+import type * as Effect from "effect/Effect"
+import type * as Layer from "effect/Layer"
+import type * as Schedule from "effect/Schedule"
+import * as Schema from "effect/Schema"
+import * as Handler from "./Handler.js"
+import type { AnySchema, Input, InputFields, Inputs } from "./Input.js"
+import type { NodeDefinition, RetryPolicy } from "./NodeDefinition.js"
+import type { Output, OutputFields, Outputs } from "./Output.js"
+
+export type { NodeDefinition, RetryPolicy } from "./NodeDefinition.js"
+
+/** What a node takes from outside, if anything. */
+export interface External {
+  readonly kind: "task" | "trigger"
+  readonly payload: AnySchema | undefined
+  readonly state: AnySchema | undefined
+  readonly repeated: number | null
+}
+
+/** A node that works on its inputs alone. */
+export interface Closed extends External {
+  readonly kind: "task"
+  readonly payload: undefined
+  readonly state: undefined
+  readonly repeated: 1
+}
+
+/** A node that may suspend itself and goes on with its state and an input from outside. */
+export interface Resumable<State extends AnySchema, Event extends AnySchema> extends External {
+  readonly kind: "task"
+  readonly payload: Event
+  readonly state: State
+  readonly repeated: 1
+}
+
+/** A node that fires when an event has come from outside. */
+export interface Triggered<Payload extends AnySchema, Repeated extends number | null> extends External {
+  readonly kind: "trigger"
+  readonly payload: Payload
+  readonly state: undefined
+  readonly repeated: Repeated
+}
+
+/** A node: what it takes, what it gives, how it fails, and its policies; a handler comes as a layer. */
+export interface Node<
+  Name extends string,
+  In extends { readonly [handle: string]: Input },
+  Out extends { readonly [port: string]: Output },
+  Failure extends AnySchema | undefined,
+  Outside extends External
+> extends NodeDefinition {
+  readonly name: Name
+  readonly kind: Outside["kind"]
+  readonly inputs: In
+  readonly outputs: Out
+  readonly error: Failure
+  readonly payload: Outside["payload"]
+  readonly state: Outside["state"]
+  readonly repeated: Outside["repeated"]
+
+  /**
+   * Provides the handler of this node.
+   *
+   * **Details** Takes the function, or an Effect that makes it. The function is called once per attempt; what it needs
+   * besides `NodeContext` is captured when the layer is built. It fails with the node's declared error and nothing else.
+   *
+   * @example
+   * Charge.toLayer(({ reservation }) =>
+   *   Effect.gen(function* () {
+   *     const { idempotencyKey } = yield* NodeContext
+   *     return { receipt: yield* Payments.charge(reservation, idempotencyKey) }
+   *   })
+   * )
+   */
+  toLayer<F extends Handler.HandlerFunction<Node<Name, In, Out, Failure, Outside>>, E0 = never, R0 = never>(
+    build: (F | Effect.Effect<F, E0, R0>) & Handler.Declared<F, Node<Name, In, Out, Failure, Outside>>
+  ): Layer.Layer<Handler.Handler<Name>, E0, R0 | Handler.Environment<F>>
+}
+
+/** Retries as a definition spells them; without `while` every typed error is tried again. */
+export interface RetryOptions<E> {
+  readonly times: number
+  readonly schedule: Schedule.Schedule<unknown, unknown, never>
+  readonly while?: ((error: E) => boolean) | undefined
+}
+
+interface CommonOptions<In, Out, Failure extends AnySchema | undefined> {
+  readonly inputs?: In
+  readonly outputs?: Out
+  readonly error?: Failure
+  readonly retry?: RetryOptions<Failure extends AnySchema ? Schema.Schema.Type<Failure> : never> | undefined
+  /** Bounds one attempt. */
+  readonly timeout?: Duration.DurationInput | undefined
+  /** Firings of one run at once; all that the worker has room for if absent. */
+  readonly concurrency?: number | undefined
+}
+
+/** What a resumable node keeps while it waits, and what it waits for. */
+export interface ResumableSchemas {
+  readonly state: AnySchema
+  readonly input: AnySchema
+}
+
+/**
+ * Defines a node.
+ *
+ * **Details** Handles and ports are schemas, or what `Input` and `Output` make of them. With `error` the node has a port
+ * `error` that can be wired; unwired, the error fails the run. `resumable` lets the handler return `NodeOutcome.suspend`.
+ *
+ * @example
+ * const Charge = Node.make("charge", {
+ *   inputs: { reservation: Reservation },
+ *   outputs: { receipt: Receipt },
+ *   error: CardDeclined,
+ *   retry: { schedule: Schedule.exponential("200 millis"), times: 5, while: (error) => error.transient },
+ *   timeout: "30 seconds"
+ * })
+ */
+export const make = <
+  const Name extends string,
+  In extends InputFields = {},
+  Out extends OutputFields = {},
+  Failure extends AnySchema | undefined = undefined,
+  Suspends extends ResumableSchemas | undefined = undefined
+>(
+  name: Name,
+  options: CommonOptions<In, Out, Failure> & { readonly resumable?: Suspends }
+): Node<
+  Name,
+  Inputs<In>,
+  Outputs<Out>,
+  Failure,
+  Suspends extends ResumableSchemas ? Resumable<Suspends["state"], Suspends["input"]> : Closed
+> =>
+  define(name, options, {
+    kind: "task",
+    payload: options.resumable?.input,
+    state: options.resumable?.state,
+    repeated: 1
+  })
+
+/**
+ * Defines a node that fires when an event has come from outside and its inputs are there.
+ *
+ * **Details** It takes one event, unless `repeated` says how many; `true` is any number. An event is sent with
+ * `Engine.trigger` and may arrive before the node waits for it.
+ *
+ * @example
+ * const Approval = Node.trigger("approval", {
+ *   payload: Decision,
+ *   inputs: { reservation: Reservation },
+ *   outputs: { approved: Output.optional(Reservation), rejected: Output.optional(Reservation) }
+ * })
+ */
+export const trigger = <
+  const Name extends string,
+  Payload extends AnySchema,
+  In extends InputFields = {},
+  Out extends OutputFields = {},
+  Failure extends AnySchema | undefined = undefined,
+  const Repeated extends number | true = 1
+>(
+  name: Name,
+  options: CommonOptions<In, Out, Failure> & { readonly payload: Payload; readonly repeated?: Repeated }
+): Node<Name, Inputs<In>, Outputs<Out>, Failure, Triggered<Payload, Repeated extends number ? Repeated : null>> =>
+  define(name, options, {
+    kind: "trigger",
+    payload: options.payload,
+    state: undefined,
+    repeated: options.repeated === true ? null : (options.repeated ?? 1)
+  })
+
+/** Builds the data of a node; what the caller spelled, its caller's return type says. */
+const define = <N extends NodeDefinition, Failure extends AnySchema | undefined>(
+  name: string,
+  options: CommonOptions<InputFields, OutputFields, Failure>,
+  outside: External
+): N => {
+  const definition: NodeDefinition = {
+    name,
+    ...outside,
+    inputs: normalise<Input>(options.inputs ?? {}),
+    outputs: normalise<Output>(options.outputs ?? {}),
+    error: options.error,
+    resumable: outside.state !== undefined,
+    concurrency: options.concurrency ?? null,
+    timeout: options.timeout === undefined ? undefined : Duration.decode(options.timeout),
+    retry: options.retry === undefined ? undefined : retryPolicy(options.retry)
+  }
+  const node = {
+    ...definition,
+    toLayer: (build: Parameters<typeof Handler.layer>[1]): unknown => Handler.layer(node, build)
+  }
+  return node as unknown as N
+}
+
+/** Gives bare schemas their mode. */
+const normalise = <Field extends { readonly mode: string; readonly schema: AnySchema }>(fields: {
+  readonly [name: string]: AnySchema | Field
+}): { readonly [name: string]: Field } =>
+  Object.fromEntries(
+    Object.entries(fields).map(([name, field]) => [
+      name,
+      Schema.isSchema(field) ? { mode: "one", schema: field } : field
+    ])
+  ) as { readonly [name: string]: Field }
+
+/** The policy with its `while` as the runtime calls it: with a value that the node's error schema has decoded. */
+const retryPolicy = <E>(options: RetryOptions<E>): RetryPolicy => ({
+  times: options.times,
+  schedule: options.schedule,
+  while: options.while === undefined ? () => true : (options.while as (error: unknown) => boolean)
+})

@@ -1,0 +1,39 @@
+import type * as Duration from "effect/Duration"
+import type * as Schedule from "effect/Schedule"
+import type { AnySchema, Input } from "./Input.js"
+import type { Output } from "./Output.js"
+
+/**
+ * How often, and after what pauses, a failed attempt is tried again.
+ *
+ * **Details** `times` counts the attempts after the first. The pauses are those of `schedule`; it is over when the schedule
+ * is. `while` sees the typed error of the node.
+ */
+export interface RetryPolicy {
+  readonly times: number
+  readonly schedule: Schedule.Schedule<unknown, unknown, never>
+  readonly while: (error: unknown) => boolean
+}
+
+/**
+ * A node as the runtime reads it: data without its handler.
+ *
+ * **Details** `payload` is what comes from outside: the payload of a trigger, or the input that wakes a resumable node.
+ * `state` is what a resumable node keeps while it waits. `repeated` is how many external inputs a trigger takes (`null`: any
+ * number), 1 for every other node. `concurrency` `null` means: as many firings at once as the worker has room for.
+ * `timeout` bounds one attempt.
+ */
+export interface NodeDefinition {
+  readonly name: string
+  readonly kind: "task" | "trigger"
+  readonly inputs: { readonly [handle: string]: Input }
+  readonly outputs: { readonly [port: string]: Output }
+  readonly error: AnySchema | undefined
+  readonly payload: AnySchema | undefined
+  readonly state: AnySchema | undefined
+  readonly resumable: boolean
+  readonly repeated: number | null
+  readonly concurrency: number | null
+  readonly timeout: Duration.Duration | undefined
+  readonly retry: RetryPolicy | undefined
+}
