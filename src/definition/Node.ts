@@ -87,7 +87,7 @@ export interface RetryOptions<E> {
 
 interface CommonOptions<In, Out, Failure extends AnySchema | undefined> {
   readonly inputs?: In
-  readonly outputs?: Out
+  readonly outputs?: Out & { readonly error?: `the port "error" is reserved for the typed error` }
   readonly error?: Failure
   readonly retry?: RetryOptions<Failure extends AnySchema ? Schema.Schema.Type<Failure> : never> | undefined
   /** Bounds one attempt. */

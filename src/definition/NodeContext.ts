@@ -4,7 +4,7 @@ import type { RunId } from "../model/Ids.js"
 /**
  * What a handler may know about the attempt it is: which run, which node, which try.
  *
- * **Details** `firing` counts from 0 per node, `attempt` counts outcomes of the handler from 1, `crashes` counts deaths of
+ * **Details** `firing` counts from 1 per node, `attempt` counts outcomes of the handler from 1, `crashes` counts deaths of
  * the process during this firing. `idempotencyKey` is the same for every attempt of a firing, in every process: pass it to
  * the outside world.
  *

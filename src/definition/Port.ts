@@ -60,7 +60,7 @@ type UnknownHandles<W, N extends NodeDefinition> = Exclude<keyof W, keyof N["inp
 /** `shared` handles that got a port with several messages. */
 type CrowdedHandles<W, N extends NodeDefinition> = {
   [H in keyof N["inputs"] & keyof W]: N["inputs"][H] extends Input<"shared">
-    ? true extends ManyOf<W[H]>
+    ? [ManyOf<W[H]>] extends [true]
       ? H & string
       : never
     : never
