@@ -23,6 +23,12 @@ export interface InboxMessage extends Message {
   readonly discarded: boolean
 }
 
+/** What was found, and the runs of which a row could not be read: they are parked, the others go on. */
+export interface PendingMessages {
+  readonly messages: ReadonlyArray<InboxMessage>
+  readonly undecodable: ReadonlyArray<{ readonly runId: RunId; readonly error: UndecodableRow }>
+}
+
 /**
  * The messages on the edges of runs.
  *
@@ -40,7 +46,7 @@ export class Inbox extends Context.Tag("perdure/Inbox")<
     readonly pending: (
       ranges: ReadonlyArray<PendingRange>,
       limit?: number
-    ) => Effect.Effect<ReadonlyArray<InboxMessage>, DatabaseError | UndecodableRow, Transaction>
+    ) => Effect.Effect<PendingMessages, DatabaseError, Transaction>
     /** The highest position of each producer in one inbox. */
     readonly highest: (
       runId: RunId,

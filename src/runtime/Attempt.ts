@@ -1,0 +1,235 @@
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Option from "effect/Option"
+import type { OutputMode } from "../definition/Graph.js"
+import { NodeContext } from "../definition/NodeContext.js"
+import type { NodeDefinition } from "../definition/NodeDefinition.js"
+import { isSuspend } from "../definition/NodeOutcome.js"
+import type { FailureKind } from "../model/Failure.js"
+import type { AttemptOutcome, EncodedValue } from "../model/Firing.js"
+import { idempotencyKey, type RunId } from "../model/Ids.js"
+import { toColumnText } from "../model/Json.js"
+import { Limits } from "../model/Limits.js"
+import type { Message } from "../model/Message.js"
+import { fieldName, type NodeCodec, parseJson, type Refusal } from "./Codec.js"
+import type { Registered } from "./Definitions.js"
+import { retryDelay } from "./RetryPolicy.js"
+import type { StartFiring } from "./RunState.js"
+
+/** Where an attempt takes place. */
+export interface AttemptSite {
+  readonly runId: RunId
+  readonly registered: Registered
+  readonly start: StartFiring
+  /** The database's time, for the next attempt. */
+  readonly now: Effect.Effect<number>
+}
+
+class TimedOut {
+  readonly _tag = "perdure/TimedOut"
+}
+
+/**
+ * One attempt of one firing: decode what it took, run its handler, encode what it gives.
+ *
+ * **Details** Never fails: errors, defects, time-outs and undecodable values are outcomes. Interrupted from outside it ends
+ * as interrupted.
+ */
+export const attempt = (site: AttemptSite): Effect.Effect<AttemptOutcome> => {
+  const codec = site.registered.codecs[site.start.node]!
+  const handler = site.registered.handlers[site.start.node]!
+  const decoded = decodeInputs(site, codec)
+  if (Either.isLeft(decoded)) return Effect.succeed(undecodable(decoded.left))
+  const { event, inputs } = decoded.right
+  const { firing } = site.start.firing
+  const nodeId = site.registered.plan.nodes[site.start.node]!.id
+  const work = Effect.suspend(() => handler(inputs, event)).pipe(
+    Effect.provideService(NodeContext, {
+      runId: site.runId,
+      workflow: site.registered.key.workflow,
+      workflowVersion: site.registered.key.workflowVersion,
+      nodeId,
+      firing,
+      attempt: site.start.firing.attempt,
+      crashes: site.start.firing.crashes,
+      idempotencyKey: idempotencyKey({ runId: site.runId, nodeId, firing })
+    })
+  )
+  const { timeout } = codec.definition
+  const timed =
+    timeout === undefined ? work : Effect.timeoutFail(work, { duration: timeout, onTimeout: () => new TimedOut() })
+  return timed.pipe(
+    Effect.matchCauseEffect({
+      onSuccess: (result) => Effect.succeed(encodeResult(codec, result)),
+      onFailure: (cause) => failureOutcome(site, codec, cause)
+    }),
+    Effect.annotateLogs({ runId: site.runId, nodeId })
+  )
+}
+
+interface Decoded {
+  readonly inputs: Record<string, unknown>
+  readonly event: unknown
+}
+
+const decodeInputs = (
+  site: AttemptSite,
+  codec: NodeCodec
+): Either.Either<Decoded, { field: string; message: string }> => {
+  const plan = site.registered.plan.nodes[site.start.node]!
+  const inputs: Record<string, unknown> = {}
+  let external: Message | undefined
+  for (let index = 0; index < plan.handles.length; index++) {
+    const taken = site.start.firing.taken[index]
+    const name = plan.handles[index]!.name
+    if (index === plan.external) {
+      external = taken as Message | undefined
+      continue
+    }
+    const decoder = codec.inputs.get(name)!
+    const messages = taken === undefined || "producer" in taken ? undefined : taken
+    const values: Array<unknown> = []
+    for (const message of messages ?? [taken as Message]) {
+      const value = decoder.decode(message.content._tag === "Live" ? message.content.value : undefined)
+      if (Either.isLeft(value))
+        return Either.left({ field: fieldName(name, value.left.path), message: value.left.message })
+      values.push(value.right)
+    }
+    inputs[name] = messages === undefined ? values[0] : values
+  }
+  return Either.map(decodeEvent(site, codec, external), (event) => ({ inputs, event }))
+}
+
+const decodeEvent = (
+  site: AttemptSite,
+  codec: NodeCodec,
+  external: Message | undefined
+): Either.Either<unknown, { field: string; message: string }> => {
+  const { resumable } = codec.definition
+  if (external === undefined || codec.payload === undefined) return Either.right(resumable ? Option.none() : undefined)
+  const payload = codec.payload.decode(external.content._tag === "Live" ? external.content.value : undefined)
+  if (Either.isLeft(payload)) {
+    return Either.left({ field: fieldName("payload", payload.left.path), message: payload.left.message })
+  }
+  if (!resumable) return Either.right(payload.right)
+  const stored = parseJson(site.start.firing.state ?? "null")
+  const state = Either.isLeft(stored) ? stored : codec.state!.decode(stored.right)
+  if (Either.isLeft(state)) {
+    return Either.left({ field: fieldName("state", state.left.path), message: state.left.message })
+  }
+  return Either.right(Option.some({ state: state.right, input: payload.right }))
+}
+
+const undecodable = (refusal: { field: string; message: string }): AttemptOutcome => ({
+  _tag: "Failed",
+  kind: "undecodable",
+  message: `${refusal.field}: ${refusal.message}`
+})
+
+const invalidOutput = (field: string, refusal: Refusal): AttemptOutcome => ({
+  _tag: "Failed",
+  kind: "invalidOutput",
+  message: `${fieldName(field, refusal.path)}: ${refusal.message}`
+})
+
+const encodeResult = (codec: NodeCodec, result: unknown): AttemptOutcome => {
+  if (isSuspend(result)) return encodeSuspension(codec, result)
+  if (typeof result !== "object" || result === null) {
+    return invalidOutput("outputs", { path: [], message: "the handler returned no record of outputs" })
+  }
+  const record = result as Readonly<Record<string, unknown>>
+  const outputs: Record<string, ReadonlyArray<EncodedValue>> = {}
+  for (const [port, encoder] of codec.outputs) {
+    const given = record[port]
+    const { mode } = codec.definition.outputs[port]!
+    if (mode === "many" && !Array.isArray(given)) return invalidOutput(port, { path: [], message: "expected an array" })
+    const values = emittedValues(mode, given)
+    const encoded: Array<EncodedValue> = []
+    for (let ordinal = 0; ordinal < values.length; ordinal++) {
+      const value = encoder.encode(values[ordinal])
+      if (Either.isLeft(value)) {
+        const path = mode === "many" ? [ordinal, ...value.left.path] : value.left.path
+        return invalidOutput(port, { path, message: value.left.message })
+      }
+      encoded.push(value.right)
+    }
+    outputs[port] = encoded
+  }
+  return { _tag: "Completed", outputs }
+}
+
+const emittedValues = (mode: OutputMode, given: unknown): ReadonlyArray<unknown> => {
+  if (mode === "many") return given as ReadonlyArray<unknown>
+  return mode === "optional" && given === undefined ? [] : [given]
+}
+
+const encodeSuspension = (codec: NodeCodec, result: { reason: string; state: unknown }): AttemptOutcome => {
+  if (codec.state === undefined) {
+    return invalidOutput("state", { path: [], message: "only a node declared resumable can suspend" })
+  }
+  const state = codec.state.encode(result.state)
+  if (Either.isLeft(state)) return invalidOutput("state", state.left)
+  return {
+    _tag: "Suspended",
+    reason: toColumnText(result.reason).slice(0, Limits.reasonCharacters),
+    state: state.right.text
+  }
+}
+
+const failureOutcome = (
+  site: AttemptSite,
+  codec: NodeCodec,
+  cause: Cause.Cause<unknown>
+): Effect.Effect<AttemptOutcome> => {
+  // An interruption from outside never gets here: it ends the fiber.
+  if (Cause.isInterruptedOnly(cause)) {
+    return retried(site, codec.definition, "defect", "the handler interrupted itself", undefined)
+  }
+  const failure = Cause.failureOption(cause)
+  if (Option.isNone(failure)) return retried(site, codec.definition, "defect", describe(Cause.squash(cause)), undefined)
+  if (failure.value instanceof TimedOut) {
+    return retried(site, codec.definition, "timeout", "the attempt took longer than its time-out", undefined)
+  }
+  const encoded = codec.error?.encode(failure.value)
+  if (encoded === undefined || Either.isLeft(encoded)) {
+    const why = encoded === undefined ? "the node declares no error" : encoded.left.message
+    return retried(site, codec.definition, "defect", `${describe(failure.value)} (${why})`, undefined)
+  }
+  return retried(site, codec.definition, "error", describe(failure.value), {
+    value: failure.value,
+    encoded: encoded.right
+  })
+}
+
+const retried = (
+  site: AttemptSite,
+  definition: NodeDefinition,
+  kind: FailureKind,
+  message: string,
+  error: { readonly value: unknown; readonly encoded: EncodedValue } | undefined
+): Effect.Effect<AttemptOutcome> => {
+  const outcome = { _tag: "Failed", kind, message, ...(error === undefined ? {} : { error: error.encoded }) } as const
+  const policy = definition.retry
+  const { attempt: number } = site.start.firing
+  if (policy === undefined || number > policy.times) return Effect.succeed(outcome)
+  return Effect.gen(function* () {
+    if (error !== undefined && !policy.while(error.value)) return outcome
+    const now = yield* site.now
+    const delay = yield* retryDelay(policy.schedule, number, error?.value, now)
+    return Option.isNone(delay) ? outcome : { ...outcome, retryAt: now + delay.value }
+  }).pipe(
+    // The policy is the author's code: a defect in it must not retry for ever.
+    Effect.catchAllDefect((defect) =>
+      Effect.succeed({ ...outcome, message: `${message} (its retry policy died: ${describe(defect)})` })
+    )
+  )
+}
+
+/** A failure's message, fit for a column. */
+const describe = (error: unknown): string => toColumnText(messageOf(error)).slice(0, Limits.reasonCharacters)
+
+const messageOf = (error: unknown): string => {
+  if (error instanceof Error && error.message !== "") return error.message
+  return typeof error === "object" && error !== null && "_tag" in error ? String(error._tag) : String(error)
+}

@@ -1,0 +1,93 @@
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type { DatabaseError } from "../model/Errors.js"
+import { Limits } from "../model/Limits.js"
+import type { RunCommit } from "../model/Run.js"
+import { Inbox } from "../store/Inbox.js"
+import { type CommitCheck, StateStore } from "../store/StateStore.js"
+import { Transactor } from "../store/Transactor.js"
+import { TriggerStore } from "../store/TriggerStore.js"
+import * as GroupWriter from "./GroupWriter.js"
+
+/**
+ * What became of a commit: it is true now; another holds the run; or the database refuses it, whatever it is tried with.
+ */
+export type CommitOutcome =
+  | { readonly _tag: "Applied" }
+  | { readonly _tag: "Stale" }
+  | { readonly _tag: "Rejected"; readonly error: DatabaseError }
+
+/** Writes the commits of all live runs of this worker, many in one transaction. */
+export class Committer extends Context.Tag("perdure/Committer")<
+  Committer,
+  {
+    /** Ends only when the commit's fate is known; a database that is away is waited for. */
+    readonly commit: (commit: RunCommit) => Effect.Effect<CommitOutcome>
+  }
+>() {}
+
+const applied: CommitOutcome = { _tag: "Applied" }
+const stale: CommitOutcome = { _tag: "Stale" }
+
+const make = Effect.gen(function* () {
+  const transactor = yield* Transactor
+  const states = yield* StateStore
+  const inbox = yield* Inbox
+  const triggers = yield* TriggerStore
+
+  /** One transaction: lock and check the runs, then write what is ready. Everything of a batch or nothing. */
+  const write = (commits: ReadonlyArray<RunCommit>, wait: boolean) =>
+    transactor.transact(
+      "commit",
+      Effect.gen(function* () {
+        const checks = yield* states.check(commits, { wait })
+        const ready = commits.filter((_, index) => checks[index] === "Ready")
+        if (ready.length > 0) {
+          yield* states.writeFirings(ready)
+          yield* inbox.append(ready)
+          yield* inbox.discard(ready)
+          yield* triggers.settle(ready)
+          yield* states.writeRuns(ready)
+        }
+        return checks
+      }),
+      wait ? { lockTimeout: Duration.millis(Limits.commitLockTimeoutMs) } : undefined
+    )
+
+  /** A commit by itself, until its fate is known. */
+  const alone = (commit: RunCommit): Effect.Effect<CommitOutcome> => {
+    let refusals = 0
+    return write([commit], true).pipe(
+      Effect.map(([check]): CommitOutcome => (check === "Stale" ? stale : applied)),
+      Effect.catchIf(
+        (error) => error.outcome === "fatal" && ++refusals >= Limits.rejectedCommitTries,
+        (error) => Effect.succeed<CommitOutcome>({ _tag: "Rejected", error })
+      ),
+      Effect.tapError((error) => Effect.logWarning("A commit is tried again", error)),
+      Effect.retry(GroupWriter.backoff),
+      Effect.orDie,
+      Effect.annotateLogs("runId", commit.runId)
+    )
+  }
+
+  const writer = yield* GroupWriter.make<RunCommit, CommitOutcome, never>({
+    max: Limits.commitBatch,
+    waits: true,
+    write: (commits) => Effect.map(write(commits, false), (checks) => checks.map(outcomeOf)),
+    alone
+  })
+  return { commit: writer.submit }
+})
+
+const outcomeOf = (check: CommitCheck): CommitOutcome | typeof GroupWriter.postponed => {
+  if (check === "Busy") return GroupWriter.postponed
+  return check === "Stale" ? stale : applied
+}
+
+/** The committer of a worker. */
+export const layer: Layer.Layer<Committer, never, Transactor | StateStore | Inbox | TriggerStore> = Layer.scoped(
+  Committer,
+  make
+)

@@ -1,0 +1,50 @@
+import { randomUUID } from "node:crypto"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Ref from "effect/Ref"
+import type { DatabaseError } from "../model/Errors.js"
+import { Incarnation } from "../model/Ids.js"
+import { Transactor } from "../store/Transactor.js"
+import { Workers } from "../store/Workers.js"
+import { Settings } from "./Settings.js"
+
+/** Who this worker is at the moment: a new incarnation each time it registers. */
+export class Identity extends Context.Tag("perdure/Identity")<
+  Identity,
+  {
+    readonly current: Effect.Effect<Incarnation>
+    /** Registers under a new incarnation: the one before was declared dead, or this is the start. */
+    readonly renew: Effect.Effect<Incarnation, DatabaseError>
+  }
+>() {}
+
+const make = Effect.gen(function* () {
+  const settings = yield* Settings
+  const transactor = yield* Transactor
+  const workers = yield* Workers
+  const incarnation = yield* Ref.make(Incarnation.make(randomUUID()))
+
+  const register = (next: Incarnation) =>
+    transactor.transact(
+      "register",
+      workers.register({
+        incarnation: next,
+        workerId: settings.workerId,
+        leaseMs: settings.exclusive ? neverMs : settings.leaseMs,
+        exclusive: settings.exclusive
+      })
+    )
+
+  const renew = Effect.suspend(() => {
+    const next = Incarnation.make(randomUUID())
+    return register(next).pipe(Effect.zipRight(Ref.set(incarnation, next)), Effect.as(next))
+  })
+  yield* renew
+  return { current: Ref.get(incarnation), renew }
+})
+
+/** The longest lease a row can hold, 24 days; an exclusive worker moves its heartbeat long before. */
+const neverMs = 2 ** 31 - 1
+
+export const layer: Layer.Layer<Identity, DatabaseError, Transactor | Workers> = Layer.effect(Identity, make)

@@ -1,0 +1,114 @@
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Layer from "effect/Layer"
+import type { DatabaseError, UndecodableRow } from "../model/Errors.js"
+import type { RunId } from "../model/Ids.js"
+import { Inbox, type InboxMessage } from "../store/Inbox.js"
+import { type ClaimedRun, type ClaimLook, StateStore } from "../store/StateStore.js"
+import { Transactor } from "../store/Transactor.js"
+import { Definitions, type Registered } from "./Definitions.js"
+import { Identity } from "./Identity.js"
+import { fromRows, pendingRanges } from "./Rebuild.js"
+import type { Parking } from "./RunEnvironment.js"
+import type { HeldRun } from "./RunFiber.js"
+import { RunSupervisor } from "./RunSupervisor.js"
+
+/**
+ * Brings runs that nobody alive holds to life here: the one program for boot, steady sweep and wake-up.
+ *
+ * **Details** In one transaction: claim under a new fence, count crashes, read what is pending. Then it commits, and only
+ * then are fibers built from the rows. No history is read or replayed.
+ */
+export class Recovery extends Context.Tag("perdure/Recovery")<
+  Recovery,
+  {
+    /** Claims at most `limit` runs and brings them to life; gives how many were claimed. */
+    readonly claim: (look: ClaimLook, limit: number) => Effect.Effect<number, DatabaseError | UndecodableRow>
+  }
+>() {}
+
+/** What one claim came to, before anything lives. */
+interface Rebuilt {
+  readonly held: ReadonlyArray<HeldRun>
+  readonly broken: ReadonlyArray<Parking>
+}
+
+const make = Effect.gen(function* () {
+  const transactor = yield* Transactor
+  const states = yield* StateStore
+  const inbox = yield* Inbox
+  const supervisor = yield* RunSupervisor
+  const definitions = yield* Definitions
+  const identity = yield* Identity
+
+  const read = (look: ClaimLook, limit: number) =>
+    Effect.gen(function* () {
+      const incarnation = yield* identity.current
+      const { claimed, undecodable } = yield* states.claim(incarnation, look, limit)
+      const known = claimed.flatMap((run) => {
+        const registered = definitions.find(run.row.workflow, run.row.workflowVersion)
+        return registered === undefined ? [] : [{ run, registered }]
+      })
+      const ranges = known.flatMap(({ registered, run }) => pendingRanges(registered.plan, run.row))
+      const { messages, undecodable: unreadable } = yield* inbox.pending(ranges)
+      return { claimed: known, messages, broken: [...undecodable, ...unreadable] }
+    })
+
+  const rebuild = (found: {
+    readonly claimed: ReadonlyArray<{ readonly run: ClaimedRun; readonly registered: Registered }>
+    readonly messages: ReadonlyArray<InboxMessage>
+    readonly broken: ReadonlyArray<{ readonly runId: RunId; readonly error: UndecodableRow }>
+  }): Rebuilt => {
+    const messages = groupByRun(found.messages)
+    const broken = new Map(found.broken.map(({ error, runId }) => [runId, error.message]))
+    const held: Array<HeldRun> = []
+    const parkings: Array<Parking> = []
+    for (const { registered, run } of found.claimed) {
+      const { fence, runId } = run.row
+      const unreadable = broken.get(runId)
+      const state =
+        unreadable === undefined
+          ? fromRows(registered.plan, { row: run.row, firings: run.firings, messages: messages.get(runId) ?? [] })
+          : Either.left(unreadable)
+      if (Either.isLeft(state)) parkings.push({ runId, fence, reason: "UndecodableRow", detail: state.left })
+      else held.push({ registered, state: state.right, fence, starts: [] })
+    }
+    return { held, broken: parkings }
+  }
+
+  const claim = (look: ClaimLook, limit: number) =>
+    Effect.suspend(() => {
+      const size = Math.min(limit, supervisor.room())
+      if (size <= 0) return Effect.succeed(0)
+      supervisor.reserve(size)
+      return transactor.transact("claim", read(look, size)).pipe(
+        Effect.flatMap((found) => {
+          const { broken, held } = rebuild(found)
+          return Effect.forEach(held, supervisor.adopt, { discard: true }).pipe(
+            Effect.zipRight(Effect.forEach(broken, supervisor.park, { discard: true })),
+            Effect.as(found.claimed.length)
+          )
+        }),
+        Effect.ensuring(Effect.sync(() => supervisor.reserve(-size)))
+      )
+    }).pipe(Effect.uninterruptible)
+
+  return { claim }
+})
+
+const groupByRun = (messages: ReadonlyArray<InboxMessage>): ReadonlyMap<RunId, ReadonlyArray<InboxMessage>> => {
+  const groups = new Map<RunId, Array<InboxMessage>>()
+  for (const message of messages) {
+    const group = groups.get(message.runId)
+    if (group === undefined) groups.set(message.runId, [message])
+    else group.push(message)
+  }
+  return groups
+}
+
+export const layer: Layer.Layer<
+  Recovery,
+  never,
+  Transactor | StateStore | Inbox | RunSupervisor | Definitions | Identity
+> = Layer.effect(Recovery, make)

@@ -1,0 +1,43 @@
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import { Limits } from "../model/Limits.js"
+import type { Lease } from "../model/Run.js"
+import { type ReleaseOutcome, StateStore } from "../store/StateStore.js"
+import { Transactor } from "../store/Transactor.js"
+import * as Batcher from "./Batcher.js"
+import { backoff } from "./GroupWriter.js"
+
+/** A run to be given up as it stands at `version`. */
+export interface Release extends Lease {
+  readonly version: number
+  readonly ready: boolean
+  readonly dueAt: number | null
+  readonly force: boolean
+}
+
+/** Gives up runs that wait, many in one transaction. */
+export class Releaser extends Context.Tag("perdure/Releaser")<
+  Releaser,
+  { readonly release: (run: Release) => Effect.Effect<ReleaseOutcome> }
+>() {}
+
+const make = Effect.gen(function* () {
+  const transactor = yield* Transactor
+  const states = yield* StateStore
+  const batcher = yield* Batcher.make<Release, ReleaseOutcome, never>({
+    max: Limits.commitBatch,
+    flush: (runs, answer) =>
+      transactor.transact("release", states.release(runs)).pipe(
+        Effect.tapError((error) => Effect.logWarning("Runs can't be released yet", error)),
+        Effect.retry(backoff),
+        Effect.orDie,
+        Effect.flatMap((outcomes) =>
+          Effect.forEach(outcomes, (outcome, index) => answer(index, Effect.succeed(outcome)), { discard: true })
+        )
+      )
+  })
+  return { release: batcher.submit }
+})
+
+export const layer: Layer.Layer<Releaser, never, Transactor | StateStore> = Layer.scoped(Releaser, make)

@@ -1,0 +1,149 @@
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as FiberSet from "effect/FiberSet"
+import * as Layer from "effect/Layer"
+import * as Queue from "effect/Queue"
+import * as Schedule from "effect/Schedule"
+import type { RunId } from "../model/Ids.js"
+import type { RunCommand, TriggerInput } from "../model/Run.js"
+import { StateStore } from "../store/StateStore.js"
+import { Transactor } from "../store/Transactor.js"
+import { AuditTrail } from "./AuditTrail.js"
+import { Awaiters } from "./Awaiters.js"
+import { Committer } from "./Committer.js"
+import { DatabaseClock } from "./DatabaseClock.js"
+import { Releaser } from "./Releaser.js"
+import type { Parking, RunEnvironment } from "./RunEnvironment.js"
+import { type HeldRun, RunFiber } from "./RunFiber.js"
+import { Settings } from "./Settings.js"
+import { Slots } from "./Slots.js"
+
+/**
+ * Owns every live run of this worker: its budget of runs and firings, and the fibers.
+ */
+export class RunSupervisor extends Context.Tag("perdure/RunSupervisor")<
+  RunSupervisor,
+  {
+    readonly slots: Slots
+    /** How many more runs may be taken into memory. */
+    readonly room: () => number
+    /** Keeps room for claims or starts that are under way; give it back when they are through. */
+    readonly reserve: (runs: number) => void
+    readonly has: (runId: RunId) => boolean
+    readonly ids: () => ReadonlyArray<RunId>
+    /** Takes a leased run into memory and lets it live. */
+    readonly adopt: (run: HeldRun) => Effect.Effect<void>
+    /** Hands over what arrived from outside for a live run. */
+    readonly deliver: (runId: RunId, inputs: ReadonlyArray<TriggerInput>, commands: ReadonlyArray<RunCommand>) => void
+    /** Runs somebody should look at: they left memory, or something arrived for them. */
+    readonly looks: Queue.Dequeue<RunId>
+    readonly lookAt: (runId: RunId) => void
+    /** Parks a run under a lease of this worker; what can't be written stays leased. */
+    readonly park: (run: Parking) => Effect.Effect<void>
+    /** Drops every run at once, writing nothing: the leases are gone. */
+    readonly abandon: Effect.Effect<void>
+    /** Starts nothing more, waits for what runs up to the grace time, then hands everything over. */
+    readonly drain: Effect.Effect<void>
+  }
+>() {}
+
+const parkRetries = Schedule.exponential("50 millis").pipe(Schedule.intersect(Schedule.recurs(3)))
+
+const make = Effect.gen(function* () {
+  const settings = yield* Settings
+  const transactor = yield* Transactor
+  const states = yield* StateStore
+  const awaiters = yield* Awaiters
+  const slots = new Slots(settings.slots)
+  const runs = new Map<RunId, RunFiber>()
+  const looks = yield* Queue.sliding<RunId>(65_536)
+  const fibers = yield* FiberSet.make<void>()
+  let reserved = 0
+  let draining = false
+
+  const park = (run: Parking) =>
+    transactor.transact("park", states.park([run])).pipe(
+      Effect.retry(parkRetries),
+      Effect.zipRight(Effect.logWarning(`Run ${run.runId} is parked (${run.reason}): ${run.detail}`)),
+      Effect.catchAll((error) =>
+        Effect.logError(`Run ${run.runId} can't be parked (${run.reason}: ${run.detail})`, error)
+      )
+    )
+
+  const environment: RunEnvironment = {
+    committer: yield* Committer,
+    releaser: yield* Releaser,
+    clock: yield* DatabaseClock,
+    trail: yield* AuditTrail,
+    slots,
+    settings,
+    park,
+    relook: (runId) => looks.unsafeOffer(runId)
+  }
+
+  const remove = (fiber: RunFiber) => {
+    fiber.forget()
+    if (runs.get(fiber.runId) === fiber) runs.delete(fiber.runId)
+  }
+
+  const adopt = (run: HeldRun) =>
+    Effect.suspend(() => {
+      const fiber = new RunFiber(run, environment)
+      runs.set(fiber.runId, fiber)
+      if (draining) fiber.drain()
+      // Out of the map before its fibers are waited for: the run may come back under another lease meanwhile.
+      const life = Effect.ensuring(
+        fiber.live,
+        Effect.sync(() => remove(fiber))
+      ).pipe(
+        Effect.scoped,
+        Effect.tapDefect((cause) => Effect.logError(`Run ${fiber.runId} died in this worker`, cause)),
+        Effect.annotateLogs("runId", fiber.runId),
+        Effect.map((exit) => {
+          if (exit === "Ended") awaiters.ended(fiber.runId)
+        })
+      )
+      return Effect.asVoid(FiberSet.run(fibers, life))
+    })
+
+  const drain: Effect.Effect<void> = Effect.gen(function* () {
+    draining = true
+    slots.close()
+    for (const fiber of runs.values()) fiber.drain()
+    const emptied = yield* Effect.timeoutOption(FiberSet.awaitEmpty(fibers), Duration.millis(settings.graceMs))
+    if (emptied._tag === "Some") return
+    yield* Effect.logInfo(`${runs.size} runs are interrupted: the grace time is over`)
+    for (const fiber of runs.values()) fiber.interruptFirings()
+    yield* Effect.timeoutOption(FiberSet.awaitEmpty(fibers), Duration.millis(settings.graceMs))
+  })
+
+  return {
+    slots,
+    room: () => (draining ? 0 : Math.max(0, settings.maxRuns - runs.size - reserved)),
+    reserve: (count: number) => {
+      reserved += count
+    },
+    has: (runId: RunId) => runs.has(runId),
+    ids: () => [...runs.keys()],
+    adopt,
+    deliver: (runId: RunId, inputs: ReadonlyArray<TriggerInput>, commands: ReadonlyArray<RunCommand>) =>
+      runs.get(runId)?.deliver(inputs, commands),
+    looks,
+    lookAt: (runId: RunId) => {
+      looks.unsafeOffer(runId)
+    },
+    park,
+    abandon: Effect.zipRight(
+      Effect.sync(() => runs.clear()),
+      FiberSet.clear(fibers)
+    ),
+    drain
+  }
+})
+
+export const layer: Layer.Layer<
+  RunSupervisor,
+  never,
+  Transactor | StateStore | Committer | Releaser | DatabaseClock | AuditTrail | Awaiters
+> = Layer.scoped(RunSupervisor, make)

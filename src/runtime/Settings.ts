@@ -1,0 +1,46 @@
+import * as Context from "effect/Context"
+
+/** What an operator may tune; every time is in milliseconds. */
+export interface SettingsShape {
+  /** A name for people; each life of the process is told apart by its incarnation. */
+  readonly workerId: string
+  /** Firings that run at once in this process. */
+  readonly slots: number
+  /** Runs in memory at once. */
+  readonly maxRuns: number
+  /** Without a heartbeat for this long a worker's runs are taken over. */
+  readonly leaseMs: number
+  readonly heartbeatMs: number
+  /** Time between two looks for work. Hints only make a look come sooner. */
+  readonly pollMs: number
+  /** How long a waiting run stays in memory. */
+  readonly idleMs: number
+  /** How long a stop waits for firings that run. */
+  readonly graceMs: number
+  /** How long nobody may serve a definition before its runs are parked. */
+  readonly unknownAfterMs: number
+  /** This process is alone on its database by other means (a locked folder): no heartbeat is needed. */
+  readonly exclusive: boolean
+  /** For tests: give the run up and read it back from its rows after every firing. */
+  readonly alwaysEvict: boolean
+}
+
+/** The defaults. */
+export const defaultSettings: SettingsShape = {
+  workerId: "worker",
+  slots: 200,
+  maxRuns: 2_000,
+  leaseMs: 15_000,
+  heartbeatMs: 3_000,
+  pollMs: 1_000,
+  idleMs: 2_000,
+  graceMs: 10_000,
+  unknownAfterMs: 60_000,
+  exclusive: false,
+  alwaysEvict: false
+}
+
+/** The settings of an engine; without a layer the defaults hold. */
+export class Settings extends Context.Reference<Settings>()("perdure/Settings", {
+  defaultValue: (): SettingsShape => defaultSettings
+}) {}

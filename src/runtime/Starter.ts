@@ -1,0 +1,199 @@
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type { DatabaseError, UndecodableRow } from "../model/Errors.js"
+import type { EncodedValue } from "../model/Firing.js"
+import type { RunId } from "../model/Ids.js"
+import { Limits } from "../model/Limits.js"
+import type { RunStart } from "../model/Run.js"
+import { isEnded, type RunStatus } from "../model/Status.js"
+import { Inbox } from "../store/Inbox.js"
+import { type StartOutcome, StateStore } from "../store/StateStore.js"
+import { Transaction, Transactor } from "../store/Transactor.js"
+import { Wakeups } from "../store/Wakeups.js"
+import { AuditTrail } from "./AuditTrail.js"
+import { DatabaseClock } from "./DatabaseClock.js"
+import { Definitions, type Registered } from "./Definitions.js"
+import * as GroupWriter from "./GroupWriter.js"
+import { Identity } from "./Identity.js"
+import type { Plan } from "./Plan.js"
+import { Recovery } from "./Recovery.js"
+import { type Decision, decide } from "./RunMachine.js"
+import { freshState } from "./RunState.js"
+import { RunSupervisor } from "./RunSupervisor.js"
+import { Settings } from "./Settings.js"
+
+/** A run to be started, with its input already encoded. */
+export interface StartRequest {
+  readonly workflow: string
+  readonly workflowVersion: number
+  readonly plan: Plan
+  readonly runId: RunId
+  readonly priority: number
+  /** JSON text of the whole input. */
+  readonly text: string
+  readonly input: { readonly [port: string]: EncodedValue }
+}
+
+/** How a start ended, with the status the run has now. */
+export type StartResult = StartOutcome & { readonly status: RunStatus }
+
+/** Starts runs, many in one transaction; where this worker has room it holds them from the first commit on. */
+export class Starter extends Context.Tag("perdure/Starter")<
+  Starter,
+  {
+    readonly start: (request: StartRequest) => Effect.Effect<StartResult, DatabaseError | UndecodableRow>
+    /** Starts inside a transaction of the caller: without a lease, true when he commits. */
+    readonly startIn: (
+      transaction: Context.Tag.Service<Transaction>,
+      request: StartRequest
+    ) => Effect.Effect<StartResult, DatabaseError>
+  }
+>() {}
+
+/** A start that was written, and whether its acknowledgement had been lost before. */
+interface Written {
+  readonly outcome: StartOutcome
+  readonly repeated: boolean
+}
+
+const make = Effect.gen(function* () {
+  const settings = yield* Settings
+  const transactor = yield* Transactor
+  const states = yield* StateStore
+  const inbox = yield* Inbox
+  const wakeups = yield* Wakeups
+  const clock = yield* DatabaseClock
+  const definitions = yield* Definitions
+  const identity = yield* Identity
+  const recovery = yield* Recovery
+  const supervisor = yield* RunSupervisor
+  const trail = yield* AuditTrail
+
+  const insert = (starts: ReadonlyArray<RunStart>) =>
+    Effect.gen(function* () {
+      const outcomes = yield* states.start(starts)
+      const firsts = starts.filter((_, index) => outcomes[index]!._tag === "Started").map((start) => start.first)
+      if (firsts.length > 0) {
+        yield* states.writeFirings(firsts)
+        yield* inbox.append(firsts)
+      }
+      return outcomes
+    })
+
+  const write = (starts: ReadonlyArray<RunStart>) =>
+    transactor.transact("start", insert(starts), { lockTimeout: Duration.millis(Limits.startLockTimeoutMs) })
+
+  const alone = (start: RunStart): Effect.Effect<Written, DatabaseError> => {
+    let repeated = false
+    return write([start]).pipe(
+      Effect.tapError((error) => Effect.sync(() => (repeated ||= error.outcome === "unknown"))),
+      Effect.retry({
+        schedule: GroupWriter.backoff,
+        times: Limits.startTries,
+        while: (error) => error.outcome !== "fatal"
+      }),
+      Effect.map(([outcome]) => ({ outcome: outcome!, repeated }))
+    )
+  }
+
+  const writer = yield* GroupWriter.make<RunStart, Written, DatabaseError>({
+    max: Limits.startBatch,
+    waits: false,
+    write: (starts) =>
+      Effect.map(write(starts), (outcomes) => outcomes.map((outcome) => ({ outcome, repeated: false }))),
+    alone
+  })
+
+  /** The first decision of a run, and its row as it is inserted. */
+  const begin = (request: StartRequest, slots: number) =>
+    Effect.map(clock.now, (now) =>
+      decide(freshState(request.plan, request.runId), [{ _tag: "Started", input: request.input }], { now, slots })
+    )
+
+  const rowOf = (request: StartRequest, decision: Decision, worker: RunStart["worker"]): RunStart => ({
+    workflow: request.workflow,
+    workflowVersion: request.workflowVersion,
+    priority: request.priority,
+    input: request.text,
+    worker,
+    ready: worker === null && decision.hungry,
+    first: { ...decision.commit!, fence: worker === null ? 0 : 1 }
+  })
+
+  const resultOf = (outcome: StartOutcome, decision: Decision): StartResult =>
+    outcome._tag === "Started"
+      ? { ...outcome, status: decision.state.status }
+      : { ...outcome, status: outcome._tag === "Exists" ? outcome.status : decision.state.status }
+
+  /** Here and now: the lease is taken with the first commit. */
+  const startHere = (request: StartRequest, registered: Registered) =>
+    Effect.gen(function* () {
+      const decision = yield* begin(request, supervisor.slots.free)
+      const held = !isEnded(decision.state.status)
+      supervisor.slots.take(decision.start.length)
+      supervisor.reserve(1)
+      const giveBack = Effect.sync(() => supervisor.slots.release(decision.start.length))
+      const worker = held ? yield* identity.current : null
+      const start = rowOf(request, decision, worker)
+      const { outcome, repeated } = yield* writer.submit(start).pipe(
+        Effect.tapErrorCause(() => giveBack),
+        Effect.ensuring(Effect.sync(() => supervisor.reserve(-1)))
+      )
+      if (outcome._tag === "Started" && held) {
+        yield* supervisor.adopt({ registered, state: decision.state, fence: 1, starts: decision.start })
+      } else yield* giveBack
+      if (outcome._tag === "Started") yield* trail.committed(start.first, yield* clock.now)
+      // It may be our own start whose acknowledgement was lost: then its lease is ours too.
+      if (repeated && outcome._tag === "Exists") yield* recovery.claim({ _tag: "Own", runIds: [request.runId] }, 1)
+      return resultOf(outcome, decision)
+    })
+
+  /** For whoever has room: it is found by those who look for work. */
+  const startElsewhere = (request: StartRequest) =>
+    Effect.gen(function* () {
+      const decision = yield* begin(request, 0)
+      const { outcome } = yield* writer.submit(rowOf(request, decision, null))
+      if (outcome._tag === "Started") {
+        yield* trail.committed({ ...decision.commit!, fence: 0 }, yield* clock.now)
+        yield* wakeups.announce([{ kind: "ready", runId: request.runId }])
+      }
+      return resultOf(outcome, decision)
+    })
+
+  return {
+    start: (request: StartRequest) =>
+      Effect.suspend(() => {
+        const registered = definitions.find(request.workflow, request.workflowVersion)
+        return registered === undefined || settings.alwaysEvict || supervisor.room() === 0
+          ? startElsewhere(request)
+          : startHere(request, registered)
+      }).pipe(Effect.uninterruptible),
+    startIn: (transaction: Context.Tag.Service<Transaction>, request: StartRequest) =>
+      Effect.gen(function* () {
+        const decision = yield* begin(request, 0)
+        const [outcome] = yield* Effect.provideService(
+          insert([rowOf(request, decision, null)]),
+          Transaction,
+          transaction
+        )
+        return resultOf(outcome!, decision)
+      })
+  }
+})
+
+export const layer: Layer.Layer<
+  Starter,
+  never,
+  | Transactor
+  | StateStore
+  | Inbox
+  | Wakeups
+  | DatabaseClock
+  | Definitions
+  | Identity
+  | Recovery
+  | RunSupervisor
+  | AuditTrail
+> = Layer.scoped(Starter, make)

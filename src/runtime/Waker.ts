@@ -1,0 +1,156 @@
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Queue from "effect/Queue"
+import * as Random from "effect/Random"
+import * as Stream from "effect/Stream"
+import type { DatabaseError, UndecodableRow } from "../model/Errors.js"
+import type { RunId } from "../model/Ids.js"
+import { Limits } from "../model/Limits.js"
+import type { RunCommand, TriggerInput } from "../model/Run.js"
+import { isEnded } from "../model/Status.js"
+import type { ClaimLook } from "../store/StateStore.js"
+import { Transactor } from "../store/Transactor.js"
+import { TriggerStore, type Unapplied } from "../store/TriggerStore.js"
+import { type Wakeup, Wakeups } from "../store/Wakeups.js"
+import { Awaiters } from "./Awaiters.js"
+import { Definitions } from "./Definitions.js"
+import { Recovery } from "./Recovery.js"
+import { RunSupervisor } from "./RunSupervisor.js"
+import { Settings } from "./Settings.js"
+
+type Trouble = DatabaseError | UndecodableRow
+
+/**
+ * Looks for work: everything that can make a run move is true in the rows, and found by looking again.
+ *
+ * **Details** Two loops: one looks at all there is at regular, jittered times; one looks at single runs as soon as
+ * somebody says that it may be worth it. A lost word costs one interval.
+ */
+export class Waker extends Context.Tag("perdure/Waker")<
+  Waker,
+  {
+    /** Everything once: claims, unapplied inputs and commands, those who wait for an end. */
+    readonly sweep: Effect.Effect<void, Trouble>
+    /** These runs now: claims them if nobody alive holds them and hands over what waits for them. */
+    readonly look: (runIds: ReadonlyArray<RunId>) => Effect.Effect<void, Trouble>
+  }
+>() {}
+
+const make = Effect.gen(function* () {
+  const settings = yield* Settings
+  const transactor = yield* Transactor
+  const triggers = yield* TriggerStore
+  const wakeups = yield* Wakeups
+  const awaiters = yield* Awaiters
+  const definitions = yield* Definitions
+  const recovery = yield* Recovery
+  const supervisor = yield* RunSupervisor
+  const cursors = { input: "0", command: "0" }
+
+  /** Claims while there is room and the look comes back full. */
+  const claimAll = (look: ClaimLook): Effect.Effect<void, Trouble> =>
+    Effect.flatMap(recovery.claim(look, Limits.claimBatch), (count) =>
+      count === Limits.claimBatch ? claimAll(look) : Effect.void
+    )
+
+  const claims = Effect.suspend(() => {
+    const mine = definitions.keys()
+    if (mine.length === 0) return Effect.void
+    return Effect.forEach(["Orphaned", "Due", "Ready"] as const, (_tag) => claimAll({ _tag, definitions: mine }), {
+      discard: true
+    })
+  })
+
+  /** Reads what waits for live runs and hands it to them. */
+  const handOver = (runIds: ReadonlyArray<RunId>) =>
+    Effect.gen(function* () {
+      const live = runIds.filter(supervisor.has)
+      if (live.length === 0) return
+      const [inputs, commands] = yield* transactor.transact(
+        "inputs",
+        Effect.all([triggers.inputs(live), triggers.commands(live)])
+      )
+      const inputsOf = groupByRun(inputs)
+      const commandsOf = groupByRun(commands)
+      for (const runId of live) supervisor.deliver(runId, inputsOf.get(runId) ?? [], commandsOf.get(runId) ?? [])
+    })
+
+  const look = (runIds: ReadonlyArray<RunId>) =>
+    Effect.gen(function* () {
+      const away = runIds.filter((runId) => !supervisor.has(runId))
+      if (away.length > 0)
+        yield* recovery.claim({ _tag: "Named", runIds: away, definitions: definitions.keys() }, away.length)
+      yield* handOver(runIds)
+    })
+
+  /** One look at what is unapplied, going round: a page that nobody can apply never hides the next. */
+  const unapplied = (kind: "input" | "command") =>
+    Effect.gen(function* () {
+      const found = yield* transactor.transact("look", triggers.look(kind, cursors[kind], Limits.lookBatch))
+      cursors[kind] = found.length < Limits.lookBatch ? "0" : found[found.length - 1]!.seq
+      const late = distinct(found.filter(isLate))
+      if (late.length > 0) yield* transactor.transact("settle", triggers.settleLate(late))
+      yield* look(distinct(found.filter((each) => !isLate(each))))
+    })
+
+  const sweep = Effect.gen(function* () {
+    yield* claims
+    yield* unapplied("command")
+    yield* unapplied("input")
+    yield* awaiters.look
+  })
+
+  const careful = (name: string, effect: Effect.Effect<void, Trouble>) =>
+    Effect.catchAll(effect, (error) => Effect.logWarning(`${name} failed, the next one will look again`, error))
+
+  const named = Effect.flatMap(Queue.takeBetween(supervisor.looks, 1, Limits.lookBatch), (runIds) =>
+    careful("A look", look([...new Set(runIds)]))
+  )
+
+  const hinted = (hint: Wakeup) => {
+    switch (hint.kind) {
+      case "ready":
+        return careful("A claim", claims)
+      case "ended":
+        return Effect.sync(() => awaiters.ended(hint.runId))
+      default:
+        return Effect.sync(() => supervisor.lookAt(hint.runId))
+    }
+  }
+
+  const pause = Effect.flatMap(Random.nextRange(0.8, 1.2), (factor) =>
+    Effect.sleep(Duration.millis(settings.pollMs * factor))
+  )
+
+  yield* Effect.forkScoped(Effect.forever(named))
+  yield* Effect.forkScoped(Stream.runForEach(wakeups.hints, hinted))
+  yield* Effect.forkScoped(Effect.forever(Effect.zipRight(careful("The sweep", sweep), pause)))
+  definitions.onRegistered(() => careful("A claim", claims))
+  return { sweep, look }
+})
+
+const isLate = (unapplied: Unapplied): boolean => isEnded(unapplied.runStatus) || unapplied.runStatus === "parked"
+
+const distinct = (found: ReadonlyArray<Unapplied>): ReadonlyArray<RunId> => [
+  ...new Set(found.map((each) => each.runId))
+]
+
+const groupByRun = <A extends TriggerInput | RunCommand>(
+  rows: ReadonlyArray<A>
+): ReadonlyMap<RunId, ReadonlyArray<A>> => {
+  const groups = new Map<RunId, Array<A>>()
+  for (const row of rows) {
+    const group = groups.get(row.runId)
+    if (group === undefined) groups.set(row.runId, [row])
+    else group.push(row)
+  }
+  return groups
+}
+
+export const layer: Layer.Layer<
+  Waker,
+  never,
+  Transactor | TriggerStore | Wakeups | Awaiters | Definitions | Recovery | RunSupervisor
+> = Layer.scoped(Waker, make)
