@@ -50,7 +50,8 @@ export const addNode = (
   return {
     ...withIssues(draft, [...idIssues(id), ...issues]),
     steps: [...draft.steps, step],
-    ports: { ...draft.ports, [id]: stepPorts(step) }
+    // a step that took the id `input` must not hide the input from those after it
+    ports: Object.hasOwn(draft.ports, id) ? draft.ports : { ...draft.ports, [id]: stepPorts(step) }
   }
 }
 

@@ -62,7 +62,8 @@ export interface Node<
   /**
    * Provides the handler of this node.
    *
-   * **Details** Takes the function, or an Effect that makes it. The function is called once per attempt; what it needs
+   * **Details** Takes the function, or an Effect that makes it (an `Effect.gen` lets the function's types be inferred). The
+   * function is called once per attempt; what it needs
    * besides `NodeContext` is captured when the layer is built. It fails with the node's declared error and nothing else.
    *
    * @example

@@ -1,0 +1,53 @@
+import { fileURLToPath } from "node:url"
+import ts from "typescript"
+import { expect, it } from "vitest"
+
+const folder = fileURLToPath(new URL(".", import.meta.url))
+const settings = ts.readConfigFile(fileURLToPath(new URL("../../tsconfig.json", import.meta.url)), ts.sys.readFile)
+const { options } = ts.parseJsonConfigFileContent(settings.config, ts.sys, folder, { incremental: false, noEmit: true })
+
+/** A workflow of a chain of nodes that also look back to the first one. */
+const chain = (nodes: number): string => `
+import * as Schema from "effect/Schema"
+import * as Node from "../../src/definition/Node.js"
+import * as Output from "../../src/definition/Output.js"
+import * as Workflow from "../../src/definition/Workflow.js"
+const Item = Schema.Struct({ id: Schema.String, at: Schema.Date })
+const Step = Node.make("step", {
+  inputs: { item: Item, first: Item },
+  outputs: { item: Item, other: Output.optional(Item) },
+  error: Schema.String
+})
+export const Chain = Workflow.make("chain", { version: 1, input: { item: Item } })
+  .node("head", Step, ({ input }) => ({ item: input.item, first: input.item }))
+  .node("n0", Step, ({ input, head }) => ({ item: input.item, first: head.item }))
+${Array.from(
+  { length: nodes },
+  (_, i) => `  .node("n${i + 1}", Step, ({ head, n${i} }) => ({ item: n${i}.item, first: head.item }))`
+).join("\n")}
+  .output(({ n${nodes} }) => ({ item: n${nodes}.item }))
+export const id: Workflow.Output<typeof Chain>["item"]["id"] = "last"
+`
+
+/** How many types the checker had to instantiate; unlike seconds, the same on every machine. */
+const instantiations = (nodes: number): number => {
+  const path = `${folder}chain-${nodes}.ts`
+  const host = ts.createCompilerHost(options, true)
+  const { fileExists, getSourceFile } = host
+  host.fileExists = (name) => name === path || fileExists(name)
+  host.getSourceFile = (name, language, ...rest) =>
+    name === path
+      ? ts.createSourceFile(name, chain(nodes), language, true)
+      : getSourceFile.call(host, name, language, ...rest)
+  const program = ts.createProgram([path], options, host)
+  const source = program.getSourceFile(path)
+  expect(program.getSemanticDiagnostics(source).map(({ messageText }) => messageText)).toEqual([])
+  return program.getInstantiationCount()
+}
+
+it("type-checks a chain of 100 nodes at a cost per node that stays small", () => {
+  const few = instantiations(10)
+  const many = instantiations(100)
+  // measured: 1,400
+  expect((many - few) / 90).toBeLessThan(3_000)
+}, 60_000)
