@@ -41,19 +41,42 @@ const graph = FastCheck.record<Graph>({
   outputs: names(FastCheck.record({ name, mode: FastCheck.constantFrom("value", "option"), from }))
 })
 
+type Source = "same" | "turned" | "other"
+
+/** What a mixture takes: from the first graph, turned or not, or from the second. */
+const source = FastCheck.constantFrom<ReadonlyArray<Source>>("same", "turned", "other")
+
+const pick = <A>(how: Source, a: ReadonlyArray<A>, b: ReadonlyArray<A>): ReadonlyArray<A> => {
+  if (how === "other") return b
+  return how === "same" ? a : [...a].reverse()
+}
+
+const property = FastCheck.constantFrom<ReadonlyArray<keyof GraphNode>>(
+  "node",
+  "kind",
+  "repeated",
+  "resumable",
+  "inputs",
+  "outputs",
+  "hasError",
+  "concurrency"
+)
+
 /** A graph and a mixture of it with another one: they differ in few places or in none, so that equals come up too. */
-const graphs = FastCheck.tuple(graph, graph, FastCheck.array(FastCheck.boolean(), { minLength: 5, maxLength: 5 })).map(
-  ([a, b, [name, version, input, nodes, outputs]]) =>
-    [
-      a,
-      {
-        name: name ? a.name : b.name,
-        version: version ? a.version : b.version,
-        input: input ? [...a.input].reverse() : b.input,
-        nodes: nodes ? a.nodes.map((node) => ({ ...node, concurrency: 7 })) : b.nodes,
-        outputs: outputs ? [...a.outputs].reverse() : b.outputs
-      }
-    ] as const
+const graphs = FastCheck.tuple(graph, graph, FastCheck.boolean(), source, source, source, property).map(
+  ([a, b, named, input, nodes, outputs, mixed]): readonly [Graph, Graph] => [
+    a,
+    {
+      name: named ? a.name : b.name,
+      version: named ? a.version : b.version,
+      input: pick(input, a.input, b.input),
+      nodes: pick(nodes, a.nodes, b.nodes).map((node, index) => ({
+        ...node,
+        [mixed]: (b.nodes[index] ?? node)[mixed]
+      })),
+      outputs: pick(outputs, a.outputs, b.outputs)
+    }
+  ]
 )
 
 describe("sha256", () => {

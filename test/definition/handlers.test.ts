@@ -58,6 +58,18 @@ describe("a handler", () => {
     })
   )
 
+  it.effect("sees the context of its attempt, whatever was there when its layer was built", () =>
+    Effect.gen(function* () {
+      const layer = Charge.toLayer(() =>
+        Effect.map(NodeContext, ({ attempt }) => ({ receipt: { status: "shipped", amount: attempt } }))
+      )
+      const handler = Context.get(yield* Layer.build(layer), tag("charge"))
+      const second = { ...(yield* NodeContext), attempt: 2 }
+      const outputs = yield* Effect.provideService(handler.run({ reservation: item }, undefined), NodeContext, second)
+      expect(outputs).toEqual({ receipt: { status: "shipped", amount: 2 } })
+    }).pipe(Effect.provide(attempt), Effect.scoped)
+  )
+
   it.effect("made by an Effect is made once", () =>
     Effect.gen(function* () {
       let made = 0
