@@ -29,8 +29,14 @@ export type ClaimLook =
   | { readonly _tag: "Due"; readonly definitions: ReadonlyArray<DefinitionKey> }
   /** Runs whose worker is dead. */
   | { readonly _tag: "Orphaned"; readonly definitions: ReadonlyArray<DefinitionKey> }
-  /** These runs, when nobody alive holds them and they have not ended: for inputs, commands and `Engine.recover`. */
-  | { readonly _tag: "Named"; readonly runIds: ReadonlyArray<RunId> }
+  /** These runs of these definitions, when nobody alive holds them and they have not ended: for inputs, commands and `Engine.recover`. */
+  | {
+      readonly _tag: "Named"
+      readonly runIds: ReadonlyArray<RunId>
+      readonly definitions: ReadonlyArray<DefinitionKey>
+    }
+  /** These runs, leased to this very incarnation: it does not know them, their acknowledgement was lost. No crash is counted. */
+  | { readonly _tag: "Own"; readonly runIds: ReadonlyArray<RunId> }
 
 /** A run just claimed: its row under the new fence, and its firings from each node's lowest open one on. */
 export interface ClaimedRun {
@@ -38,11 +44,22 @@ export interface ClaimedRun {
   readonly firings: ReadonlyArray<FiringRow>
 }
 
+/** A run that was claimed and can't be read: a row of it was damaged. Whoever claimed it parks it under the new fence. */
+export interface UndecodableRun extends Lease {
+  readonly error: UndecodableRow
+}
+
+/** What a claim brought. */
+export interface Claims {
+  readonly claimed: ReadonlyArray<ClaimedRun>
+  readonly undecodable: ReadonlyArray<UndecodableRun>
+}
+
 /** Whether a run was given up. */
 export type ReleaseOutcome = "Released" | "Pending" | "Stale"
 
-/** A run as the outside sees it. */
-export interface RunView {
+/** A run as a list shows it; an unapplied cancel already reads as `cancelling`. */
+export interface RunSummary {
   readonly runId: RunId
   readonly workflow: string
   readonly workflowVersion: number
@@ -53,6 +70,10 @@ export interface RunView {
   readonly worker: Incarnation | null
   readonly createdAt: Date
   readonly endedAt: Date | null
+}
+
+/** A run as the outside sees it. */
+export interface RunView extends RunSummary {
   readonly input: string
   readonly output: string | null
   readonly failure: string | null
@@ -102,7 +123,7 @@ export class StateStore extends Context.Tag("perdure/StateStore")<
     /** Upserts firing rows of commits that are `Ready`, or of runs just `Started`. */
     readonly writeFirings: (commits: ReadonlyArray<RunCommit>) => Write<void>
     /** Takes runs that nobody alive holds: new fence, running firings back to `scheduled` with a crash counted if their worker died, and the run `recovering` if any was. */
-    readonly claim: (incarnation: Incarnation, look: ClaimLook, limit: number) => Read<ReadonlyArray<ClaimedRun>>
+    readonly claim: (incarnation: Incarnation, look: ClaimLook, limit: number) => Write<Claims>
     /** Gives runs up if the version is unchanged and nothing unapplied is visible (`Pending` otherwise); `interrupted` firings go back to `scheduled` at no cost. */
     readonly release: (
       leases: ReadonlyArray<
@@ -128,8 +149,8 @@ export class StateStore extends Context.Tag("perdure/StateStore")<
     readonly get: (runId: RunId) => Read<RunView | undefined>
     /** The last `limit` firings of every node of a run. */
     readonly firings: (runId: RunId, limit: number) => Read<ReadonlyArray<FiringRow>>
-    /** Runs newest first. */
-    readonly list: (filter: RunFilter) => Read<ReadonlyArray<RunView>>
+    /** Runs newest first, without their values. */
+    readonly list: (filter: RunFilter) => Read<ReadonlyArray<RunSummary>>
     /** Statuses and results of runs that have ended, of those asked for. */
     readonly ended: (runIds: ReadonlyArray<RunId>) => Read<ReadonlyArray<RunView>>
     /** Whether a run can resume, and if not, why. */

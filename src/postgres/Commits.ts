@@ -1,0 +1,188 @@
+import * as Effect from "effect/Effect"
+import type { DatabaseError } from "../model/Errors.js"
+import type { RunCommit } from "../model/Run.js"
+import { isEnded } from "../model/Status.js"
+import type { CommitCheck } from "../store/StateStore.js"
+import type { Transaction } from "../store/Transactor.js"
+import { float8Array, int4Array, textArray } from "./Arrays.js"
+import { reasonText, rests } from "./Columns.js"
+import { run, runExactly } from "./Execution.js"
+import { decodeGuaranteed, decodeMark } from "./Rows.js"
+import { endedFiringStatuses, endedStatuses, qualifier, type SchemaName, statementsOf } from "./Statement.js"
+
+type Write<A> = Effect.Effect<A, DatabaseError, Transaction>
+
+const checkStatements = (schema: SchemaName) => {
+  const statement = statementsOf(schema)
+  const select = `select run_id as "runId", fence, version from ${qualifier(schema)}.run_state where run_id = any($1::text[])`
+  return {
+    try: statement("check.try", `${select} order by run_id for no key update skip locked`),
+    wait: statement("check.wait", `${select} order by run_id for no key update`),
+    look: statement("check.look", select)
+  }
+}
+
+/** The verb `check`. */
+export const makeCheck = (schema: SchemaName) => {
+  const statements = checkStatements(schema)
+
+  const marks = (statement: typeof statements.try, runIds: ReadonlyArray<string>) =>
+    Effect.map(
+      Effect.flatMap(run(statement, [textArray(runIds)]), (rows) => decodeGuaranteed("check", decodeMark, rows)),
+      (found) => new Map(found.map((mark) => [mark.runId, mark]))
+    )
+
+  return (commits: ReadonlyArray<RunCommit>, options: { readonly wait: boolean }): Write<ReadonlyArray<CommitCheck>> =>
+    Effect.gen(function* () {
+      if (commits.length === 0) return []
+      const locked = yield* marks(
+        options.wait ? statements.wait : statements.try,
+        commits.map((commit) => commit.runId)
+      )
+      const missing = commits.filter((commit) => !locked.has(commit.runId)).map((commit) => commit.runId)
+      const seen = missing.length === 0 || options.wait ? new Map() : yield* marks(statements.look, missing)
+      return commits.map((commit): CommitCheck => {
+        const mark = locked.get(commit.runId)
+        if (mark !== undefined) return compareMark(commit, mark)
+        const unlocked = seen.get(commit.runId)
+        if (unlocked === undefined) return "Stale"
+        // What is committed is true without a lock, but for one answer: whether the next commit may be written.
+        const check = compareMark(commit, unlocked)
+        return check === "Ready" ? "Busy" : check
+      })
+    })
+}
+
+const compareMark = (
+  commit: RunCommit,
+  mark: { readonly fence: number; readonly version: number }
+): "Ready" | "Applied" | "Stale" => {
+  if (mark.fence !== commit.fence) return "Stale"
+  if (mark.version === commit.version - 1) return "Ready"
+  return mark.version === commit.version ? "Applied" : "Stale"
+}
+
+const writeStatements = (schema: SchemaName) => {
+  const statement = statementsOf(schema)
+  const s = qualifier(schema)
+  const write = (columns: string) => `
+    with written as (
+      update ${s}.run_state r
+      set status = c.status, version = c.version, reason = c.reason, frontier = c.frontier::jsonb,
+        updated_at = ${s}.clock()${columns}
+      from unnest($1::text[], $2::int4[], $3::int4[], $4::text[], $5::text[], $6::text[])
+        c(run_id, fence, version, status, reason, frontier)
+      where r.run_id = c.run_id and r.fence = c.fence and r.version = c.version - 1
+      returning 1
+    )
+    select count(*)::int4 as count from written`
+  return {
+    // Touches no indexed column but status, which mostly keeps its value: the update stays HOT.
+    goOn: statement("runs.goOn", write("")),
+    rest: statement(
+      "runs.rest",
+      write(`, worker = null, ready = false, due_at = null,
+        ended_at = case when c.status in ${endedStatuses} then ${s}.clock() end`)
+    ),
+    results: statement(
+      "runs.results",
+      `
+      with written as (
+        update ${s}.run_values v
+        set output = c.output, failure = c.failure
+        from unnest($1::text[], $2::text[], $3::text[]) c(run_id, output, failure)
+        where v.run_id = c.run_id
+        returning 1
+      )
+      select count(*)::int4 as count from written`
+    )
+  }
+}
+
+/** The verb `writeRuns`. */
+export const makeWriteRuns = (schema: SchemaName) => {
+  const statements = writeStatements(schema)
+
+  const write = (statement: typeof statements.goOn, commits: ReadonlyArray<RunCommit>): Write<void> =>
+    commits.length === 0
+      ? Effect.void
+      : runExactly(statement, commits.length, [
+          textArray(commits.map((commit) => commit.runId)),
+          int4Array(commits.map((commit) => commit.fence)),
+          int4Array(commits.map((commit) => commit.version)),
+          textArray(commits.map((commit) => commit.status)),
+          textArray(commits.map((commit) => reasonText(commit.reason))),
+          textArray(commits.map((commit) => JSON.stringify(commit.frontier)))
+        ])
+
+  const writeResults = (commits: ReadonlyArray<RunCommit>): Write<void> =>
+    commits.length === 0
+      ? Effect.void
+      : runExactly(statements.results, commits.length, [
+          textArray(commits.map((commit) => commit.runId)),
+          textArray(commits.map((commit) => commit.output)),
+          textArray(commits.map((commit) => commit.failure))
+        ])
+
+  return (commits: ReadonlyArray<RunCommit>): Write<void> => {
+    const ended = commits.filter((commit) => isEnded(commit.status))
+    const resting = commits.filter((commit) => rests(commit.status))
+    const going = resting.length === 0 ? commits : commits.filter((commit) => !rests(commit.status))
+    return Effect.zipRight(write(statements.goOn, going), write(statements.rest, resting)).pipe(
+      Effect.zipRight(writeResults(ended))
+    )
+  }
+}
+
+const firingStatement = (schema: SchemaName) => {
+  const s = qualifier(schema)
+  return statementsOf(schema)(
+    "firings.write",
+    `
+    insert into ${s}.run_node_state as n (
+      run_id, node_id, firing, status, attempt, crashes, inputs, emitted, reason, state, not_before, failure,
+      opened_in, written_in, ended_at
+    )
+    select
+      c.run_id, c.node_id, c.firing, c.status, c.attempt, c.crashes, c.inputs::jsonb, c.emitted::jsonb, c.reason, c.state,
+      to_timestamp(c.not_before / 1000.0), c.failure, c.version, c.version,
+      case when c.status in ${endedFiringStatuses} then ${s}.clock() end
+    from unnest(
+      $1::text[], $2::text[], $3::int4[], $4::text[], $5::int4[], $6::int4[], $7::text[], $8::text[], $9::text[],
+      $10::text[], $11::float8[], $12::text[], $13::int4[]
+    ) c(
+      run_id, node_id, firing, status, attempt, crashes, inputs, emitted, reason, state, not_before, failure, version
+    )
+    on conflict (run_id, node_id, firing) do update
+    set status = excluded.status, attempt = excluded.attempt, crashes = excluded.crashes, inputs = excluded.inputs,
+      emitted = excluded.emitted, reason = excluded.reason, state = excluded.state, not_before = excluded.not_before,
+      failure = excluded.failure, written_in = excluded.written_in, ended_at = excluded.ended_at`
+  )
+}
+
+/** The verb `writeFirings`. */
+export const makeWriteFirings = (schema: SchemaName) => {
+  const statement = firingStatement(schema)
+  return (commits: ReadonlyArray<RunCommit>): Write<void> => {
+    const rows = commits.flatMap((commit) => commit.firings.map((firing) => ({ commit, firing })))
+    return rows.length === 0
+      ? Effect.void
+      : Effect.asVoid(
+          run(statement, [
+            textArray(rows.map((row) => row.commit.runId)),
+            textArray(rows.map((row) => row.firing.nodeId)),
+            int4Array(rows.map((row) => row.firing.firing)),
+            textArray(rows.map((row) => row.firing.status)),
+            int4Array(rows.map((row) => row.firing.attempt)),
+            int4Array(rows.map((row) => row.firing.crashes)),
+            textArray(rows.map((row) => JSON.stringify(row.firing.inputs))),
+            textArray(rows.map((row) => (row.firing.emitted === null ? null : JSON.stringify(row.firing.emitted)))),
+            textArray(rows.map((row) => reasonText(row.firing.reason))),
+            textArray(rows.map((row) => row.firing.state)),
+            float8Array(rows.map((row) => row.firing.notBefore)),
+            textArray(rows.map((row) => row.firing.failure)),
+            int4Array(rows.map((row) => row.commit.version))
+          ])
+        )
+  }
+}

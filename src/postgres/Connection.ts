@@ -1,0 +1,70 @@
+import * as Data from "effect/Data"
+import * as Effect from "effect/Effect"
+import type pg from "pg"
+import type { RawRow } from "../store/Transactor.js"
+
+/**
+ * What is sent over a connection.
+ *
+ * **Details** With `values` it is one statement, prepared under `name` where that works. Without, it goes as it is and
+ * may hold several statements. `deadlineMs` bounds the wait for an answer on this side, should the network swallow it.
+ */
+export interface Query {
+  readonly name: string
+  readonly text: string
+  readonly values?: ReadonlyArray<unknown>
+  readonly deadlineMs?: number
+}
+
+/** What came back; `command` is the command tag, as in `COMMIT`. */
+export interface QueryResult {
+  readonly command: string
+  readonly rows: ReadonlyArray<RawRow>
+}
+
+/**
+ * A statement, or the way to the server, failed.
+ *
+ * **Details** `broken`: the connection is gone or no longer answers. `sqlState` is there when the server spoke.
+ */
+export class QueryError extends Data.TaggedError("QueryError")<{
+  readonly sqlState: string | undefined
+  readonly reason: string
+  readonly broken: boolean
+}> {}
+
+/** One session, exclusively ours until the scope that acquired it closes. */
+export interface Connection {
+  readonly execute: (query: Query) => Effect.Effect<QueryResult, QueryError>
+  /** It is closed instead of going back to the pool. */
+  readonly destroy: Effect.Effect<void>
+}
+
+/** Reads what the driver says: a server's error has a severity and five characters of code, anything else is the way there. */
+export const toQueryError = (cause: unknown): QueryError => {
+  if (!(cause instanceof Error)) return new QueryError({ sqlState: undefined, reason: "no connection", broken: true })
+  const severity = "severity" in cause ? cause.severity : undefined
+  const code = "code" in cause && typeof cause.code === "string" ? cause.code : undefined
+  const spoken = severity !== undefined && code !== undefined && /^[0-9A-Z]{5}$/.test(code)
+  return new QueryError({
+    sqlState: spoken ? code : undefined,
+    reason: cause.message === "" ? (code ?? cause.name) : cause.message,
+    broken: !spoken || severity === "FATAL" || severity === "PANIC"
+  })
+}
+
+/** A query as the driver takes it; `query_timeout` bounds the wait for its answer, in milliseconds. */
+export interface DriverQuery extends pg.QueryConfig {
+  readonly query_timeout?: number
+}
+
+/** Sends a query over a client of the driver. Several statements give several results, of which the last one counts. */
+export const send = (client: pg.ClientBase, query: DriverQuery): Effect.Effect<QueryResult, QueryError> =>
+  Effect.async((resume) => {
+    // biome-ignore lint/nursery/noFloatingPromises: given a callback, the driver makes no promise
+    client.query(query, (cause: Error | null, result: pg.QueryResult | ReadonlyArray<pg.QueryResult>) => {
+      if (cause) return resume(Effect.fail(toQueryError(cause)))
+      const last = Array.isArray(result) ? result[result.length - 1] : result
+      resume(Effect.succeed({ command: last?.command ?? "", rows: last?.rows ?? [] }))
+    })
+  })

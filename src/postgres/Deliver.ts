@@ -1,0 +1,107 @@
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import { DatabaseError } from "../model/Errors.js"
+import type { TriggerDelivery } from "../model/Run.js"
+import { isEnded, RunStatus } from "../model/Status.js"
+import type { Transaction } from "../store/Transactor.js"
+import type { DeliverOutcome } from "../store/TriggerStore.js"
+import { textArray } from "./Arrays.js"
+import { run } from "./Execution.js"
+import { decodeGuaranteed, rowDecoder } from "./Rows.js"
+import { qualifier, type SchemaName, statementsOf } from "./Statement.js"
+
+const deliverStatements = (schema: SchemaName) => {
+  const statement = statementsOf(schema)
+  const s = qualifier(schema)
+  return {
+    // The order of the batch is the order of arrival: identity values are drawn after the sort.
+    insert: statement(
+      "deliver.insert",
+      `
+      insert into ${s}.trigger_inputs (run_id, node_id, input_id, payload)
+      select c.run_id, c.node_id, c.input_id, c.payload
+      from unnest($1::text[], $2::text[], $3::text[], $4::text[]) with ordinality
+        c(run_id, node_id, input_id, payload, place)
+      join ${s}.run_state r on r.run_id = c.run_id and r.ended_at is null
+      order by c.place
+      on conflict do nothing
+      returning run_id as "runId", node_id as "nodeId", input_id as "inputId"`
+    ),
+    // Text only, for a caller's own client may parse other types in its own way.
+    classify: statement(
+      "deliver.classify",
+      `
+      select
+        c.place::text as place, r.status,
+        case when t.seq is null then 'no' else 'yes' end as there
+      from unnest($1::text[], $2::text[], $3::text[]) with ordinality c(run_id, node_id, input_id, place)
+      join ${s}.run_state r on r.run_id = c.run_id
+      left join ${s}.trigger_inputs t
+        on t.run_id = c.run_id and t.node_id = c.node_id and t.input_id = c.input_id`
+    )
+  }
+}
+
+const decodeInserted = rowDecoder(
+  "trigger_inputs",
+  Schema.Struct({ runId: Schema.String, nodeId: Schema.String, inputId: Schema.String }),
+  ["runId", "nodeId", "inputId"]
+)
+
+const decodeClass = rowDecoder(
+  "trigger_inputs",
+  Schema.Struct({ place: Schema.NumberFromString, status: RunStatus, there: Schema.Literal("yes", "no") }),
+  ["place"]
+)
+
+const keyOf = (input: { readonly runId: string; readonly nodeId: string; readonly inputId: string }): string =>
+  JSON.stringify([input.runId, input.nodeId, input.inputId])
+
+/** The verb `deliver`. */
+export const makeDeliver = (schema: SchemaName) => {
+  const statements = deliverStatements(schema)
+
+  const classify = (
+    inputs: ReadonlyArray<TriggerDelivery>
+  ): Effect.Effect<ReadonlyArray<DeliverOutcome>, DatabaseError, Transaction> =>
+    Effect.gen(function* () {
+      const rows = yield* run(statements.classify, [
+        textArray(inputs.map((input) => input.runId)),
+        textArray(inputs.map((input) => input.nodeId)),
+        textArray(inputs.map((input) => input.inputId))
+      ])
+      const found = new Map((yield* decodeGuaranteed("deliver", decodeClass, rows)).map((row) => [row.place, row]))
+      return yield* Effect.forEach(inputs, (input, index): Effect.Effect<DeliverOutcome, DatabaseError> => {
+        const row = found.get(index + 1)
+        if (row === undefined) return Effect.succeed({ _tag: "RunNotFound" })
+        if (row.there === "yes") return Effect.succeed({ _tag: "Duplicate" })
+        return isEnded(row.status)
+          ? Effect.succeed({ _tag: "RunEnded", status: row.status })
+          : Effect.fail(appeared(input.runId))
+      })
+    })
+
+  return (
+    inputs: ReadonlyArray<TriggerDelivery>
+  ): Effect.Effect<ReadonlyArray<DeliverOutcome>, DatabaseError, Transaction> =>
+    Effect.gen(function* () {
+      if (inputs.length === 0) return []
+      const rows = yield* run(statements.insert, [
+        textArray(inputs.map((input) => input.runId)),
+        textArray(inputs.map((input) => input.nodeId)),
+        textArray(inputs.map((input) => input.inputId)),
+        textArray(inputs.map((input) => input.payload))
+      ])
+      // Each key was inserted once: the first of the batch that bears it is the one.
+      const inserted = new Set((yield* decodeGuaranteed("deliver", decodeInserted, rows)).map(keyOf))
+      const delivered = new Set(inputs.filter((input) => inserted.delete(keyOf(input))))
+      const others = inputs.filter((input) => !delivered.has(input))
+      const classified = others.length === 0 ? [] : yield* classify(others)
+      const outcomes = new Map(others.map((input, index) => [input, classified[index]]))
+      return inputs.map((input): DeliverOutcome => outcomes.get(input) ?? { _tag: "Delivered" })
+    })
+}
+
+/** Between the two statements the run was started, or reopened: deliver again. */
+const appeared = (runId: string): DatabaseError =>
+  new DatabaseError({ outcome: "retryable", operation: "deliver", reason: `run ${runId} appeared meanwhile` })

@@ -1,0 +1,175 @@
+import { createHash } from "node:crypto"
+import { readdir, readFile } from "node:fs/promises"
+import { join } from "node:path"
+import { fileURLToPath } from "node:url"
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import type { DatabaseError } from "../model/Errors.js"
+import { type Transaction, Transactor } from "../store/Transactor.js"
+import { run } from "./Execution.js"
+import { decodeGuaranteed, rowDecoder } from "./Rows.js"
+import { defaultSchema, qualifier, type SchemaName } from "./Statement.js"
+
+/** A migration that was applied reads differently now: migrations are append-only. */
+export class MigrationChanged extends Schema.TaggedError<MigrationChanged>()("MigrationChanged", {
+  name: Schema.String
+}) {
+  override get message(): string {
+    return `migration ${this.name} was changed after it had been applied`
+  }
+}
+
+/** The database knows migrations that this version does not: it was migrated by a newer one. */
+export class DatabaseNewer extends Schema.TaggedError<DatabaseNewer>()("DatabaseNewer", {
+  name: Schema.String
+}) {
+  override get message(): string {
+    return `the database has migration ${this.name}, which this version does not know: start a newer version`
+  }
+}
+
+/** One file of SQL, one transaction. */
+export interface Migration {
+  readonly id: number
+  /** The name of the file without its ending. */
+  readonly name: string
+  readonly sql: string
+  readonly checksum: string
+}
+
+/** A migration that was applied. */
+interface Applied {
+  readonly id: number
+  readonly name: string
+  readonly checksum: string
+}
+
+/** The package keeps its migrations two folders above this module, built or not. */
+const packaged = fileURLToPath(new URL("../../migrations", import.meta.url))
+
+const fileName = /^(\d{4})_[a-z0-9_]+\.sql$/
+
+/** Reads the migrations of the package, in order. */
+export const load: Effect.Effect<ReadonlyArray<Migration>> = Effect.promise(async () => {
+  const names = (await readdir(packaged)).filter((name) => fileName.test(name)).sort()
+  return Promise.all(
+    names.map(async (file): Promise<Migration> => {
+      const sql = (await readFile(join(packaged, file), "utf8")).replaceAll("\r\n", "\n")
+      return {
+        id: Number(file.slice(0, 4)),
+        name: file.replace(/\.sql$/, ""),
+        sql,
+        checksum: createHash("sha256").update(sql).digest("hex")
+      }
+    })
+  )
+})
+
+/**
+ * Brings a schema to the present version; gives the names of the migrations it applied.
+ *
+ * **Details** Each file is one transaction, under an advisory lock, so that several processes may do this at once and a
+ * death between two files leaves a schema of an earlier version. When nothing is pending it only reads, so that the
+ * runtime role needs no DDL.
+ *
+ * **Errors** `MigrationChanged`, `DatabaseNewer`, and `DatabaseError` for everything the database refuses.
+ */
+export const migrate = (
+  schema: SchemaName = defaultSchema,
+  migrations: Effect.Effect<ReadonlyArray<Migration>> = load
+): Effect.Effect<ReadonlyArray<string>, DatabaseError | MigrationChanged | DatabaseNewer, Transactor> =>
+  Effect.gen(function* () {
+    const transactor = yield* Transactor
+    const known = yield* migrations
+    const applied = yield* transactor.transact("migrate", readApplied(schema))
+    yield* compare(known, applied)
+    const done: Array<string> = []
+    for (const migration of known.slice(applied.length)) {
+      const step = apply(schema, known, migration)
+      if (yield* transactor.transact(`migrate ${migration.name}`, step, patience)) done.push(migration.name)
+    }
+    return done
+  })
+
+/** A migration waits for another process that migrates, and may take its time on a large database. */
+const patience = { lockTimeout: "5 minutes", statementTimeout: "1 hour" } as const
+
+const decodeApplied = rowDecoder(
+  "schema_migrations",
+  Schema.Struct({ id: Schema.Int, name: Schema.String, checksum: Schema.String }),
+  ["id"]
+)
+
+const decodeThere = rowDecoder("schema_migrations", Schema.Struct({ there: Schema.Boolean }), [])
+
+/** What was applied says the same as what is known, as far as it goes. */
+const compare = (
+  known: ReadonlyArray<Migration>,
+  applied: ReadonlyArray<Applied>
+): Effect.Effect<void, MigrationChanged | DatabaseNewer> =>
+  Effect.forEach(
+    applied,
+    (one, index): Effect.Effect<void, MigrationChanged | DatabaseNewer> => {
+      const migration = known[index]
+      if (migration === undefined) return Effect.fail(new DatabaseNewer({ name: one.name }))
+      return migration.checksum === one.checksum && migration.id === one.id
+        ? Effect.void
+        : Effect.fail(new MigrationChanged({ name: one.name }))
+    },
+    { discard: true }
+  )
+
+const tableOf = (schema: SchemaName): string => `${qualifier(schema)}.schema_migrations`
+
+const isThere = (name: string, expression: string) =>
+  run({ name, text: `select ${expression} is not null as there` }, []).pipe(
+    Effect.flatMap((rows) => decodeGuaranteed("migrate", decodeThere, rows)),
+    Effect.map(([row]) => row?.there === true)
+  )
+
+const readApplied = (schema: SchemaName): Effect.Effect<ReadonlyArray<Applied>, DatabaseError, Transaction> =>
+  Effect.gen(function* () {
+    if (!(yield* isThere("migrations.there", `to_regclass('${tableOf(schema)}')`))) return []
+    const text = `select id, name, checksum from ${tableOf(schema)} order by id`
+    return yield* decodeGuaranteed("migrate", decodeApplied, yield* run({ name: "migrations.list", text }, []))
+  })
+
+/** Applies one migration unless somebody else did before we got the lock; gives whether we did. */
+const apply = (schema: SchemaName, known: ReadonlyArray<Migration>, migration: Migration) =>
+  Effect.gen(function* () {
+    yield* run(
+      {
+        name: "migrations.lock",
+        text: `select pg_advisory_xact_lock(hashtextextended('perdure migrations of ${schema}', 0))`
+      },
+      []
+    )
+    const applied = yield* readApplied(schema)
+    yield* compare(known, applied)
+    if (applied.length >= migration.id) return false
+    if (applied.length === 0) yield* prepare(schema)
+    yield* run({ name: "migrations.path", text: `set local search_path = ${qualifier(schema)}` }, [])
+    yield* run({ name: `migrations.${migration.name}`, text: migration.sql }, [])
+    yield* run(
+      {
+        name: "migrations.record",
+        text: `insert into ${tableOf(schema)} (id, name, checksum) values ($1::int4, $2, $3)`
+      },
+      [migration.id, migration.name, migration.checksum]
+    )
+    return true
+  })
+
+/** The schema, unless an administrator made it for a role that may not, and the table of migrations. */
+const prepare = (schema: SchemaName) =>
+  Effect.gen(function* () {
+    if (!(yield* isThere("migrations.schema", `to_regnamespace('${qualifier(schema)}')`))) {
+      yield* run({ name: "migrations.createSchema", text: `create schema ${qualifier(schema)}` }, [])
+    }
+    const text = `
+      create table if not exists ${tableOf(schema)} (
+        id integer primary key, name text not null, checksum text not null,
+        applied_at timestamptz not null default pg_catalog.now()
+      )`
+    yield* run({ name: "migrations.createTable", text }, [])
+  })

@@ -1,0 +1,206 @@
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Layer from "effect/Layer"
+import type { DatabaseError } from "../model/Errors.js"
+import { UndecodableRow } from "../model/Errors.js"
+import type { RunId } from "../model/Ids.js"
+import { fromJsonText } from "../model/Json.js"
+import type { Content } from "../model/Message.js"
+import type { RunCommit } from "../model/Run.js"
+import type { TombstoneCause } from "../model/Status.js"
+import { Inbox, type InboxMessage, type PendingMessages, type PendingRange } from "../store/Inbox.js"
+import type { RawRow, Transaction } from "../store/Transactor.js"
+import { boolArray, int4Array, textArray } from "./Arrays.js"
+import { makeCleanup } from "./Cleanup.js"
+import { run } from "./Execution.js"
+import { decodeAll, decodeMessage, decodePosition } from "./Rows.js"
+import { defaultSchema, qualifier, type SchemaName, statementsOf } from "./Statement.js"
+
+type Write<A> = Effect.Effect<A, DatabaseError, Transaction>
+
+const key = ["run_id", "node_id", "handle", "producer", "firing", "ordinal"]
+
+const inboxStatements = (schema: SchemaName) => {
+  const statement = statementsOf(schema)
+  const s = qualifier(schema)
+  const edge = "m.run_id = $1 and m.node_id = $2 and m.handle = $3"
+  return {
+    append: statement(
+      "inbox.append",
+      `
+      insert into ${s}.run_inbox_messages (
+        run_id, node_id, handle, producer, firing, ordinal, payload, tombstone, discarded
+      )
+      select * from unnest(
+        $1::text[], $2::text[], $3::text[], $4::text[], $5::int4[], $6::int4[], $7::text[], $8::text[], $9::bool[]
+      )
+      on conflict do nothing`
+    ),
+    discard: statement(
+      "inbox.discard",
+      `
+      update ${s}.run_inbox_messages m set discarded = true
+      from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::int4[], $6::int4[])
+        c(run_id, node_id, handle, producer, firing, ordinal)
+      where (${key.map((column) => `m.${column}`).join(", ")}) = (${key.map((column) => `c.${column}`).join(", ")})`
+    ),
+    pending: statement(
+      "inbox.pending",
+      `
+      select
+        f.run_id as "runId", f.node_id as "nodeId", f.handle, f.producer, f.firing, f.ordinal, f.payload, f.tombstone,
+        f.discarded
+      from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::int4[], $6::int4[])
+        with ordinality c(run_id, node_id, handle, producer, firing, ordinal, place)
+      cross join lateral (
+        select * from ${s}.run_inbox_messages m
+        where m.run_id = c.run_id and m.node_id = c.node_id and m.handle = c.handle and m.producer = c.producer
+          and (m.firing, m.ordinal) >= (c.firing, c.ordinal)
+        order by m.firing, m.ordinal limit $7
+      ) f
+      order by c.place, f.firing, f.ordinal`
+    ),
+    highest: statement(
+      "inbox.highest",
+      `
+      with recursive top as (
+        (
+          select m.producer, m.firing, m.ordinal from ${s}.run_inbox_messages m where ${edge}
+          order by m.producer desc, m.firing desc, m.ordinal desc limit 1
+        )
+        union all
+        select n.* from top cross join lateral (
+          select m.producer, m.firing, m.ordinal from ${s}.run_inbox_messages m
+          where ${edge} and m.producer < top.producer
+          order by m.producer desc, m.firing desc, m.ordinal desc limit 1
+        ) n
+      )
+      select * from top order by producer`
+    )
+  }
+}
+
+const makeWrites = (schema: SchemaName) => {
+  const statements = inboxStatements(schema)
+
+  const append = (commits: ReadonlyArray<RunCommit>): Write<void> => {
+    const rows = commits.flatMap((commit) => commit.messages.map((message) => ({ runId: commit.runId, message })))
+    if (rows.length === 0) return Effect.void
+    return Effect.asVoid(
+      run(statements.append, [
+        textArray(rows.map((row) => row.runId)),
+        textArray(rows.map((row) => row.message.nodeId)),
+        textArray(rows.map((row) => row.message.handle)),
+        textArray(rows.map((row) => row.message.producer)),
+        int4Array(rows.map((row) => row.message.firing)),
+        int4Array(rows.map((row) => row.message.ordinal)),
+        textArray(rows.map(({ message: { content } }) => (content._tag === "Live" ? content.text : null))),
+        textArray(rows.map(({ message: { content } }) => (content._tag === "Tombstone" ? content.cause : null))),
+        boolArray(rows.map((row) => row.message.discarded))
+      ])
+    )
+  }
+
+  const discard = (commits: ReadonlyArray<RunCommit>): Write<void> => {
+    const rows = commits.flatMap((commit) => commit.discarded.map((message) => ({ runId: commit.runId, message })))
+    if (rows.length === 0) return Effect.void
+    return Effect.asVoid(
+      run(statements.discard, [
+        textArray(rows.map((row) => row.runId)),
+        textArray(rows.map((row) => row.message.nodeId)),
+        textArray(rows.map((row) => row.message.handle)),
+        textArray(rows.map((row) => row.message.producer)),
+        int4Array(rows.map((row) => row.message.firing)),
+        int4Array(rows.map((row) => row.message.ordinal))
+      ])
+    )
+  }
+
+  return { append, discard }
+}
+
+/** A message as its row says: the table's CHECK admits a payload or a tombstone. */
+interface MessageRow extends Omit<InboxMessage, "content"> {
+  readonly payload: string | null
+  readonly tombstone: TombstoneCause | null
+}
+
+const toMessage = ({ payload, tombstone, ...rest }: MessageRow): Either.Either<InboxMessage, UndecodableRow> =>
+  Either.map(contentOf(payload, tombstone), (content): InboxMessage => ({ ...rest, content })).pipe(
+    Either.mapLeft(
+      (reason) =>
+        new UndecodableRow({
+          table: "run_inbox_messages",
+          key: [rest.runId, rest.nodeId, rest.handle, rest.producer, rest.firing, rest.ordinal].join("/"),
+          reason
+        })
+    )
+  )
+
+const contentOf = (text: string | null, cause: TombstoneCause | null): Either.Either<Content, string> => {
+  if (text === null) {
+    return cause === null
+      ? Either.left("neither a payload nor a tombstone")
+      : Either.right({ _tag: "Tombstone", cause })
+  }
+  return Either.mapBoth(fromJsonText(text), {
+    onLeft: (problem) => `payload${problem.path.map((part) => `.${part}`).join("")}: ${problem.message}`,
+    onRight: (value): Content => ({ _tag: "Live", text, value })
+  })
+}
+
+const readMessage = (row: RawRow): Either.Either<InboxMessage, UndecodableRow> =>
+  Either.flatMap(decodeMessage(row), toMessage)
+
+/** Sorts messages from the runs that have one which can't be read. */
+const collect = (ranges: ReadonlyArray<PendingRange>, rows: ReadonlyArray<RawRow>): PendingMessages => {
+  const runIds = new Map<unknown, RunId>(ranges.map((range) => [range.runId, range.runId]))
+  const errors = new Map<RunId, UndecodableRow>()
+  const messages: Array<InboxMessage> = []
+  for (const row of rows) {
+    const message = readMessage(row)
+    const runId = runIds.get(row["runId"])
+    if (Either.isRight(message)) messages.push(message.right)
+    else if (runId !== undefined && !errors.has(runId)) errors.set(runId, message.left)
+  }
+  return {
+    messages: errors.size === 0 ? messages : messages.filter((message) => !errors.has(message.runId)),
+    undecodable: [...errors].map(([runId, error]) => ({ runId, error }))
+  }
+}
+
+const makeReads = (schema: SchemaName) => {
+  const statements = inboxStatements(schema)
+
+  const pending = (
+    ranges: ReadonlyArray<PendingRange>,
+    limit?: number
+  ): Effect.Effect<PendingMessages, DatabaseError, Transaction> =>
+    ranges.length === 0
+      ? Effect.succeed({ messages: [], undecodable: [] })
+      : Effect.map(
+          run(statements.pending, [
+            textArray(ranges.map((range) => range.runId)),
+            textArray(ranges.map((range) => range.nodeId)),
+            textArray(ranges.map((range) => range.handle)),
+            textArray(ranges.map((range) => range.producer)),
+            int4Array(ranges.map((range) => range.from.firing)),
+            int4Array(ranges.map((range) => range.from.ordinal)),
+            limit ?? null
+          ]),
+          (rows) => collect(ranges, rows)
+        )
+
+  const highest = (runId: RunId, nodeId: string, handle: string) =>
+    Effect.flatMap(run(statements.highest, [runId, nodeId, handle]), (rows) => decodeAll(decodePosition, rows))
+
+  return { pending, highest }
+}
+
+/** The messages on the edges, in PostgreSQL. */
+export const layer = (schema: SchemaName = defaultSchema): Layer.Layer<Inbox> =>
+  Layer.sync(Inbox, () => ({
+    ...makeWrites(schema),
+    ...makeReads(schema),
+    cleanup: makeCleanup(schema, { table: "run_inbox_messages", key, where: "" })
+  }))

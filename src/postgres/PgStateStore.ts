@@ -1,0 +1,24 @@
+import * as Layer from "effect/Layer"
+import { StateStore } from "../store/StateStore.js"
+import { makeClaim } from "./Claims.js"
+import { makeCheck, makeWriteFirings, makeWriteRuns } from "./Commits.js"
+import { makePark, makeRelease } from "./Leases.js"
+import { makeReads } from "./RunReads.js"
+import { makeStart } from "./Starts.js"
+import { defaultSchema, type SchemaName } from "./Statement.js"
+import { makeParkUnknown, makeUnparkKnown } from "./Unknown.js"
+
+/** Runs and firings in PostgreSQL. */
+export const layer = (schema: SchemaName = defaultSchema): Layer.Layer<StateStore> =>
+  Layer.sync(StateStore, () => ({
+    start: makeStart(schema),
+    check: makeCheck(schema),
+    writeRuns: makeWriteRuns(schema),
+    writeFirings: makeWriteFirings(schema),
+    claim: makeClaim(schema),
+    release: makeRelease(schema),
+    park: makePark(schema),
+    parkUnknown: makeParkUnknown(schema),
+    unparkKnown: makeUnparkKnown(schema),
+    ...makeReads(schema)
+  }))

@@ -1,0 +1,131 @@
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Scope from "effect/Scope"
+import { DatabaseError } from "../model/Errors.js"
+import { type Statement, Transaction, type TransactOptions, Transactor } from "../store/Transactor.js"
+import type { Connection, Query, QueryError } from "./Connection.js"
+import { join } from "./JoinedTransaction.js"
+import { PgPool } from "./Pool.js"
+import { atCommit, beforeCommit, isInDoubt } from "./SqlStates.js"
+
+/** How much longer than the server's own time-out this side waits before it takes the connection for dead. */
+const answerGraceMs = 5_000
+
+/** The transactor over a pool. */
+export const layer: Layer.Layer<Transactor, never, PgPool> = Layer.effect(
+  Transactor,
+  Effect.map(PgPool, (pool) => ({
+    transact: <A, E, R>(operation: string, effect: Effect.Effect<A, E, R>, options: TransactOptions = {}) =>
+      withoutOuter(
+        operation,
+        Effect.acquireUseRelease(
+          Scope.make(),
+          (scope) =>
+            pool.acquire.pipe(
+              Scope.extend(scope),
+              Effect.mapError((error) => beforeCommit(operation, error)),
+              Effect.flatMap((connection) =>
+                Effect.uninterruptible(
+                  inTransaction(operation, connection, beginText(pool.preamble, options), options, effect)
+                )
+              )
+            ),
+          Scope.close
+        )
+      ),
+    join
+  }))
+)
+
+/** A transaction inside a transaction would wait for itself or commit by itself: a bug of the caller. */
+const withoutOuter = <A, E, R>(operation: string, effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  Effect.contextWithEffect((context: Context.Context<R>) =>
+    Option.isSome(Context.getOption(context, Transaction))
+      ? Effect.dieMessage(`${operation}: a transaction was begun inside another one`)
+      : effect
+  )
+
+const inTransaction = <A, E, R>(
+  operation: string,
+  connection: Connection,
+  begin: string,
+  options: TransactOptions,
+  effect: Effect.Effect<A, E, R>
+): Effect.Effect<A, E | DatabaseError, Exclude<R, Transaction>> =>
+  Effect.gen(function* () {
+    const session = makeSession(operation, connection, options)
+    yield* Effect.mapError(session.execute({ name: "begin", text: begin }), (error) => beforeCommit(operation, error))
+    const exit = yield* Effect.exit(Effect.provideService(effect, Transaction, { run: session.run }))
+    session.close()
+    if (Exit.isSuccess(exit)) return yield* Effect.as(session.commit, exit.value)
+    yield* session.rollback
+    return yield* exit
+  })
+
+/** One transaction on one connection: it remembers the first error, and destroys the connection when it is in doubt. */
+const makeSession = (operation: string, connection: Connection, options: TransactOptions) => {
+  let open = true
+  let firstError: DatabaseError | undefined
+  const deadlineMs =
+    options.statementTimeout === undefined ? undefined : Duration.toMillis(options.statementTimeout) + answerGraceMs
+
+  const execute = (query: Query) =>
+    Effect.tapError(
+      connection.execute(deadlineMs === undefined ? query : { ...query, deadlineMs }),
+      (error: QueryError) => (isInDoubt(error) ? connection.destroy : Effect.void)
+    )
+
+  const run = (statement: Statement, parameters: ReadonlyArray<unknown>) => {
+    if (!open) return Effect.dieMessage(`${operation}: ${statement.name} was run after the end of its transaction`)
+    const { name, text } = statement
+    return execute(parameters.length === 0 ? { name, text } : { name, text, values: parameters }).pipe(
+      Effect.mapBoth({
+        onFailure: (error) => {
+          const failure = beforeCommit(`${operation}: ${statement.name}`, error)
+          firstError ??= failure
+          return failure
+        },
+        onSuccess: (result) => result.rows
+      })
+    )
+  }
+
+  const aborted = Effect.suspend(() =>
+    Effect.fail(
+      firstError ?? new DatabaseError({ outcome: "fatal", operation, reason: "COMMIT was answered by a rollback" })
+    )
+  )
+
+  const commit = execute({ name: "commit", text: "commit" }).pipe(
+    Effect.mapError((error) => atCommit(operation, error)),
+    Effect.tapError((error) => (error.outcome === "unknown" ? connection.destroy : Effect.void)),
+    Effect.flatMap((result) => (result.command === "COMMIT" ? Effect.void : aborted))
+  )
+
+  // What failed is already known; a rollback that fails as well costs the connection and changes nothing.
+  const rollback = Effect.catchAll(execute({ name: "rollback", text: "rollback" }), () => connection.destroy)
+
+  return {
+    execute,
+    run,
+    commit,
+    rollback,
+    close: () => {
+      open = false
+    }
+  }
+}
+
+/** BEGIN and everything that holds for one transaction only, in one round trip. */
+const beginText = (preamble: string, options: TransactOptions): string =>
+  `begin isolation level read committed read write${preamble}${localTimeout("lock_timeout", options.lockTimeout)}${localTimeout(
+    "statement_timeout",
+    options.statementTimeout
+  )}`
+
+const localTimeout = (name: string, timeout: Duration.DurationInput | undefined): string =>
+  timeout === undefined ? "" : `; set local ${name} = ${Math.max(1, Math.round(Duration.toMillis(timeout)))}`

@@ -1,0 +1,35 @@
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import { TriggerStore } from "../store/TriggerStore.js"
+import { makeCleanup } from "./Cleanup.js"
+import { makeDeliver } from "./Deliver.js"
+import { makeRequest } from "./Request.js"
+import { makeSettle, makeSettleLate } from "./Settle.js"
+import { defaultSchema, type SchemaName } from "./Statement.js"
+import { makeTriggerReads } from "./TriggerReads.js"
+
+/** What arrives from outside, in PostgreSQL. */
+export const layer = (schema: SchemaName = defaultSchema): Layer.Layer<TriggerStore> =>
+  Layer.sync(TriggerStore, () => {
+    const inputs = makeCleanup(schema, {
+      table: "trigger_inputs",
+      key: ["seq"],
+      where: " and t.status in ('applied', 'dead')"
+    })
+    const commands = makeCleanup(schema, {
+      table: "run_commands",
+      key: ["seq"],
+      where: " and t.status in ('applied', 'refused', 'dead')"
+    })
+    return {
+      deliver: makeDeliver(schema),
+      request: makeRequest(schema),
+      settle: makeSettle(schema),
+      settleLate: makeSettleLate(schema),
+      ...makeTriggerReads(schema),
+      cleanup: (endedBefore, limit) =>
+        Effect.flatMap(inputs(endedBefore, limit), (gone) =>
+          gone === limit ? Effect.succeed(gone) : Effect.map(commands(endedBefore, limit - gone), (more) => gone + more)
+        )
+    }
+  })

@@ -1,0 +1,166 @@
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Redacted from "effect/Redacted"
+import type * as Scope from "effect/Scope"
+import pg from "pg"
+import { type Connection, type Query, type QueryError, type QueryResult, send, toQueryError } from "./Connection.js"
+import { losesPreparedStatements } from "./SqlStates.js"
+import { rowTypes } from "./TypeParsers.js"
+
+/**
+ * The connections of the engine: everything it says to the database passes here, so a test can stand in between.
+ *
+ * **Details** `preamble` is SQL that every transaction begins with; empty where sessions keep their settings.
+ */
+export class PgPool extends Context.Tag("perdure/PgPool")<
+  PgPool,
+  {
+    readonly acquire: Effect.Effect<Connection, QueryError, Scope.Scope>
+    readonly preamble: string
+  }
+>() {}
+
+/** How the engine reaches PostgreSQL. */
+export interface PoolConfig {
+  readonly url: Redacted.Redacted
+  /** Connections at most; 10 by default. */
+  readonly maxConnections?: number
+  readonly applicationName?: string
+  /** The connection goes through a pooling proxy: no prepared statements, settings with every transaction. */
+  readonly pooled?: boolean
+  /** Bound on getting a connection; 5 seconds by default. */
+  readonly connectTimeout?: Duration.DurationInput
+}
+
+/** How a pool that is there already is used. */
+export interface GivenPoolOptions {
+  readonly pooled?: boolean
+}
+
+/**
+ * Settings of every session of the engine.
+ *
+ * **Details** Statements are planned while tables are empty or their statistics old, and then kept; every hot one has its
+ * index, so the plans that get slower as tables grow are ruled out from the first row on, and generic plans save the
+ * planning of each execution: with these settings no plan depends on a value. JIT compiles for longer than these
+ * statements run. The time-outs free the locks of a process that was stopped in the middle of a transaction.
+ */
+const sessionSettings: ReadonlyArray<readonly [name: string, value: string]> = [
+  ["enable_seqscan", "off"],
+  ["enable_hashjoin", "off"],
+  ["enable_mergejoin", "off"],
+  ["enable_bitmapscan", "off"],
+  ["plan_cache_mode", "force_generic_plan"],
+  ["jit", "off"],
+  ["client_encoding", "'UTF8'"],
+  ["statement_timeout", "'30s'"],
+  ["lock_timeout", "'10s'"],
+  ["idle_in_transaction_session_timeout", "'10s'"]
+]
+
+const setAll = (how: "set" | "set local"): string =>
+  sessionSettings.map(([name, value]) => `${how} ${name} = ${value}`).join("; ")
+
+/** Longer than the session's `statement_timeout`, so that the server speaks first if it can. */
+const deadlineMs = 35_000
+
+/** Builds the service over a pool. Error listeners are attached: an idle connection that breaks is no crash. */
+const fromPool = (pool: pg.Pool, options: GivenPoolOptions): Context.Tag.Service<PgPool> => {
+  const ready = new WeakSet<pg.PoolClient>()
+  let named = options.pooled !== true
+  pool.on("error", ignore)
+
+  const execute = (client: pg.PoolClient, query: Query): Effect.Effect<QueryResult, QueryError> =>
+    Effect.tapError(
+      send(client, {
+        text: query.text,
+        types: rowTypes,
+        query_timeout: query.deadlineMs ?? deadlineMs,
+        ...(query.values === undefined ? {} : { values: [...query.values] }),
+        ...(query.values === undefined || !named ? {} : { name: query.name })
+      }),
+      (error) =>
+        Effect.sync(() => {
+          if (losesPreparedStatements(error)) named = false
+        })
+    )
+
+  /** What a session needs once. Without a listener, a session that breaks between two statements would be a crash. */
+  const prepare = (client: pg.PoolClient): Effect.Effect<void, QueryError> =>
+    Effect.suspend(() => {
+      if (ready.has(client)) return Effect.void
+      ready.add(client)
+      client.on("error", ignore)
+      return options.pooled === true ? Effect.void : execute(client, { name: "settings", text: setAll("set") })
+    })
+
+  const acquire = Effect.uninterruptibleMask((restore) =>
+    Effect.gen(function* () {
+      const client = yield* restore(checkOut(pool))
+      let doomed = false
+      yield* Effect.addFinalizer(() => Effect.sync(() => client.release(doomed)))
+      const destroy = Effect.sync(() => {
+        doomed = true
+      })
+      yield* Effect.tapError(prepare(client), () => destroy)
+      return { execute: (query: Query) => execute(client, query), destroy }
+    })
+  )
+
+  return { acquire, preamble: options.pooled === true ? `; ${setAll("set local")}` : "" }
+}
+
+/** Takes a client out of the pool; one that arrives after an interruption goes back. */
+const checkOut = (pool: pg.Pool): Effect.Effect<pg.PoolClient, QueryError> =>
+  Effect.suspend(() => {
+    let arrived: pg.PoolClient | undefined
+    let gone = false
+    const giveBack = Effect.sync(() => {
+      gone = true
+      arrived?.release()
+    })
+    return Effect.async<pg.PoolClient, QueryError>((resume) => {
+      pool.connect((cause, client) => {
+        if (client === undefined) return resume(Effect.fail(toQueryError(cause)))
+        if (gone) return client.release()
+        arrived = client
+        resume(Effect.succeed(client))
+      })
+    }).pipe(Effect.onInterrupt(() => giveBack))
+  })
+
+/** An error that has an answer elsewhere: the statement under way fails with it, and an idle client leaves the pool. */
+const ignore = (): undefined => undefined
+
+const make = (config: PoolConfig): pg.Pool =>
+  new pg.Pool({
+    connectionString: Redacted.value(config.url),
+    max: config.maxConnections ?? 10,
+    application_name: config.applicationName ?? "perdure",
+    connectionTimeoutMillis: Duration.toMillis(config.connectTimeout ?? "5 seconds"),
+    keepAlive: true,
+    keepAliveInitialDelayMillis: 10_000
+  })
+
+/** Ends a pool, without waiting for long for clients that are still out. */
+const end = (pool: pg.Pool): Effect.Effect<void> =>
+  Effect.promise(() => pool.end()).pipe(Effect.interruptible, Effect.timeoutOption("5 seconds"), Effect.asVoid)
+
+/** A pool of our own to a server. */
+export const layer = (config: PoolConfig): Layer.Layer<PgPool> =>
+  Layer.scoped(
+    PgPool,
+    Effect.map(
+      Effect.acquireRelease(
+        Effect.sync(() => make(config)),
+        end
+      ),
+      (pool) => fromPool(pool, config)
+    )
+  )
+
+/** A pool that somebody else opens and closes, as that of the embedded database. */
+export const layerFromPool = (pool: pg.Pool, options: GivenPoolOptions = {}): Layer.Layer<PgPool> =>
+  Layer.sync(PgPool, () => fromPool(pool, options))

@@ -1,0 +1,146 @@
+import * as Effect from "effect/Effect"
+import type { DatabaseError, UndecodableRow } from "../model/Errors.js"
+import type { FiringRow } from "../model/Firing.js"
+import type { Incarnation, RunId } from "../model/Ids.js"
+import type { Resumability, RunFilter, RunSummary, RunView } from "../store/StateStore.js"
+import type { RawRow, Statement, Transaction } from "../store/Transactor.js"
+import { textArray } from "./Arrays.js"
+import { run } from "./Execution.js"
+import { firingColumns } from "./OpenFirings.js"
+import {
+  decodeAll,
+  decodeFiring,
+  decodeResumability,
+  decodeRunId,
+  decodeSummary,
+  decodeView,
+  type RowDecoder
+} from "./Rows.js"
+import { qualifier, type SchemaName, statementsOf } from "./Statement.js"
+
+type Read<A> = Effect.Effect<A, DatabaseError | UndecodableRow, Transaction>
+
+/** Milliseconds since the epoch of a column. */
+const millis = (column: string): string => `(extract(epoch from ${column}) * 1000)::float8`
+
+/** A cancel that the run's owner has not taken up yet already reads as `cancelling`. */
+export const shownStatus = (s: string): string => `
+  case
+    when r.status in ('pending', 'running', 'suspended', 'recovering', 'paused') and exists (
+      select from ${s}.run_commands m where m.run_id = r.run_id and m.kind = 'cancel' and m.status = 'new'
+    ) then 'cancelling'
+    else r.status
+  end`
+
+const summaryColumns = (s: string): string => `
+  r.run_id as "runId", r.workflow, r.workflow_version as "workflowVersion", ${shownStatus(s)} as status, r.reason, r.version,
+  r.fence, r.worker, ${millis("r.created_at")} as "createdAt", ${millis("r.ended_at")} as "endedAt"`
+
+const viewStatements = (schema: SchemaName) => {
+  const statement = statementsOf(schema)
+  const s = qualifier(schema)
+  const view = `
+    select ${summaryColumns(s)}, v.input, v.output, v.failure
+    from ${s}.run_state r join ${s}.run_values v on v.run_id = r.run_id
+    where`
+  return {
+    get: statement("run.get", `${view} r.run_id = $1`),
+    ended: statement("run.ended", `${view} r.run_id = any($1::text[]) and r.ended_at is not null`),
+    leasedTo: statement("run.leasedTo", `select run_id as "runId" from ${s}.run_state where worker = $1::uuid`),
+    firings: statement(
+      "run.firings",
+      `
+      with recursive nodes as (
+        (select node_id from ${s}.run_node_state where run_id = $1 order by node_id limit 1)
+        union all
+        select (
+          select n.node_id from ${s}.run_node_state n where n.run_id = $1 and n.node_id > p.node_id
+          order by n.node_id limit 1
+        )
+        from nodes p where p.node_id is not null
+      )
+      select ${firingColumns("f")}
+      from nodes cross join lateral (
+        select * from ${s}.run_node_state n where n.run_id = $1 and n.node_id = nodes.node_id
+        order by n.firing desc limit $2
+      ) f
+      where nodes.node_id is not null
+      order by f.node_id, f.firing`
+    ),
+    resumability: statement(
+      "run.resumability",
+      `
+      select
+        r.run_id as "runId", ${shownStatus(s)} as status, r.worker as "leasedBy",
+        exists (
+          select from ${s}.workers w where w.incarnation = r.worker and ${s}.worker_alive(w)
+        ) as "leaseAlive",
+        r.ready, ${millis("r.due_at")} as "dueAt",
+        (
+          select count(*)::int4 from ${s}.trigger_inputs t where t.run_id = r.run_id and t.status in ('new', 'held')
+        ) as "unappliedInputs",
+        (
+          select count(*)::int4 from ${s}.run_commands m where m.run_id = r.run_id and m.status in ('new', 'held')
+        ) as "unappliedCommands"
+      from ${s}.run_state r where r.run_id = $1`
+    )
+  }
+}
+
+/** One statement for each kind of filter, so that each has its index. */
+const listStatements = (schema: SchemaName) => {
+  const s = qualifier(schema)
+  const list = (name: string, where: string) =>
+    statementsOf(schema)(
+      `run.list.${name}`,
+      `
+      select ${summaryColumns(s)} from ${s}.run_state r
+      where (r.created_at, r.run_id) < (coalesce(to_timestamp($2::float8 / 1000.0), 'infinity'), coalesce($3::text, ''))${where}
+      order by r.created_at desc, r.run_id desc limit $1`
+    )
+  return {
+    all: list("all", ""),
+    workflow: list("workflow", " and r.workflow = $4"),
+    status: list("status", " and r.status = $4"),
+    both: list("both", " and r.workflow = $4 and r.status = $5")
+  }
+}
+
+/** The verbs that only read. */
+export const makeReads = (schema: SchemaName) => {
+  const statements = viewStatements(schema)
+  const lists = listStatements(schema)
+
+  const readAll = <A>(decode: RowDecoder<A>, statement: Statement, parameters: ReadonlyArray<unknown>) =>
+    Effect.flatMap(run(statement, parameters), (rows: ReadonlyArray<RawRow>) => decodeAll(decode, rows))
+
+  const get = (runId: RunId): Read<RunView | undefined> =>
+    Effect.map(readAll(decodeView, statements.get, [runId]), ([view]) => view)
+
+  const ended = (runIds: ReadonlyArray<RunId>): Read<ReadonlyArray<RunView>> =>
+    runIds.length === 0 ? Effect.succeed([]) : readAll(decodeView, statements.ended, [textArray(runIds)])
+
+  const leasedTo = (incarnation: Incarnation): Read<ReadonlyArray<RunId>> =>
+    Effect.map(readAll(decodeRunId, statements.leasedTo, [incarnation]), (rows) => rows.map((row) => row.runId))
+
+  const firings = (runId: RunId, limit: number): Read<ReadonlyArray<FiringRow>> =>
+    Effect.map(readAll(decodeFiring, statements.firings, [runId, limit]), (rows) =>
+      rows.map(({ runId: _, ...firing }) => firing)
+    )
+
+  const resumability = (runId: RunId): Read<Resumability | undefined> =>
+    Effect.map(readAll(decodeResumability, statements.resumability, [runId]), ([row]) => row)
+
+  const list = (filter: RunFilter): Read<ReadonlyArray<RunSummary>> => {
+    const after = filter.after
+    const page = [filter.limit, after?.createdAt.getTime() ?? null, after?.runId ?? null]
+    const { workflow, status } = filter
+    if (workflow !== undefined && status !== undefined)
+      return readAll(decodeSummary, lists.both, [...page, workflow, status])
+    if (workflow !== undefined) return readAll(decodeSummary, lists.workflow, [...page, workflow])
+    if (status !== undefined) return readAll(decodeSummary, lists.status, [...page, status])
+    return readAll(decodeSummary, lists.all, page)
+  }
+
+  return { get, ended, leasedTo, firings, resumability, list }
+}

@@ -1,0 +1,120 @@
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import type { DatabaseError } from "../model/Errors.js"
+import type { RunId } from "../model/Ids.js"
+import type { RunCommit } from "../model/Run.js"
+import { isEnded, RunStatus } from "../model/Status.js"
+import type { Transaction } from "../store/Transactor.js"
+import { int8Array, textArray } from "./Arrays.js"
+import { run, runCounted, runExactly } from "./Execution.js"
+import { makeHold } from "./Leases.js"
+import { decodeGuaranteed, rowDecoder } from "./Rows.js"
+import { qualifier, type SchemaName, statementsOf } from "./Statement.js"
+
+type Write<A> = Effect.Effect<A, DatabaseError, Transaction>
+
+type Table = "trigger_inputs" | "run_commands"
+
+const settleStatements = (schema: SchemaName) => {
+  const statement = statementsOf(schema)
+  const s = qualifier(schema)
+  // What was settled once is not settled again: an input is applied at most once.
+  const mark = (table: Table) =>
+    statement(
+      `settle.${table}`,
+      `
+      with written as (
+        update ${s}.${table} t set status = c.status, settled_at = ${s}.clock()
+        from unnest($1::int8[], $2::text[], $3::text[]) c(seq, run_id, status)
+        where t.seq = c.seq and t.run_id = c.run_id and t.status in ('new', 'held')
+        returning 1
+      )
+      select count(*)::int4 as count from written`
+    )
+  const end = (table: Table, status: "dead" | "refused") =>
+    statement(
+      `settle.${table}.${status}`,
+      `
+      with written as (
+        update ${s}.${table} t set status = '${status}', settled_at = ${s}.clock()
+        where t.run_id = any($1::text[]) and t.status in ('new', 'held')
+        returning 1
+      )
+      select count(*)::int4 as count from written`
+    )
+  return {
+    inputs: mark("trigger_inputs"),
+    commands: mark("run_commands"),
+    endInputs: end("trigger_inputs", "dead"),
+    endCommands: end("run_commands", "refused"),
+    lock: statement(
+      "settle.lock",
+      `
+      select run_id as "runId", status from ${s}.run_state
+      where run_id = any($1::text[]) order by run_id for no key update`
+    )
+  }
+}
+
+/** Ends what is unapplied of runs that have ended. */
+const makeEnd =
+  (statements: ReturnType<typeof settleStatements>) =>
+  (runIds: ReadonlyArray<string>): Write<number> => {
+    if (runIds.length === 0) return Effect.succeed(0)
+    const parameters = [textArray(runIds)]
+    return Effect.zipWith(
+      runCounted(statements.endInputs, parameters),
+      runCounted(statements.endCommands, parameters),
+      (inputs, commands) => inputs + commands
+    )
+  }
+
+/** The verb `settle`. */
+export const makeSettle = (schema: SchemaName) => {
+  const statements = settleStatements(schema)
+  const end = makeEnd(statements)
+  const { hold } = makeHold(schema)
+
+  const mark = (
+    statement: typeof statements.inputs,
+    rows: ReadonlyArray<{ readonly runId: string; readonly seq: string; readonly status: string }>
+  ): Write<void> =>
+    rows.length === 0
+      ? Effect.void
+      : runExactly(statement, rows.length, [
+          int8Array(rows.map((row) => row.seq)),
+          textArray(rows.map((row) => row.runId)),
+          textArray(rows.map((row) => row.status))
+        ])
+
+  return (commits: ReadonlyArray<RunCommit>): Write<void> => {
+    const inputs = commits.flatMap(({ runId, applied }) => applied.map((input) => ({ runId, ...input })))
+    const commands = commits.flatMap(({ runId, answered }) => answered.map((command) => ({ runId, ...command })))
+    const ended = commits.filter((commit) => isEnded(commit.status)).map((commit) => commit.runId)
+    const parked = commits.filter((commit) => commit.status === "parked").map((commit) => commit.runId)
+    return mark(statements.inputs, inputs).pipe(
+      Effect.zipRight(mark(statements.commands, commands)),
+      Effect.zipRight(end(ended)),
+      Effect.zipRight(hold(parked)),
+      Effect.asVoid
+    )
+  }
+}
+
+const decodeStatus = rowDecoder("run_state", Schema.Struct({ runId: Schema.String, status: RunStatus }), ["runId"])
+
+/** The verb `settleLate`. */
+export const makeSettleLate = (schema: SchemaName) => {
+  const statements = settleStatements(schema)
+  const end = makeEnd(statements)
+  const { hold } = makeHold(schema)
+  return (runIds: ReadonlyArray<RunId>): Write<number> =>
+    Effect.gen(function* () {
+      if (runIds.length === 0) return 0
+      const rows = yield* run(statements.lock, [textArray(runIds)])
+      const found = yield* decodeGuaranteed("settleLate", decodeStatus, rows)
+      const ended = yield* end(found.filter((row) => isEnded(row.status)).map((row) => row.runId))
+      const held = yield* hold(found.filter((row) => row.status === "parked").map((row) => row.runId))
+      return ended + held
+    })
+}

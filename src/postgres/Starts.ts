@@ -1,0 +1,142 @@
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import { DatabaseError } from "../model/Errors.js"
+import type { RunStart } from "../model/Run.js"
+import { RunStatus } from "../model/Status.js"
+import type { StartOutcome } from "../store/StateStore.js"
+import type { Transaction } from "../store/Transactor.js"
+import { boolArray, int4Array, textArray } from "./Arrays.js"
+import { reasonText, rests } from "./Columns.js"
+import { run } from "./Execution.js"
+import { decodeGuaranteed, decodeRunId, rowDecoder } from "./Rows.js"
+import { endedStatuses, qualifier, type SchemaName, statementsOf } from "./Statement.js"
+
+type Write<A> = Effect.Effect<A, DatabaseError, Transaction>
+
+const startStatements = (schema: SchemaName) => {
+  const statement = statementsOf(schema)
+  const s = qualifier(schema)
+  return {
+    insert: statement(
+      "start.insert",
+      `
+      insert into ${s}.run_state (
+        run_id, workflow, workflow_version, status, version, fence, worker, ready, priority, reason, frontier, ended_at
+      )
+      select
+        c.run_id, c.workflow, c.workflow_version, c.status, c.version, c.fence, c.worker::uuid, c.ready, c.priority,
+        c.reason, c.frontier::jsonb, case when c.status in ${endedStatuses} then ${s}.clock() end
+      from unnest(
+        $1::text[], $2::text[], $3::int4[], $4::text[], $5::int4[], $6::int4[], $7::text[], $8::bool[], $9::int4[],
+        $10::text[], $11::text[]
+      ) c(run_id, workflow, workflow_version, status, version, fence, worker, ready, priority, reason, frontier)
+      on conflict (run_id) do nothing
+      returning run_id as "runId"`
+    ),
+    values: statement(
+      "start.values",
+      `
+      insert into ${s}.run_values (run_id, input, output, failure)
+      select * from unnest($1::text[], $2::text[], $3::text[], $4::text[])`
+    ),
+    // Text only, for a caller's own client may parse numbers in its own way.
+    compare: statement(
+      "start.compare",
+      `
+      select
+        r.run_id as "runId",
+        r.status,
+        case
+          when r.workflow <> c.workflow then 'workflow'
+          when r.workflow_version <> c.workflow_version then 'version'
+          when v.input <> c.input then 'input'
+        end as differs,
+        c.ordinal::text as ordinal
+      from unnest($1::text[], $2::text[], $3::int4[], $4::text[])
+        with ordinality c(run_id, workflow, workflow_version, input, ordinal)
+      join ${s}.run_state r on r.run_id = c.run_id
+      join ${s}.run_values v on v.run_id = c.run_id`
+    )
+  }
+}
+
+const decodeComparison = rowDecoder(
+  "run_state",
+  Schema.Struct({
+    runId: Schema.String,
+    status: RunStatus,
+    differs: Schema.NullOr(Schema.Literal("workflow", "version", "input")),
+    ordinal: Schema.NumberFromString
+  }),
+  ["runId"]
+)
+
+/** The verb `start`. */
+export const makeStart = (schema: SchemaName) => {
+  const statements = startStatements(schema)
+
+  const insert = (runs: ReadonlyArray<RunStart>) =>
+    run(statements.insert, [
+      textArray(runs.map((start) => start.first.runId)),
+      textArray(runs.map((start) => start.workflow)),
+      int4Array(runs.map((start) => start.workflowVersion)),
+      textArray(runs.map((start) => start.first.status)),
+      int4Array(runs.map((start) => start.first.version)),
+      int4Array(runs.map((start) => start.first.fence)),
+      textArray(runs.map((start) => (rests(start.first.status) ? null : start.worker))),
+      boolArray(runs.map((start) => start.ready && !rests(start.first.status))),
+      int4Array(runs.map((start) => start.priority)),
+      textArray(runs.map((start) => reasonText(start.first.reason))),
+      textArray(runs.map((start) => JSON.stringify(start.first.frontier)))
+    ]).pipe(Effect.flatMap((rows) => decodeGuaranteed("start", decodeRunId, rows)))
+
+  const insertValues = (runs: ReadonlyArray<RunStart>) =>
+    run(statements.values, [
+      textArray(runs.map((start) => start.first.runId)),
+      textArray(runs.map((start) => start.input)),
+      textArray(runs.map((start) => start.first.output)),
+      textArray(runs.map((start) => start.first.failure))
+    ])
+
+  const compare = (runs: ReadonlyArray<RunStart>): Write<ReadonlyArray<StartOutcome>> =>
+    Effect.gen(function* () {
+      const rows = yield* run(statements.compare, [
+        textArray(runs.map((start) => start.first.runId)),
+        textArray(runs.map((start) => start.workflow)),
+        int4Array(runs.map((start) => start.workflowVersion)),
+        textArray(runs.map((start) => start.input))
+      ])
+      const found = yield* decodeGuaranteed("start", decodeComparison, rows)
+      const byOrdinal = new Map(found.map((row) => [row.ordinal, row]))
+      return yield* Effect.forEach(runs, (start, index) => {
+        const row = byOrdinal.get(index + 1)
+        if (row === undefined) return Effect.fail(vanished(start.first.runId))
+        const outcome: StartOutcome =
+          row.differs === null ? { _tag: "Exists", status: row.status } : { _tag: "Differs", field: row.differs }
+        return Effect.succeed(outcome)
+      })
+    })
+
+  return (runs: ReadonlyArray<RunStart>): Write<ReadonlyArray<StartOutcome>> =>
+    Effect.gen(function* () {
+      if (runs.length === 0) return []
+      const sorted = firstOfEach(runs)
+      const inserted = new Set((yield* insert(sorted)).map((row) => row.runId))
+      const started = new Set(sorted.filter((start) => inserted.has(start.first.runId)))
+      if (started.size > 0) yield* insertValues([...started])
+      const others = runs.filter((start) => !started.has(start))
+      const compared = others.length === 0 ? [] : yield* compare(others)
+      const outcomes = new Map(others.map((start, index) => [start, compared[index]]))
+      return runs.map((start): StartOutcome => outcomes.get(start) ?? { _tag: "Started" })
+    })
+}
+
+/** The first start of each id, in the order of ids: two batches that share ids then wait for each other, and never deadlock. */
+const firstOfEach = (runs: ReadonlyArray<RunStart>): ReadonlyArray<RunStart> => {
+  const first = new Map<string, RunStart>()
+  for (const start of runs) if (!first.has(start.first.runId)) first.set(start.first.runId, start)
+  return [...first.values()].sort((a, b) => (a.first.runId < b.first.runId ? -1 : 1))
+}
+
+const vanished = (runId: string): DatabaseError =>
+  new DatabaseError({ outcome: "retryable", operation: "start", reason: `run ${runId} was deleted meanwhile` })

@@ -1,0 +1,40 @@
+import * as Layer from "effect/Layer"
+import type { AuditLog } from "../store/AuditLog.js"
+import type { Inbox } from "../store/Inbox.js"
+import type { StateStore } from "../store/StateStore.js"
+import type { Transactor } from "../store/Transactor.js"
+import type { TriggerStore } from "../store/TriggerStore.js"
+import type { Workers } from "../store/Workers.js"
+import * as PgAuditLog from "./PgAuditLog.js"
+import * as PgInbox from "./PgInbox.js"
+import * as PgStateStore from "./PgStateStore.js"
+import * as PgTransactor from "./PgTransactor.js"
+import * as PgTriggerStore from "./PgTriggerStore.js"
+import * as PgWorkers from "./PgWorkers.js"
+import type { PgPool } from "./Pool.js"
+import { defaultSchema, type SchemaName } from "./Statement.js"
+
+/** The ports without `Wakeups`: hints need a session of their own, or none. */
+export type Stores = StateStore | Inbox | TriggerStore | Workers | AuditLog | Transactor
+
+/**
+ * All stores over one pool.
+ *
+ * **Details** `AuditLog` alone may be replaced: provide another one above this layer.
+ *
+ * **Example**
+ * ```ts
+ * layer().pipe(
+ *   Layer.merge(PgWakeups.layer({ url })),
+ *   Layer.provide(Pool.layer({ url }))
+ * )
+ * ```
+ */
+export const layer = (schema: SchemaName = defaultSchema): Layer.Layer<Stores, never, PgPool> =>
+  Layer.mergeAll(
+    PgStateStore.layer(schema),
+    PgInbox.layer(schema),
+    PgTriggerStore.layer(schema),
+    PgWorkers.layer(schema),
+    PgAuditLog.layer(schema)
+  ).pipe(Layer.provideMerge(PgTransactor.layer))
