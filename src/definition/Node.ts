@@ -8,7 +8,7 @@ import type { AnySchema, Input, InputFields, Inputs } from "./Input.js"
 import type { NodeDefinition, RetryPolicy } from "./NodeDefinition.js"
 import type { Output, OutputFields, Outputs } from "./Output.js"
 
-export type { NodeDefinition, RetryPolicy } from "./NodeDefinition.js"
+export type { NodeDefinition } from "./NodeDefinition.js"
 
 /** What a node takes from outside, if anything. */
 export interface External {

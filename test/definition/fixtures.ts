@@ -6,7 +6,7 @@ import * as Workflow from "../../src/definition/Workflow.js"
 
 export const Item = Schema.Struct({ id: Schema.String, at: Schema.Date })
 export const Receipt = Schema.Struct({ status: Schema.Literal("shipped", "declined"), amount: Schema.Number })
-export const Decision = Schema.Struct({ approved: Schema.Boolean })
+const Decision = Schema.Struct({ approved: Schema.Boolean })
 
 export class CardDeclined extends Schema.TaggedError<CardDeclined>()("CardDeclined", { code: Schema.Number }) {}
 
