@@ -1,4 +1,5 @@
 import * as Schema from "effect/Schema"
+import { Failure } from "./Failure.js"
 import { RunStatus } from "./Status.js"
 
 /** No run has this id. */
@@ -117,5 +118,22 @@ export class UndecodableRow extends Schema.TaggedError<UndecodableRow>()("Undeco
 }) {
   override get message(): string {
     return `${this.table} ${this.key}: ${this.reason}`
+  }
+}
+
+/** The run has failed: no error port took the failure. */
+export class RunFailed extends Schema.TaggedError<RunFailed>()("RunFailed", {
+  runId: Schema.String,
+  failure: Failure
+}) {
+  override get message(): string {
+    return `run ${this.runId} failed at ${this.failure.nodeId}: ${this.failure.message}`
+  }
+}
+
+/** The run was cancelled. */
+export class RunCancelled extends Schema.TaggedError<RunCancelled>()("RunCancelled", { runId: Schema.String }) {
+  override get message(): string {
+    return `run ${this.runId} was cancelled`
   }
 }

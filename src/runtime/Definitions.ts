@@ -34,6 +34,8 @@ export class Definitions extends Context.Tag("perdure/Definitions")<
     readonly resolve: (workflow: string, version?: number) => Effect.Effect<Registered, WorkflowNotFound>
     /** Is called after each registration. */
     readonly onRegistered: (call: (registered: Registered) => Effect.Effect<void>) => void
+    /** Is called when a registration ends, while the handlers' own resources are still there. */
+    readonly onLeaving: (call: (registered: Registered) => Effect.Effect<void>) => void
   }
 >() {}
 
@@ -58,6 +60,7 @@ const make = Effect.gen(function* () {
   const workers = yield* Workers
   const known = new Map<string, Registered>()
   const calls: Array<(registered: Registered) => Effect.Effect<void>> = []
+  const leaving: Array<(registered: Registered) => Effect.Effect<void>> = []
 
   const register = (definition: WorkflowDefinition, handlers: ReadonlyMap<string, AnyHandler>) =>
     Effect.gen(function* () {
@@ -81,7 +84,12 @@ const make = Effect.gen(function* () {
       const registered = compile(definition, handlers)
       const key = keyOf(definition.name, definition.version)
       known.set(key, registered)
-      yield* Effect.addFinalizer(() => Effect.sync(() => known.delete(key)))
+      yield* Effect.addFinalizer(() =>
+        Effect.suspend(() => {
+          known.delete(key)
+          return Effect.forEach(leaving, (call) => call(registered), { discard: true })
+        })
+      )
       yield* Effect.forEach(calls, (call) => call(registered), { discard: true })
     })
 
@@ -103,15 +111,20 @@ const make = Effect.gen(function* () {
     resolve,
     all: () => [...known.values()],
     keys: () => [...known.values()].map((r) => r.key),
-    calls
+    calls,
+    leaving
   }
 })
 
 /** The definitions of this process, and the registry workflows put themselves into. */
 export const layer: Layer.Layer<Definitions | Registry, never, Transactor | Workers> = Layer.effectContext(
-  Effect.map(make, ({ calls, register, ...definitions }) =>
+  Effect.map(make, ({ calls, leaving, register, ...definitions }) =>
     Context.make(Registry, { register }).pipe(
-      Context.add(Definitions, { ...definitions, onRegistered: (call) => calls.push(call) })
+      Context.add(Definitions, {
+        ...definitions,
+        onRegistered: (call) => calls.push(call),
+        onLeaving: (call) => leaving.push(call)
+      })
     )
   )
 )

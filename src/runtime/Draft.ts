@@ -90,7 +90,7 @@ export class Draft {
     assertMove(plan, firing.firing, firing.status, status)
     node.open = node.open.filter((open) => open.firing !== firing.firing)
     if (status !== "skipped") node.ran = true
-    if (node.ran !== this.state.nodes[plan.index]!.ran || firing.firing === 1) this.skipsChanged = true
+    this.skipsChanged ||= isSkipped(node) !== isSkipped(this.state.nodes[plan.index]!)
     this.row(plan, firing, status, emitted, failure)
     this.dirty.add(plan.index)
   }
@@ -193,6 +193,12 @@ const assertMove = (plan: PlanNode, firing: number, from: FiringStatus, to: Firi
   if (!canMoveFiring(from, to)) throw new Error(`firing ${plan.id}/${firing} can't go from ${from} to ${to}`)
 }
 
+/**
+ * Beside the first event still needed: the first that no firing has taken. Firings of `one` handles take messages in order,
+ * so their rows tell; an event goes to whichever waits, and the last one may have gone to a firing that has ended.
+ */
+export const untakenEvent = "$untaken"
+
 /** What recovery needs to know of a state, for its row. */
 export const frontierOf = (state: RunState): Frontier => {
   const nodes: Record<string, FrontierNode> = {}
@@ -205,6 +211,7 @@ export const frontierOf = (state: RunState): Frontier => {
       handle.edges.forEach((edge, edgeIndex) => {
         edges[edge.producer] = firstNeeded(plan, node, handleIndex, edgeIndex)
       })
+      if (handleIndex === plan.external) edges[untakenEvent] = node.handles[handleIndex]!.edges[0]!.next
       from[handle.name] = edges
     })
     nodes[plan.id] = { next: node.next, low: node.open[0]?.firing ?? node.next, from }
@@ -217,11 +224,13 @@ const firstNeeded = (plan: PlanNode, node: NodeState, handle: number, edge: numb
   const state = node.handles[handle]!.edges[edge]!
   if (plan.handles[handle]!.mode !== "one") return [0, 0]
   const producer = plan.handles[handle]!.edges[edge]!.producer
+  let first: Message | undefined
   for (const open of node.open) {
     const taken = open.taken[handle]
     if (taken === undefined || !("producer" in taken) || taken.producer !== producer) continue
-    // Firings take an edge's messages in order: the first one met is the lowest.
-    return [taken.firing, taken.ordinal]
+    if (first === undefined || comparePositions(taken, first) < 0) first = taken
+    // Firings take an edge's messages in order, but an event from outside goes to whichever waits.
+    if (handle !== plan.external) break
   }
-  return state.next
+  return first === undefined ? state.next : [first.firing, first.ordinal]
 }

@@ -32,8 +32,9 @@ export interface PlanPort {
 /**
  * A node as the run machine sees it.
  *
- * **Details** `external` is the index of its external handle, −1 if it takes nothing from outside. `limit` is how many
- * firings it can have at most. `results` says how each handle of the output node is read.
+ * **Details** `external` is the index of its external handle, −1 if it takes nothing from outside. `aligned`: each firing
+ * takes a message from every `one` handle. `limit` is how many firings it can have at most. `results` says how each handle
+ * of the output node is read.
  */
 export interface PlanNode {
   readonly index: number
@@ -42,6 +43,7 @@ export interface PlanNode {
   readonly handles: ReadonlyArray<PlanHandle>
   readonly ports: ReadonlyArray<PlanPort>
   readonly external: number
+  readonly aligned: boolean
   readonly limit: number
   readonly concurrency: number
   readonly errorPort: PlanPort | undefined
@@ -93,6 +95,7 @@ export const compilePlan = (graph: Graph): Plan => {
       })),
       ports: draft.ports.map(({ name, mode }) => port(draft.id, name, mode)),
       external: draft.handles.findIndex((handle) => handle.name === externalHandle),
+      aligned: draft.aligned,
       limit: draft.limit,
       concurrency: draft.concurrency,
       errorPort: draft.hasError && errors.targets.length > 0 ? errors : undefined,
@@ -112,6 +115,7 @@ interface Draft {
     readonly from: ReadonlyArray<{ node: string; port: string }>
   }>
   readonly ports: ReadonlyArray<{ readonly name: string; readonly mode: OutputMode }>
+  readonly aligned: boolean
   readonly limit: number
   readonly concurrency: number
   readonly hasError: boolean
@@ -119,7 +123,7 @@ interface Draft {
 }
 
 const draftNodes = (graph: Graph): ReadonlyArray<Draft> => {
-  const base = { limit: 1, concurrency: 1, hasError: false, results: [] }
+  const base = { aligned: false, limit: 1, concurrency: 1, hasError: false, results: [] }
   const external = { name: externalHandle, mode: "one", from: [] } as const
   return [
     {
@@ -132,14 +136,15 @@ const draftNodes = (graph: Graph): ReadonlyArray<Draft> => {
     ...graph.nodes.map((node): Draft => {
       const takesExternal = node.kind === "trigger" || node.resumable
       const takesAll = node.inputs.some((input) => input.mode === "all")
-      const perMessage = !takesAll && node.inputs.some((input) => input.mode === "one")
-      const taskLimit = perMessage ? null : 1
+      const aligned = node.inputs.some((input) => input.mode === "one")
+      const taskLimit = aligned ? null : 1
       const most = node.kind === "trigger" ? node.repeated : taskLimit
       return {
         id: node.id,
         kind: node.kind,
         handles: takesExternal ? [...node.inputs, external] : node.inputs,
         ports: node.outputs,
+        aligned,
         limit: takesAll ? 1 : (most ?? Number.POSITIVE_INFINITY),
         concurrency: node.concurrency ?? Number.POSITIVE_INFINITY,
         hasError: node.hasError,

@@ -1,10 +1,11 @@
 import * as Either from "effect/Either"
-import type { FiringRow, TakenInputs } from "../model/Firing.js"
+import type { FiringRow } from "../model/Firing.js"
 import { hasBit } from "../model/Frontier.js"
 import { comparePositions, type Message } from "../model/Message.js"
 import type { RunRow } from "../model/Run.js"
 import { isFiringEnded } from "../model/Status.js"
 import type { InboxMessage, PendingRange } from "../store/Inbox.js"
+import { untakenEvent } from "./Draft.js"
 import type { Plan, PlanHandle, PlanNode } from "./Plan.js"
 import {
   type EdgeState,
@@ -152,22 +153,29 @@ class NodeRows {
 
   /** The first position of an edge that no firing has taken. */
   private next(handle: PlanHandle, producer: string): readonly [number, number] {
-    const from = this.row.frontier.nodes[this.node.id]!.from[handle.name]?.[producer] ?? [0, 0]
+    const positions = this.row.frontier.nodes[this.node.id]!.from[handle.name]
+    const from = positions?.[this.isExternal(handle) ? untakenEvent : producer] ?? [0, 0]
+    if (this.isExternal(handle)) return from
     let last: readonly [number, number] | undefined
     for (const firing of this.firings) {
-      const ref = refOf(firing.inputs[handle.name])
+      const input = firing.inputs[handle.name]
+      const ref = input !== undefined && "ref" in input ? input.ref : undefined
       if (ref === undefined || ref[0] !== producer) continue
       if (last === undefined || ref[1] > last[0] || (ref[1] === last[0] && ref[2] > last[1])) last = [ref[1], ref[2]]
     }
     return last === undefined ? from : [last[0], last[1] + 1]
   }
 
+  private isExternal(handle: PlanHandle): boolean {
+    return handle === this.node.handles[this.node.external]
+  }
+
   private open(firing: FiringRow, handles: ReadonlyArray<HandleState>): OpenFiring {
     const taken = this.node.handles.map((handle, index): Taken | undefined => {
       const input = firing.inputs[handle.name]
       if (input === undefined) return undefined
-      const ref = refOf(input)
-      return ref === undefined ? this.all(handle, handles[index]!, input) : this.find(firing, handle, ref)
+      if ("ref" in input) return this.find(firing, handle, input.ref)
+      return this.isExternal(handle) ? undefined : this.all(handle, handles[index]!, input.all)
     })
     if (firing.status !== "scheduled" && firing.status !== "running" && firing.status !== "suspended") {
       throw new Contradiction(`${this.node.id}/${firing.firing} is open and ${firing.status}`)
@@ -185,15 +193,15 @@ class NodeRows {
     }
   }
 
-  private all(handle: PlanHandle, state: HandleState, input: TakenInputs[string]): ReadonlyArray<Message> {
+  private all(handle: PlanHandle, state: HandleState, count: number): ReadonlyArray<Message> {
     const live = handle.edges.flatMap((edge) => state.queue.filter((message) => message.producer === edge.producer))
-    if (!("all" in input) || input.all !== live.length) {
+    if (count !== live.length) {
       throw new Contradiction(`${this.node.id}.${handle.name}: ${live.length} messages are there, not all it took`)
     }
     return live
   }
 
-  private find(firing: FiringRow, handle: PlanHandle, ref: readonly [string, number, number]): Message {
+  private find(firing: FiringRow, handle: PlanHandle, ref: Ref): Message {
     const found = this.of(handle, ref[0]).find((message) => message.firing === ref[1] && message.ordinal === ref[2])
     if (found === undefined) {
       throw new Contradiction(
@@ -213,5 +221,4 @@ class NodeRows {
   }
 }
 
-const refOf = (input: TakenInputs[string] | undefined): readonly [string, number, number] | undefined =>
-  input !== undefined && "ref" in input ? input.ref : undefined
+type Ref = readonly [producer: string, firing: number, ordinal: number]

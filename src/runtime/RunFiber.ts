@@ -44,6 +44,7 @@ export class RunFiber {
   private state: RunState
   private mailbox: Array<RunEvent> = []
   private readonly latch = Effect.unsafeMakeLatch(false)
+  private readonly exit = Effect.unsafeMakeLatch(false)
   private readonly seen = new Set<string>()
   private readonly look = () => this.push({ _tag: "Look" })
   private draining = false
@@ -90,6 +91,16 @@ export class RunFiber {
   /** Interrupts what runs: the grace time of a stop is over. */
   interruptFirings(): void {
     for (const [, fiber] of this.fibers ?? []) fiber.unsafeInterruptAsFork(FiberId.none)
+  }
+
+  /** Ends when the run has left this worker, its fibers included. */
+  get gone(): Effect.Effect<void> {
+    return this.exit.await
+  }
+
+  /** Says that the run has left. */
+  get left(): Effect.Effect<void> {
+    return Effect.asVoid(this.exit.open)
   }
 
   /** Lives until the run leaves this worker. */

@@ -80,6 +80,9 @@ class Turn {
         return this.attemptEnded(event)
       case "InputArrived":
         return this.inputArrived(event)
+      case "InputUnreadable":
+        this.applied.push({ seq: event.seq, status: "dead" })
+        return
       case "CommandArrived":
         return this.commandArrived(event)
       case "Look":
@@ -109,15 +112,7 @@ class Turn {
       case "Failed":
         return this.failed(plan, firing, event.outcome)
       case "Suspended":
-        return this.draft.put(plan, {
-          ...firing,
-          status: "suspended",
-          reason: event.outcome.reason,
-          state: event.outcome.state,
-          notBefore: event.outcome.resumeAt ?? null,
-          // The event that woke it last is behind it: it waits for the next.
-          taken: firing.taken.map((taken, index) => (index === plan.external ? undefined : taken))
-        })
+        return this.suspended(plan, firing, event.outcome)
       case "Interrupted":
         if (this.cancelling) this.draft.end(plan, firing, "cancelled", null, null)
         else this.draft.put(plan, { ...firing, status: "scheduled" })
@@ -159,11 +154,31 @@ class Turn {
     }
     this.draft.end(plan, firing, "failed", null, JSON.stringify(failure))
     if (plan.errorPort === undefined || outcome.error === undefined) {
-      this.failure ??= failure
+      // A run that is being cancelled ends so, whatever else becomes of its firings.
+      if (!this.cancelling) this.failure ??= failure
       return
     }
     for (const port of plan.ports) this.draft.bury(port, firing.firing, "failed")
     this.draft.emit(plan.errorPort, firing.firing, 0, { _tag: "Live", ...outcome.error })
+  }
+
+  private suspended(plan: PlanNode, firing: OpenFiring, outcome: Extract<AttemptOutcome, { _tag: "Suspended" }>): void {
+    const event = firing.taken[plan.external]
+    const handle = plan.handles[plan.external]?.name
+    this.draft.put(plan, {
+      ...firing,
+      status: "suspended",
+      reason: outcome.reason,
+      state: outcome.state,
+      notBefore: outcome.resumeAt ?? null,
+      // The event that woke it is behind it: its row only tells how far the events are taken.
+      ...(handle === undefined || event === undefined || !("producer" in event)
+        ? {}
+        : {
+            taken: firing.taken.map((taken, index) => (index === plan.external ? undefined : taken)),
+            inputs: { ...firing.inputs, [handle]: { all: event.firing } }
+          })
+    })
   }
 
   private inputArrived(event: Extract<RunEvent, { _tag: "InputArrived" }>): void {
@@ -193,7 +208,7 @@ class Turn {
   }
 
   private fits(kind: CommandKind): boolean {
-    if (this.cancelling) return false
+    if (this.cancelling || this.failure !== undefined) return false
     if (kind === "cancel") return true
     if (kind === "pause") return !this.paused
     return kind === "resume" && this.paused
@@ -203,8 +218,8 @@ class Turn {
     const fits = this.fits(event.kind)
     this.answered.push({ seq: event.seq, status: fits ? "applied" : "refused" })
     if (!fits) return
-    if (event.kind === "cancel") this.cancelling = true
-    else this.paused = event.kind === "pause"
+    this.cancelling = event.kind === "cancel"
+    this.paused = event.kind === "pause"
   }
 }
 
@@ -214,7 +229,8 @@ const markWaiting = (draft: Draft): void => {
     if (node.ended) return
     const waits =
       node.touched &&
-      (node.open.some((open) => open.status === "scheduled") || node.handles.some((h) => h.queue.length > h.head))
+      (node.open.some((open) => open.status === "scheduled" || (open.notBefore !== null && open.notBefore <= draft.now)) ||
+        node.handles.some((h) => h.queue.length > h.head))
     // A node without per-message input may be startable without a message to tell of it.
     if (waits || (node.next === 1 && draft.plan.nodes[index]!.limit === 1)) draft.dirty.add(index)
   })
@@ -222,7 +238,10 @@ const markWaiting = (draft: Draft): void => {
 
 const conclude = (draft: Draft, turn: Turn): Decision => {
   const output = draft.plan.output
-  const done = turn.failure === undefined && !turn.cancelling && draft.nodes.every((node) => node.ended)
+  const done =
+    turn.failure === undefined &&
+    !turn.cancelling &&
+    draft.nodes.every((node, index) => node.ended || index === output.index)
   const result = done ? collectOutput(draft, output) : undefined
   const failure = turn.failure ?? (result?._tag === "Missing" ? result.failure : undefined)
   const running = draft.nodes.some((node) => node.open.some((open) => open.status === "running"))
@@ -231,7 +250,7 @@ const conclude = (draft: Draft, turn: Turn): Decision => {
   const ended = isEnded(status)
   if (ended) cancelOpen(draft)
   const state = draft.finish(status, turn.cancelling, turn.paused)
-  const dueAt = ended ? undefined : earliestTimer(draft)
+  const dueAt = ended || turn.cancelling || turn.paused ? undefined : earliestTimer(draft)
   const changed =
     draft.rows.size > 0 ||
     draft.messages.length > 0 ||
@@ -239,7 +258,7 @@ const conclude = (draft: Draft, turn: Turn): Decision => {
     turn.answered.length > 0 ||
     status !== draft.state.status
   if (!changed) return unchanged(draft.state, dueAt, hungry)
-  if (!canMoveRun(draft.state.status, status)) throw new Error(`run can't go from ${draft.state.status} to ${status}`)
+  if (!canMove(draft.state.status, status)) throw new Error(`run can't go from ${draft.state.status} to ${status}`)
   return {
     state,
     commit: {
@@ -280,6 +299,10 @@ const statusOf = (facts: {
   return facts.before === "pending" || facts.before === "recovering" ? facts.before : "running"
 }
 
+/** A paused run may end by what still ran: it moves on first and ends in the same commit. */
+const canMove = (from: RunStatus, to: RunStatus): boolean =>
+  canMoveRun(from, to) || (from === "paused" && canMoveRun("running", to))
+
 /** Whether a firing could start if there were a slot. */
 const isHungry = (draft: Draft): boolean => {
   if (draft.slots > 0) return false
@@ -295,14 +318,15 @@ const cancelOpen = (draft: Draft): void => {
   })
 }
 
+/** The next moment at which time alone changes something; what is due already waits for a slot. */
 const earliestTimer = (draft: Draft): number | undefined => {
-  let earliest: number | undefined
+  let earliest = Number.POSITIVE_INFINITY
   for (const node of draft.nodes) {
-    for (const open of node.open) {
-      if (open.notBefore !== null && (earliest === undefined || open.notBefore < earliest)) earliest = open.notBefore
+    for (const { notBefore } of node.open) {
+      if (notBefore !== null && notBefore > draft.now && notBefore < earliest) earliest = notBefore
     }
   }
-  return earliest
+  return earliest === Number.POSITIVE_INFINITY ? undefined : earliest
 }
 
 /** `nodeId: reason` of the first waiting firing, for people. */

@@ -70,8 +70,8 @@ export interface RunState {
 export const lowestOpen = (node: NodeState): number =>
   node.ended ? Number.POSITIVE_INFINITY : (node.open[0]?.firing ?? node.next)
 
-/** Whether a node had firings, all of them skipped. */
-export const isSkipped = (node: NodeState): boolean => !node.ran && node.next > 1
+/** Whether firings of a node have ended from the first one on, and each of them was skipped. */
+export const isSkipped = (node: NodeState): boolean => !node.ran && (node.open[0]?.firing ?? node.next) > 1
 
 /** How many firings of a node run. */
 export const runningCount = (node: NodeState): number => {
@@ -127,6 +127,8 @@ export type RunEvent =
       readonly nodeId: string
       readonly payload: EncodedValue
     }
+  /** What arrived can't be read; it is kept as `dead`. */
+  | { readonly _tag: "InputUnreadable"; readonly seq: string }
   | { readonly _tag: "CommandArrived"; readonly seq: string; readonly kind: CommandKind }
   /** Nothing but time, or room, has changed. */
   | { readonly _tag: "Look" }

@@ -13,6 +13,7 @@ import { AuditTrail } from "./AuditTrail.js"
 import { Awaiters } from "./Awaiters.js"
 import { Committer } from "./Committer.js"
 import { DatabaseClock } from "./DatabaseClock.js"
+import { Definitions } from "./Definitions.js"
 import { Releaser } from "./Releaser.js"
 import type { Parking, RunEnvironment } from "./RunEnvironment.js"
 import { type HeldRun, RunFiber } from "./RunFiber.js"
@@ -55,6 +56,7 @@ const make = Effect.gen(function* () {
   const transactor = yield* Transactor
   const states = yield* StateStore
   const awaiters = yield* Awaiters
+  const definitions = yield* Definitions
   const slots = new Slots(settings.slots)
   const runs = new Map<RunId, RunFiber>()
   const looks = yield* Queue.sliding<RunId>(65_536)
@@ -102,21 +104,32 @@ const make = Effect.gen(function* () {
         Effect.annotateLogs("runId", fiber.runId),
         Effect.map((exit) => {
           if (exit === "Ended") awaiters.ended(fiber.runId)
-        })
+        }),
+        Effect.ensuring(fiber.left)
       )
       return Effect.asVoid(FiberSet.run(fibers, life))
     })
 
-  const drain: Effect.Effect<void> = Effect.gen(function* () {
+  /** Starts nothing more of these runs, waits for what runs up to the grace time, then interrupts it. */
+  const handOver = (which: (fiber: RunFiber) => boolean): Effect.Effect<void> =>
+    Effect.gen(function* () {
+      const leaving = [...runs.values()].filter(which)
+      for (const fiber of leaving) fiber.drain()
+      const gone = Effect.forEach(leaving, (fiber) => fiber.gone, { discard: true })
+      const grace = Duration.millis(settings.graceMs)
+      const inTime = yield* Effect.timeoutOption(gone, grace)
+      if (inTime._tag === "Some") return
+      yield* Effect.logInfo("Firings are interrupted: the grace time is over")
+      for (const fiber of leaving) fiber.interruptFirings()
+      yield* Effect.timeoutOption(gone, grace)
+    })
+
+  const drain = Effect.suspend(() => {
     draining = true
     slots.close()
-    for (const fiber of runs.values()) fiber.drain()
-    const emptied = yield* Effect.timeoutOption(FiberSet.awaitEmpty(fibers), Duration.millis(settings.graceMs))
-    if (emptied._tag === "Some") return
-    yield* Effect.logInfo(`${runs.size} runs are interrupted: the grace time is over`)
-    for (const fiber of runs.values()) fiber.interruptFirings()
-    yield* Effect.timeoutOption(FiberSet.awaitEmpty(fibers), Duration.millis(settings.graceMs))
+    return handOver(() => true)
   })
+  definitions.onLeaving((registered) => handOver((fiber) => fiber.run.registered === registered))
 
   return {
     slots,
@@ -145,5 +158,5 @@ const make = Effect.gen(function* () {
 export const layer: Layer.Layer<
   RunSupervisor,
   never,
-  Transactor | StateStore | Committer | Releaser | DatabaseClock | AuditTrail | Awaiters
+  Transactor | StateStore | Committer | Releaser | DatabaseClock | AuditTrail | Awaiters | Definitions
 > = Layer.scoped(RunSupervisor, make)

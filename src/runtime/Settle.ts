@@ -28,6 +28,8 @@ const settleNode = (draft: Draft, plan: PlanNode, canStart: boolean): void => {
   }
   if (draft.nodes[plan.index]!.ended) return
   joinQueues(draft, plan)
+  // The output takes what there is when the run is over; until then its messages are pending.
+  if (plan.kind === "output") return
   wakeSuspended(draft, plan)
   if (canStart) startWaiting(draft, plan)
   openFirings(draft, plan, canStart)
@@ -59,14 +61,23 @@ const joinQueues = (draft: Draft, plan: PlanNode): void => {
 
 const isLive = (message: Message): boolean => message.content._tag === "Live"
 
-/** Gives events from outside to the firings that wait for one, the oldest first. */
+/** Wakes the firings that wait: the oldest by events from outside, then those whose time has come. */
 const wakeSuspended = (draft: Draft, plan: PlanNode): void => {
-  if (plan.external < 0) return
+  if (plan.external >= 0) giveEvents(draft, plan)
+  for (const open of draft.nodes[plan.index]!.open) {
+    if (open.status === "suspended" && open.notBefore !== null && open.notBefore <= draft.now) {
+      draft.put(plan, { ...open, status: "scheduled", notBefore: null })
+    }
+  }
+}
+
+const giveEvents = (draft: Draft, plan: PlanNode): void => {
   for (;;) {
     const node = draft.nodes[plan.index]!
-    const waiting = node.open.find((open) => open.status === "suspended" && open.taken[plan.external] === undefined)
     const event = head(node.handles[plan.external]!)
-    if (waiting === undefined || event === undefined) return
+    if (event === undefined) return
+    const waiting = node.open.find((open) => open.status === "suspended")
+    if (waiting === undefined) return
     const taken = waiting.taken.slice()
     taken[plan.external] = event
     takeHead(draft, plan, plan.external)
@@ -87,7 +98,7 @@ const startWaiting = (draft: Draft, plan: PlanNode): void => {
   for (const firing of node.open) {
     if (draft.slots <= 0 || running >= plan.concurrency) return
     if (firing.status !== "scheduled" || (firing.notBefore !== null && firing.notBefore > draft.now)) continue
-    start(draft, plan, { ...firing, status: "running", notBefore: null })
+    start(draft, plan, { ...firing, status: "running", reason: null, notBefore: null })
     running++
   }
 }
@@ -105,10 +116,9 @@ type Alignment =
 
 /** Opens firings in order: skips dead ones, suspends those that wait for an event, starts the others while there is room. */
 const openFirings = (draft: Draft, plan: PlanNode, canStart: boolean): void => {
-  if (plan.kind === "output") return
   for (;;) {
     const node = draft.nodes[plan.index]!
-    if (node.next > plan.limit) return
+    if (node.next > plan.limit || isDead(plan, node)) return
     const alignment = align(draft, plan, node)
     if (alignment._tag === "Wait") return
     if (alignment._tag === "Skip") {
@@ -129,8 +139,10 @@ const openFirings = (draft: Draft, plan: PlanNode, canStart: boolean): void => {
 
 /** A trigger node without an aligned input has one wait at a time. */
 const waitsAlready = (plan: PlanNode, node: NodeState): boolean =>
-  !plan.handles.some((handle, index) => index !== plan.external && handle.mode === "one") &&
-  node.open.some((open) => open.taken[plan.external] === undefined)
+  !plan.aligned && node.open.some((open) => open.taken[plan.external] === undefined)
+
+/** What was skipped once for want of a value that is the same for every firing would be skipped for ever. */
+const isDead = (plan: PlanNode, node: NodeState): boolean => !plan.aligned && isSkipped(node)
 
 /** Whether the next firing has its inputs, must be skipped, or waits. */
 const align = (draft: Draft, plan: PlanNode, node: NodeState): Alignment => {
@@ -224,8 +236,10 @@ export const inWiringOrder = (plan: PlanNode, index: number, handle: HandleState
   return edges.flatMap((edge) => queue.filter((message) => message.producer === edge.producer))
 }
 
+/** Whether nothing more will join a handle's queue, as its edges have been told; events from outside never end. */
 const producersEnded = (draft: Draft, plan: PlanNode, index: number): boolean =>
-  plan.handles[index]!.edges.every((edge) => edge.node >= 0 && draft.nodes[edge.node]!.ended)
+  index !== plan.external &&
+  draft.nodes[plan.index]!.handles[index]!.edges.every((edge) => edge.expected === Number.POSITIVE_INFINITY)
 
 const producersSkipped = (draft: Draft, plan: PlanNode, index: number): boolean =>
   plan.handles[index]!.edges.every((edge) => {
@@ -241,24 +255,22 @@ const endNode = (draft: Draft, plan: PlanNode): void => {
   const ended = draft.edit(plan.index)
   ended.ended = true
   draft.nodeEnded = true
-  if (plan.kind !== "output") discardLeftOvers(draft, plan, node)
+  discardLeftOvers(draft, plan, node)
   for (const port of plan.ports) for (const target of port.targets) draft.dirty.add(target.node)
   if (plan.errorPort !== undefined) for (const target of plan.errorPort.targets) draft.dirty.add(target.node)
 }
 
-/** Whether no further firing can align: a `one` handle has ended, or, at the output, everything has. */
-const exhausted = (draft: Draft, plan: PlanNode, node: NodeState): boolean => {
-  if (plan.kind === "output") return plan.handles.every((_, index) => producersEnded(draft, plan, index))
-  return plan.handles.some(
+/** Whether no further firing can align: a `one` handle has ended. */
+const exhausted = (draft: Draft, plan: PlanNode, node: NodeState): boolean =>
+  isDead(plan, node) ||
+  plan.handles.some(
     (handle, index) =>
       index !== plan.external &&
       handle.mode === "one" &&
       head(node.handles[index]!) === undefined &&
-      node.handles[index]!.edges.every((edge) => edge.early.length === 0) &&
       producersEnded(draft, plan, index) &&
       (node.next > 1 || handle.edges.length === 1)
   )
-}
 
 const discardLeftOvers = (draft: Draft, plan: PlanNode, node: NodeState): void => {
   plan.handles.forEach((handle, index) => {

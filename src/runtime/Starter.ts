@@ -106,11 +106,17 @@ const make = Effect.gen(function* () {
     alone
   })
 
-  /** The first decision of a run, and its row as it is inserted. */
-  const begin = (request: StartRequest, slots: number) =>
-    Effect.map(clock.now, (now) =>
-      decide(freshState(request.plan, request.runId), [{ _tag: "Started", input: request.input }], { now, slots })
-    )
+  /** The first decision of a run; with room, its slots are taken in the same step. */
+  const begin = (request: StartRequest, hold: boolean) =>
+    Effect.map(clock.now, (now) => {
+      const slots = hold ? supervisor.slots.free : 0
+      const decision = decide(freshState(request.plan, request.runId), [{ _tag: "Started", input: request.input }], {
+        now,
+        slots
+      })
+      supervisor.slots.take(decision.start.length)
+      return decision
+    })
 
   const rowOf = (request: StartRequest, decision: Decision, worker: RunStart["worker"]): RunStart => ({
     workflow: request.workflow,
@@ -130,9 +136,8 @@ const make = Effect.gen(function* () {
   /** Here and now: the lease is taken with the first commit. */
   const startHere = (request: StartRequest, registered: Registered) =>
     Effect.gen(function* () {
-      const decision = yield* begin(request, supervisor.slots.free)
+      const decision = yield* begin(request, true)
       const held = !isEnded(decision.state.status)
-      supervisor.slots.take(decision.start.length)
       supervisor.reserve(1)
       const giveBack = Effect.sync(() => supervisor.slots.release(decision.start.length))
       const worker = held ? yield* identity.current : null
@@ -153,7 +158,7 @@ const make = Effect.gen(function* () {
   /** For whoever has room: it is found by those who look for work. */
   const startElsewhere = (request: StartRequest) =>
     Effect.gen(function* () {
-      const decision = yield* begin(request, 0)
+      const decision = yield* begin(request, false)
       const { outcome } = yield* writer.submit(rowOf(request, decision, null))
       if (outcome._tag === "Started") {
         yield* trail.committed({ ...decision.commit!, fence: 0 }, yield* clock.now)
@@ -172,7 +177,7 @@ const make = Effect.gen(function* () {
       }).pipe(Effect.uninterruptible),
     startIn: (transaction: Context.Tag.Service<Transaction>, request: StartRequest) =>
       Effect.gen(function* () {
-        const decision = yield* begin(request, 0)
+        const decision = yield* begin(request, false)
         const [outcome] = yield* Effect.provideService(
           insert([rowOf(request, decision, null)]),
           Transaction,

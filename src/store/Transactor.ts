@@ -1,3 +1,4 @@
+import type { SqlClient } from "@effect/sql/SqlClient"
 import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
@@ -52,5 +53,7 @@ export class Transactor extends Context.Tag("perdure/Transactor")<
       effect: Effect.Effect<A, E, R>,
       options?: TransactOptions
     ) => Effect.Effect<A, E | DatabaseError, Exclude<R, Transaction>>
+    /** A transaction service over the transaction that is open on an application's client; `fatal` when none is open. */
+    readonly join: (client: SqlClient) => Effect.Effect<Context.Tag.Service<Transaction>, DatabaseError>
   }
 >() {}

@@ -43,6 +43,8 @@ export class Workers extends Context.Tag("perdure/Workers")<
       incarnation: Incarnation,
       definitions: ReadonlyArray<DefinitionKey>
     ) => Effect.Effect<boolean, DatabaseError, Transaction>
+    /** The database's time, in milliseconds since the epoch. */
+    readonly clock: Effect.Effect<number, DatabaseError, Transaction>
     /** Ends a worker's life: its leases are orphaned at once. */
     readonly leave: (incarnation: Incarnation) => Effect.Effect<void, DatabaseError, Transaction>
     /** Stores definitions that are new and gives back what the database knows of each. */

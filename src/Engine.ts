@@ -1,0 +1,139 @@
+import type { SqlClient } from "@effect/sql/SqlClient"
+import * as Context from "effect/Context"
+import type * as Effect from "effect/Effect"
+import type * as Workflow from "./definition/Workflow.js"
+import type {
+  AwaitInTransaction,
+  CommandRefused,
+  DatabaseError,
+  InvalidInput,
+  NodeNotFound,
+  RunCancelled,
+  RunConflict,
+  RunEnded,
+  RunFailed,
+  RunNotFound,
+  UndecodableRow,
+  WorkflowNotFound
+} from "./model/Errors.js"
+import type { RunStatus } from "./model/Status.js"
+import type { Registered } from "./runtime/Definitions.js"
+import type { NodeView } from "./runtime/NodeView.js"
+import type { RecordedEvent } from "./store/AuditLog.js"
+import type { Resumability, RunFilter, RunSummary, RunView } from "./store/StateStore.js"
+
+/** How a run is started. */
+export interface StartOptions {
+  /** Chosen by the caller, a second start with the same input is the same run; else generated. */
+  readonly runId?: string
+  /** Higher is claimed first; −100 to 100, 0 by default. */
+  readonly priority?: number
+}
+
+/** A run as its starter sees it: `created` is false if it was there already. */
+export interface StartedRun {
+  readonly runId: string
+  readonly status: RunStatus
+  readonly created: boolean
+}
+
+/** A run with its nodes, as shown to people. */
+export interface RunDetail extends RunView {
+  readonly nodes: ReadonlyArray<NodeView>
+}
+
+type Trouble = DatabaseError | UndecodableRow
+
+/**
+ * The engine, as an application uses it.
+ *
+ * **Details** What it acknowledges is durable. Typed calls take the workflow's definition; the `Encoded` ones take names
+ * and JSON, for servers and tools.
+ *
+ * **Errors** Every call can fail with `DatabaseError`; then nothing is promised, and doing the same again is safe.
+ *
+ * @example
+ * const program = Effect.gen(function*() {
+ *   const engine = yield* Engine
+ *   const { runId } = yield* engine.start(Order, { order }, { runId: `order-${order.id}` })
+ *   yield* engine.trigger(Order, runId, "approval", { approved: true, by: "ada" }, { inputId: "mail-17" })
+ *   return yield* engine.await(Order, runId)
+ * })
+ */
+export class Engine extends Context.Tag("perdure/Engine")<
+  Engine,
+  {
+    /** Starts a run. Idempotent by `runId`: the same input again is the same run, another one a `RunConflict`. */
+    readonly start: <W extends Workflow.Any>(
+      workflow: W,
+      input: Workflow.Input<W>,
+      options?: StartOptions
+    ) => Effect.Effect<StartedRun, InvalidInput | RunConflict | Trouble>
+    /** Starts a run of a workflow registered here from the JSON of its input. */
+    readonly startEncoded: (
+      request: { readonly workflow: string; readonly version?: number; readonly input: unknown } & StartOptions
+    ) => Effect.Effect<StartedRun, WorkflowNotFound | InvalidInput | RunConflict | Trouble>
+    /** Sends an external event to a node; `accepted` is false when this `inputId` was sent before. */
+    readonly trigger: <W extends Workflow.Any, const Id extends Workflow.ExternalNodes<W>>(
+      workflow: W,
+      runId: string,
+      nodeId: Id,
+      payload: Workflow.Payload<W, Id>,
+      options: { readonly inputId: string }
+    ) => Effect.Effect<{ readonly accepted: boolean }, InvalidInput | RunNotFound | RunEnded | Trouble>
+    /** Sends an external event from its JSON to a run of a workflow registered here. */
+    readonly triggerEncoded: (request: {
+      readonly runId: string
+      readonly nodeId: string
+      readonly inputId: string
+      readonly payload: unknown
+    }) => Effect.Effect<
+      { readonly accepted: boolean },
+      InvalidInput | RunNotFound | RunEnded | NodeNotFound | WorkflowNotFound | Trouble
+    >
+    /** Waits for a run's end and gives its typed output; not inside a transaction. */
+    readonly await: <W extends Workflow.Any>(
+      workflow: W,
+      runId: string
+    ) => Effect.Effect<
+      Workflow.Output<W>,
+      RunNotFound | RunFailed | RunCancelled | AwaitInTransaction | InvalidInput | Trouble
+    >
+    /** Waits for a run's end and gives its row. */
+    readonly awaitEnd: (
+      runId: string
+    ) => Effect.Effect<RunView, RunNotFound | AwaitInTransaction | InvalidInput | Trouble>
+    /** A run with its input, its result and its nodes. */
+    readonly get: (runId: string) => Effect.Effect<RunDetail, RunNotFound | InvalidInput | Trouble>
+    /** Runs, newest first. */
+    readonly list: (filter: RunFilter) => Effect.Effect<ReadonlyArray<RunSummary>, Trouble>
+    /** The audit trail of a run, optionally of one node: a record that may have gaps. */
+    readonly events: (
+      runId: string,
+      options?: { readonly nodeId?: string; readonly after?: string; readonly limit?: number }
+    ) => Effect.Effect<ReadonlyArray<RecordedEvent>, RunNotFound | InvalidInput | Trouble>
+    /** Ends a run: nothing more starts, what runs is interrupted and its finalizers run. Gives the status it has now. */
+    readonly cancel: (runId: string) => Effect.Effect<RunStatus, RunNotFound | CommandRefused | InvalidInput | Trouble>
+    /** Lets what runs end and starts nothing more until it is resumed. */
+    readonly pause: (runId: string) => Effect.Effect<RunStatus, RunNotFound | CommandRefused | InvalidInput | Trouble>
+    readonly resume: (runId: string) => Effect.Effect<RunStatus, RunNotFound | CommandRefused | InvalidInput | Trouble>
+    /** Looks at this run now: takes it over if nobody alive holds it and hands over what waits for it. */
+    readonly recover: (runId: string) => Effect.Effect<Resumability, RunNotFound | InvalidInput | Trouble>
+    /** Whether a run can go on, and what it waits for. */
+    readonly resumability: (runId: string) => Effect.Effect<Resumability, RunNotFound | InvalidInput | Trouble>
+    /** The workflows registered in this process. */
+    readonly workflows: Effect.Effect<ReadonlyArray<Registered["definition"]>>
+    /**
+     * Runs an effect in a transaction of the application's client; what it starts and triggers is true if it commits.
+     *
+     * **Details** Joins the transaction that is open on `sql`, or opens one. Rolled back after 5 s. Such a start takes no
+     * lease: a worker finds the run after the commit.
+     */
+    readonly inTransaction: <A, E, R>(
+      sql: SqlClient,
+      effect: Effect.Effect<A, E, R>
+    ) => Effect.Effect<A, E | DatabaseError, R>
+    /** Stops taking work, lets firings end within the grace time and hands every run over. */
+    readonly drain: Effect.Effect<void>
+  }
+>() {}

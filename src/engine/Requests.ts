@@ -1,0 +1,88 @@
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as ParseResult from "effect/ParseResult"
+import type * as Schema from "effect/Schema"
+import type { WorkflowDefinition } from "../definition/WorkflowDefinition.js"
+import { InvalidInput } from "../model/Errors.js"
+import type { EncodedValue } from "../model/Firing.js"
+import { InputId, RunId } from "../model/Ids.js"
+import { codecOf, fieldName, type Refusal } from "../runtime/Codec.js"
+
+const refuse = (root: string, refusal: Refusal): InvalidInput =>
+  new InvalidInput({ field: fieldName(root, refusal.path), reason: refusal.message })
+
+const checked = <A>(schema: Schema.Schema<A, string>, field: string) => {
+  const decode = ParseResult.decodeUnknownEither(schema)
+  return (value: string): Effect.Effect<A, InvalidInput> =>
+    Either.match(decode(value), {
+      onLeft: (issue) => {
+        const [first] = ParseResult.ArrayFormatter.formatIssueSync(issue)
+        return Effect.fail(new InvalidInput({ field, reason: first?.message ?? "does not fit" }))
+      },
+      onRight: Effect.succeed
+    })
+}
+
+/** A run id from outside. */
+export const runIdFrom = checked(RunId, "runId")
+
+/** An input id from outside. */
+export const inputIdFrom = checked(InputId, "inputId")
+
+/** A priority from outside. */
+export const priorityFrom = (priority: number): Effect.Effect<number, InvalidInput> =>
+  Number.isInteger(priority) && priority >= -100 && priority <= 100
+    ? Effect.succeed(priority)
+    : Effect.fail(new InvalidInput({ field: "priority", reason: "expected an integer from -100 to 100" }))
+
+/** A run's input, by port and as a whole. */
+export interface EncodedInput {
+  readonly text: string
+  readonly ports: { readonly [port: string]: EncodedValue }
+}
+
+/** How a value gets from a caller to its stored form. */
+type Reading = (schema: Schema.Schema.AnyNoContext, value: unknown) => Either.Either<EncodedValue, Refusal>
+
+/** From a typed caller: encode. */
+export const fromType: Reading = (schema, value) => codecOf(schema).encode(value)
+
+/** From JSON: decode and encode again, so that what means the same is stored the same. */
+export const fromJson: Reading = (schema, value) =>
+  Either.flatMap(codecOf(schema).decode(value), (decoded) => codecOf(schema).encode(decoded))
+
+/** The input of a run, port by port; a field nobody asked for is refused. */
+export const encodeInput = (
+  definition: WorkflowDefinition,
+  input: unknown,
+  reading: Reading
+): Effect.Effect<EncodedInput, InvalidInput> =>
+  Effect.gen(function* () {
+    if (typeof input !== "object" || input === null || Array.isArray(input)) {
+      return yield* new InvalidInput({ field: "input", reason: "expected an object with the workflow's inputs" })
+    }
+    const extra = Object.keys(input).find((key) => !Object.hasOwn(definition.input, key))
+    if (extra !== undefined) {
+      return yield* new InvalidInput({ field: `input.${extra}`, reason: `${definition.name} has no such input` })
+    }
+    const ports: Record<string, EncodedValue> = {}
+    for (const [port, schema] of Object.entries(definition.input)) {
+      if (!Object.hasOwn(input, port)) return yield* new InvalidInput({ field: `input.${port}`, reason: "is missing" })
+      const value = reading(schema, (input as Record<string, unknown>)[port])
+      if (Either.isLeft(value)) return yield* refuse(`input.${port}`, value.left)
+      ports[port] = value.right
+    }
+    const parts = Object.entries(ports).map(([port, { text }]) => `${JSON.stringify(port)}:${text}`)
+    return { ports, text: `{${parts.join(",")}}` }
+  })
+
+/** The payload of an external event. */
+export const encodePayload = (
+  schema: Schema.Schema.AnyNoContext,
+  payload: unknown,
+  reading: Reading
+): Effect.Effect<EncodedValue, InvalidInput> =>
+  Either.match(reading(schema, payload), {
+    onLeft: (refusal) => Effect.fail(refuse("payload", refusal)),
+    onRight: Effect.succeed
+  })

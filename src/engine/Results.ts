@@ -1,0 +1,56 @@
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+import type * as Workflow from "../definition/Workflow.js"
+import type { WorkflowDefinition } from "../definition/WorkflowDefinition.js"
+import { RunCancelled, RunFailed, UndecodableRow } from "../model/Errors.js"
+import { FailureText } from "../model/Failure.js"
+import { codecOf, fieldName, parseJson } from "../runtime/Codec.js"
+import type { RunView } from "../store/StateStore.js"
+
+const decodeFailure = Schema.decode(FailureText)
+
+const undecodable = (runId: string, reason: string): UndecodableRow =>
+  new UndecodableRow({ table: "run_values", key: runId, reason })
+
+/** The typed output of a run that has ended, or why there is none. */
+export const resultOf = <W extends Workflow.Any>(
+  workflow: W,
+  run: RunView
+): Effect.Effect<Workflow.Output<W>, RunFailed | RunCancelled | UndecodableRow> =>
+  Effect.gen(function* () {
+    if (run.status === "failed") {
+      const failure = yield* decodeFailure(run.failure ?? "").pipe(
+        Effect.mapError((error) => undecodable(run.runId, error.message))
+      )
+      return yield* new RunFailed({ runId: run.runId, failure })
+    }
+    if (run.status !== "completed") return yield* new RunCancelled({ runId: run.runId })
+    const parsed = parseJson(run.output ?? "")
+    if (Either.isLeft(parsed)) return yield* undecodable(run.runId, parsed.left.message)
+    const output = yield* decodeOutput(workflow, run.runId, parsed.right as Readonly<Record<string, unknown>>)
+    // Each output was decoded by the schema its type comes from.
+    return output as Workflow.Output<W>
+  })
+
+const decodeOutput = (definition: WorkflowDefinition, runId: string, output: Readonly<Record<string, unknown>>) =>
+  Effect.gen(function* () {
+    const result: Record<string, unknown> = {}
+    for (const [name, { mode, schema }] of Object.entries(definition.outputs)) {
+      const codec = codecOf(schema)
+      const given = output[name]
+      if (mode === "option" && given === undefined) {
+        result[name] = Option.none()
+        continue
+      }
+      const decoded =
+        mode === "array" ? Either.all((given as ReadonlyArray<unknown>).map(codec.decode)) : codec.decode(given)
+      if (Either.isLeft(decoded)) {
+        const { message, path } = decoded.left
+        return yield* undecodable(runId, `${fieldName(`output.${name}`, path)}: ${message}`)
+      }
+      result[name] = mode === "option" ? Option.some(decoded.right) : decoded.right
+    }
+    return result
+  })

@@ -1,0 +1,54 @@
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type { Registry } from "../definition/Registry.js"
+import { Engine } from "../Engine.js"
+import type { DatabaseError } from "../model/Errors.js"
+import * as AuditTrail from "../runtime/AuditTrail.js"
+import * as Awaiters from "../runtime/Awaiters.js"
+import * as Committer from "../runtime/Committer.js"
+import * as DatabaseClock from "../runtime/DatabaseClock.js"
+import * as Definitions from "../runtime/Definitions.js"
+import * as Heartbeat from "../runtime/Heartbeat.js"
+import * as Identity from "../runtime/Identity.js"
+import * as Intake from "../runtime/Intake.js"
+import * as Recovery from "../runtime/Recovery.js"
+import * as Releaser from "../runtime/Releaser.js"
+import * as RunSupervisor from "../runtime/RunSupervisor.js"
+import * as Starter from "../runtime/Starter.js"
+import * as Waker from "../runtime/Waker.js"
+import type { AuditLog } from "../store/AuditLog.js"
+import type { Inbox } from "../store/Inbox.js"
+import type { StateStore } from "../store/StateStore.js"
+import type { Transactor } from "../store/Transactor.js"
+import type { TriggerStore } from "../store/TriggerStore.js"
+import type { Wakeups } from "../store/Wakeups.js"
+import type { Workers } from "../store/Workers.js"
+import { make } from "./make.js"
+
+/** What an engine stands on. */
+export type Stores = Transactor | StateStore | Inbox | TriggerStore | Workers | Wakeups | AuditLog
+
+const ground = Layer.mergeAll(
+  DatabaseClock.layer,
+  Identity.layer,
+  Definitions.layer,
+  AuditTrail.layer,
+  Committer.layer,
+  Releaser.layer,
+  Awaiters.layer
+)
+
+/** Closed first, in this order: the facade drains, then the loops stop, then the worker leaves. */
+const facade = Layer.scoped(
+  Engine,
+  Effect.tap(make, (engine) => Effect.addFinalizer(() => engine.drain))
+)
+
+/** A worker and its facade: registers, recovers what nobody holds, and executes the workflows that are registered. */
+export const layer: Layer.Layer<Engine | Registry, DatabaseError, Stores> = facade.pipe(
+  Layer.provide(Layer.mergeAll(Starter.layer, Intake.layer, Waker.layer)),
+  Layer.provide(Heartbeat.layer),
+  Layer.provide(Recovery.layer),
+  Layer.provide(RunSupervisor.layer),
+  Layer.provideMerge(ground)
+)

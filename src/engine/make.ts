@@ -1,0 +1,243 @@
+import { randomUUID } from "node:crypto"
+import * as Effect from "effect/Effect"
+import type * as Workflow from "../definition/Workflow.js"
+import type { Engine, RunDetail, StartedRun, StartOptions } from "../Engine.js"
+import {
+  AwaitInTransaction,
+  CommandRefused,
+  NodeNotFound,
+  RunConflict,
+  RunEnded,
+  RunNotFound
+} from "../model/Errors.js"
+import type { EncodedValue } from "../model/Firing.js"
+import type { RunId } from "../model/Ids.js"
+import type { CommandKind } from "../model/Run.js"
+import { Awaiters } from "../runtime/Awaiters.js"
+import { Definitions } from "../runtime/Definitions.js"
+import { Intake } from "../runtime/Intake.js"
+import { nodeViews } from "../runtime/NodeView.js"
+import { compilePlan, type Plan } from "../runtime/Plan.js"
+import { RunSupervisor } from "../runtime/RunSupervisor.js"
+import { Starter } from "../runtime/Starter.js"
+import { Waker } from "../runtime/Waker.js"
+import { AuditLog } from "../store/AuditLog.js"
+import { type RunFilter, StateStore } from "../store/StateStore.js"
+import { Transactor } from "../store/Transactor.js"
+import { Joined, joinTransaction } from "./Joined.js"
+import {
+  type EncodedInput,
+  encodeInput,
+  encodePayload,
+  fromJson,
+  fromType,
+  inputIdFrom,
+  priorityFrom,
+  runIdFrom
+} from "./Requests.js"
+import { resultOf } from "./Results.js"
+
+/** Firings per node that a run's detail shows the summary of. */
+const shownFirings = 100
+
+/** Events a call gives unless it asks for fewer or more. */
+const shownEvents = 500
+
+const plans = new WeakMap<Workflow.WorkflowDefinition, Plan>()
+
+const planOf = (definition: Workflow.WorkflowDefinition): Plan => {
+  const known = plans.get(definition)
+  if (known !== undefined) return known
+  const plan = compilePlan(definition.graph)
+  plans.set(definition, plan)
+  return plan
+}
+
+/** Builds the facade over a running worker. */
+export const make = Effect.gen(function* () {
+  const reads = yield* makeReads
+  const writes = yield* makeWrites(reads)
+  return { ...reads.calls, ...writes } satisfies EngineShape
+})
+
+type EngineShape = (typeof Engine)["Service"]
+
+const makeReads = Effect.gen(function* () {
+  const transactor = yield* Transactor
+  const states = yield* StateStore
+  const audit = yield* AuditLog
+  const definitions = yield* Definitions
+  const awaiters = yield* Awaiters
+
+  const row = (runId: RunId) =>
+    Effect.flatMap(transactor.transact("get", states.get(runId)), (run) =>
+      run === undefined ? Effect.fail(new RunNotFound({ runId })) : Effect.succeed(run)
+    )
+
+  const get = (id: string) =>
+    Effect.gen(function* () {
+      const runId = yield* runIdFrom(id)
+      const [run, firings] = yield* transactor.transact(
+        "detail",
+        Effect.all([states.get(runId), states.firings(runId, shownFirings)])
+      )
+      if (run === undefined) return yield* new RunNotFound({ runId })
+      const registered = definitions.find(run.workflow, run.workflowVersion)
+      return { ...run, nodes: nodeViews(registered?.plan, firings) } satisfies RunDetail
+    })
+
+  const awaitEnd = (id: string) =>
+    Effect.gen(function* () {
+      const runId = yield* runIdFrom(id)
+      if ((yield* Joined) !== undefined) return yield* new AwaitInTransaction({ runId })
+      yield* row(runId)
+      return yield* awaiters.wait(runId)
+    })
+
+  const resumability = (id: string) =>
+    Effect.gen(function* () {
+      const runId = yield* runIdFrom(id)
+      const answer = yield* transactor.transact("resumability", states.resumability(runId))
+      return answer === undefined ? yield* new RunNotFound({ runId }) : answer
+    })
+
+  const calls = {
+    get,
+    awaitEnd,
+    resumability,
+    await: <W extends Workflow.Any>(workflow: W, id: string) =>
+      Effect.flatMap(awaitEnd(id), (run) => resultOf(workflow, run)),
+    list: (filter: RunFilter) => transactor.transact("list", states.list(filter)),
+    events: (
+      id: string,
+      options: { readonly nodeId?: string; readonly after?: string; readonly limit?: number } = {}
+    ) =>
+      Effect.gen(function* () {
+        const runId = yield* runIdFrom(id)
+        yield* row(runId)
+        return yield* audit.read(runId, { ...options, limit: options.limit ?? shownEvents })
+      }),
+    workflows: Effect.sync(() => definitions.all().map((registered) => registered.definition))
+  }
+  return { calls, row }
+})
+
+type Reads = Effect.Effect.Success<typeof makeReads>
+
+const makeWrites = (reads: Reads) =>
+  Effect.gen(function* () {
+    const transactor = yield* Transactor
+    const definitions = yield* Definitions
+    const starter = yield* Starter
+    const intake = yield* Intake
+    const waker = yield* Waker
+    const supervisor = yield* RunSupervisor
+
+    const begin = (definition: Workflow.WorkflowDefinition, encoded: EncodedInput, options: StartOptions) =>
+      Effect.gen(function* () {
+        const runId = yield* runIdFrom(options.runId ?? randomUUID())
+        const request = {
+          workflow: definition.name,
+          workflowVersion: definition.version,
+          plan: planOf(definition),
+          runId,
+          priority: yield* priorityFrom(options.priority ?? 0),
+          text: encoded.text,
+          input: encoded.ports
+        }
+        const joined = yield* Joined
+        const result =
+          joined === undefined ? yield* starter.start(request) : yield* starter.startIn(joined.transaction, request)
+        joined?.touched.push(runId)
+        if (result._tag === "Differs") return yield* new RunConflict({ runId, field: result.field })
+        return { runId, status: result.status, created: result._tag === "Started" } satisfies StartedRun
+      })
+
+    const deliver = (id: string, nodeId: string, payload: EncodedValue, rawInputId: string) =>
+      Effect.gen(function* () {
+        const runId = yield* runIdFrom(id)
+        const inputId = yield* inputIdFrom(rawInputId)
+        const joined = yield* Joined
+        const delivery = { runId, nodeId, inputId, payload: payload.text }
+        const outcome =
+          joined === undefined ? yield* intake.deliver(delivery) : yield* intake.deliverIn(joined.transaction, delivery)
+        joined?.touched.push(runId)
+        switch (outcome._tag) {
+          case "RunNotFound":
+            return yield* new RunNotFound({ runId })
+          case "RunEnded":
+            return yield* new RunEnded({ runId, status: outcome.status })
+          default:
+            return { accepted: outcome._tag === "Delivered" }
+        }
+      })
+
+    const command = (kind: CommandKind) => (id: string) =>
+      Effect.gen(function* () {
+        const runId = yield* runIdFrom(id)
+        const outcome = yield* intake.request(runId, kind)
+        if (outcome._tag === "RunNotFound") return yield* new RunNotFound({ runId })
+        if (outcome._tag === "Refused")
+          return yield* new CommandRefused({ runId, command: kind, status: outcome.status })
+        return outcome.status
+      })
+
+    const payloadSchema = (definition: Workflow.WorkflowDefinition, nodeId: string) => {
+      const schema = definition.nodes.get(nodeId)?.payload
+      return schema === undefined
+        ? Effect.fail(new NodeNotFound({ workflow: definition.name, nodeId }))
+        : Effect.succeed(schema)
+    }
+
+    return {
+      start: <W extends Workflow.Any>(workflow: W, input: Workflow.Input<W>, options: StartOptions = {}) =>
+        Effect.flatMap(encodeInput(workflow, input, fromType), (encoded) => begin(workflow, encoded, options)),
+      startEncoded: (
+        request: { readonly workflow: string; readonly version?: number; readonly input: unknown } & StartOptions
+      ) =>
+        Effect.gen(function* () {
+          const { definition } = yield* definitions.resolve(request.workflow, request.version)
+          return yield* begin(definition, yield* encodeInput(definition, request.input, fromJson), request)
+        }),
+      trigger: <W extends Workflow.Any>(
+        workflow: W,
+        runId: string,
+        nodeId: string,
+        payload: unknown,
+        options: { readonly inputId: string }
+      ) =>
+        Effect.gen(function* () {
+          const schema = yield* Effect.orDie(payloadSchema(workflow, nodeId))
+          return yield* deliver(runId, nodeId, yield* encodePayload(schema, payload, fromType), options.inputId)
+        }),
+      triggerEncoded: (request: {
+        readonly runId: string
+        readonly nodeId: string
+        readonly inputId: string
+        readonly payload: unknown
+      }) =>
+        Effect.gen(function* () {
+          const run = yield* reads.row(yield* runIdFrom(request.runId))
+          const { definition } = yield* definitions.resolve(run.workflow, run.workflowVersion)
+          const schema = yield* payloadSchema(definition, request.nodeId)
+          const payload = yield* encodePayload(schema, request.payload, fromJson)
+          return yield* deliver(request.runId, request.nodeId, payload, request.inputId)
+        }),
+      cancel: command("cancel"),
+      pause: command("pause"),
+      resume: command("resume"),
+      recover: (id: string) =>
+        Effect.gen(function* () {
+          yield* waker.look([yield* runIdFrom(id)])
+          return yield* reads.calls.resumability(id)
+        }),
+      inTransaction: <A, E, R>(sql: Parameters<EngineShape["inTransaction"]>[0], effect: Effect.Effect<A, E, R>) =>
+        Effect.flatMap(joinTransaction(transactor, sql, effect), ({ touched, value }) =>
+          Effect.as(
+            Effect.forEach(touched, (runId) => intake.wake(runId, "ready"), { discard: true }),
+            value
+          )
+        ),
+      drain: supervisor.drain
+    }
+  })

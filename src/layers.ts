@@ -1,0 +1,65 @@
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type * as Redacted from "effect/Redacted"
+import type { Registry } from "./definition/Registry.js"
+import type { Engine } from "./Engine.js"
+import * as EngineLayer from "./engine/layer.js"
+import type { DatabaseError } from "./model/Errors.js"
+import * as PgStores from "./postgres/layer.js"
+import { type DatabaseNewer, type MigrationChanged, migrate } from "./postgres/Migrations.js"
+import * as PgWakeups from "./postgres/PgWakeups.js"
+import * as Pool from "./postgres/Pool.js"
+import { defaultSchema, type SchemaName } from "./postgres/Statement.js"
+import { Settings, type SettingsShape } from "./runtime/Settings.js"
+
+/** Where runs are kept. */
+export interface PostgresOptions {
+  readonly url: Redacted.Redacted
+  /** Beside a pooling proxy: a connection that does not go through it, for what is bound to a session. */
+  readonly directUrl?: Redacted.Redacted
+  readonly maxConnections?: number
+  readonly schema?: SchemaName
+  /** Whether to bring the schema to the present version first; true by default. */
+  readonly migrate?: boolean
+}
+
+/** Why the stores could not be opened. */
+export type OpenError = DatabaseError | MigrationChanged | DatabaseNewer
+
+const migrated = (schema: SchemaName) => Layer.effectDiscard(migrate(schema))
+
+/**
+ * The stores on PostgreSQL, migrated.
+ *
+ * @example
+ * const Stores = Perdure.layerPostgres({ url: Redacted.make(process.env.DATABASE_URL!) })
+ */
+export const layerPostgres = (options: PostgresOptions): Layer.Layer<EngineLayer.Stores, OpenError> => {
+  const schema = options.schema ?? defaultSchema
+  const pooled = options.directUrl !== undefined
+  const stores = PgStores.layer(schema).pipe(
+    Layer.provide(
+      Pool.layer({
+        url: options.url,
+        pooled,
+        ...(options.maxConnections === undefined ? {} : { maxConnections: options.maxConnections })
+      })
+    )
+  )
+  const wakeups = PgWakeups.layer({ url: options.directUrl ?? options.url, schema })
+  const opened = options.migrate === false ? stores : migrated(schema).pipe(Layer.provideMerge(stores))
+  return Layer.merge(opened, wakeups)
+}
+
+/** A worker and its facade over stores, with some settings of its own. */
+export const layerEngine = (
+  settings: Partial<SettingsShape> = {}
+): Layer.Layer<Engine | Registry, DatabaseError, EngineLayer.Stores> =>
+  EngineLayer.layer.pipe(
+    Layer.provide(
+      Layer.effect(
+        Settings,
+        Effect.map(Settings, (defaults) => ({ ...defaults, ...settings }))
+      )
+    )
+  )
