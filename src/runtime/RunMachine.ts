@@ -229,7 +229,9 @@ const markWaiting = (draft: Draft): void => {
     if (node.ended) return
     const waits =
       node.touched &&
-      (node.open.some((open) => open.status === "scheduled" || (open.notBefore !== null && open.notBefore <= draft.now)) ||
+      (node.open.some(
+        (open) => open.status === "scheduled" || (open.notBefore !== null && open.notBefore <= draft.now)
+      ) ||
         node.handles.some((h) => h.queue.length > h.head))
     // A node without per-message input may be startable without a message to tell of it.
     if (waits || (node.next === 1 && draft.plan.nodes[index]!.limit === 1)) draft.dirty.add(index)

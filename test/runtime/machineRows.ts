@@ -1,0 +1,221 @@
+import assert from "node:assert/strict"
+import type { FiringRow } from "../../src/model/Firing.js"
+import { emptyFrontier, type Frontier } from "../../src/model/Frontier.js"
+import { Incarnation, RunId } from "../../src/model/Ids.js"
+import { comparePositions, type MessageRow } from "../../src/model/Message.js"
+import type { CommandKind, RunCommit, RunRow } from "../../src/model/Run.js"
+import { canMoveFiring, canMoveRun, type InputStatus, isEnded, isFiringEnded } from "../../src/model/Status.js"
+import type { Plan } from "../../src/runtime/Plan.js"
+import { pendingRanges, type RunRows } from "../../src/runtime/Rebuild.js"
+import type { InboxMessage } from "../../src/store/Inbox.js"
+
+export const runId = RunId.make("run-1")
+const incarnation = Incarnation.make("00000000-0000-4000-8000-000000000001")
+
+interface External {
+  readonly nodeId: string
+  readonly payload: string
+  status: InputStatus
+}
+
+/**
+ * The tables of one run in memory.
+ *
+ * **Details** `apply` refuses what the database or the invariants would refuse; what is read back went through JSON with
+ * its keys in another order, as it does through `jsonb`.
+ */
+export class Tables {
+  row: Omit<RunRow, "frontier"> = {
+    runId,
+    workflow: "random",
+    workflowVersion: 1,
+    status: "pending",
+    version: 0,
+    fence: 1,
+    worker: incarnation,
+    priority: 0,
+    reason: null
+  }
+  frontier: Frontier = emptyFrontier
+  output: string | null = null
+  failure: string | null = null
+  private readonly firings = new Map<string, Array<FiringRow>>()
+  private readonly messages = new Map<string, Map<string, MessageRow>>()
+  readonly inputs = new Map<string, External>()
+  readonly commands = new Map<string, { readonly kind: CommandKind; status: InputStatus }>()
+  private seq = 0
+
+  constructor(readonly plan: Plan) {}
+
+  /** Inserts an external event, as anybody may at any time. */
+  deliver(nodeId: string, payload: string): string {
+    const seq = String(++this.seq)
+    this.inputs.set(seq, { nodeId, payload, status: "new" })
+    return seq
+  }
+
+  /** Inserts a command. */
+  request(kind: CommandKind): string {
+    const seq = String(++this.seq)
+    this.commands.set(seq, { kind, status: "new" })
+    return seq
+  }
+
+  /** Writes a commit, or says which invariant forbids it. */
+  apply(commit: Omit<RunCommit, "fence">): void {
+    assert.equal(commit.version, this.row.version + 1, "a commit writes only over version - 1")
+    assert.ok(!isEnded(this.row.status), `S10: nothing is written after the end (${this.row.status})`)
+    assert.ok(legalRunMove(this.row.status, commit.status), `S10: ${this.row.status} to ${commit.status}`)
+    assert.equal(commit.output !== null, commit.status === "completed", "an output comes with completion")
+    assert.equal(commit.failure !== null, commit.status === "failed", "a failure comes with failing")
+    for (const firing of commit.firings) this.applyFiring(firing)
+    assert.equal(new Set(commit.firings.map(firingKey)).size, commit.firings.length, "a firing stands once in a commit")
+    for (const message of commit.messages) this.append(message)
+    for (const ref of commit.discarded) {
+      const stored = this.message(ref)
+      assert.ok(stored !== undefined && !stored.discarded, `${messageKey(ref)} can be discarded`)
+      this.inbox(ref).set(messageKey(ref), { ...stored, discarded: true })
+    }
+    for (const { seq, status } of commit.applied) settle(this.inputs.get(seq), status, "S7: an input is applied once")
+    for (const { seq, status } of commit.answered) settle(this.commands.get(seq), status, "a command is answered once")
+    const { output, reason, status, version } = commit
+    this.row = { ...this.row, status, version, reason, worker: isEnded(status) ? null : this.row.worker }
+    this.frontier = throughJson(commit.frontier)
+    this.output = output
+    this.failure = commit.failure
+  }
+
+  private applyFiring(firing: FiringRow): void {
+    const key = firingKey(firing)
+    const ofNode = this.firingsOf(firing.nodeId)
+    const before = ofNode[firing.firing - 1]
+    if (before === undefined) {
+      assert.ok(
+        ["scheduled", "running", "suspended", "skipped"].includes(firing.status),
+        `${key} begins ${firing.status}`
+      )
+      assert.equal(firing.firing, ofNode.length + 1, `${key} leaves a gap`)
+      assert.equal(firing.attempt, firing.status === "skipped" ? 0 : 1)
+    } else {
+      assert.ok(!isFiringEnded(before.status), `S1: ${key} was ${before.status} and is committed again`)
+      assert.ok(canMoveFiring(before.status, firing.status), `${key} from ${before.status} to ${firing.status}`)
+      assert.ok(firing.attempt === before.attempt || firing.attempt === before.attempt + 1, `S9: attempts of ${key}`)
+      assert.equal(firing.crashes, before.crashes, `S9: crashes of ${key} are counted by a claim`)
+      for (const [handle, input] of Object.entries(before.inputs)) {
+        if (handle !== "$external") assert.deepEqual(firing.inputs[handle], input, `${key} keeps what it took`)
+      }
+    }
+    assert.ok(firing.status !== "suspended" || firing.reason !== null, `${key} waits for a reason`)
+    assert.equal(firing.status === "failed", firing.failure !== null, `${key}: failed and a failure`)
+    assert.equal(firing.status === "completed", firing.emitted !== null, `${key}: completed and emitted`)
+    assert.ok(firing.notBefore === null || ["scheduled", "suspended"].includes(firing.status), `${key} has a timer`)
+    this.write(throughJson(firing))
+  }
+
+  private write(firing: FiringRow): void {
+    const ofNode = this.firings.get(firing.nodeId) ?? []
+    this.firings.set(firing.nodeId, ofNode)
+    ofNode[firing.firing - 1] = firing
+  }
+
+  private append(message: MessageRow): void {
+    const key = messageKey(message)
+    assert.equal(this.message(message), undefined, `S4: ${key} is appended twice`)
+    const { content } = message
+    this.inbox(message).set(key, {
+      ...message,
+      content: content._tag === "Live" ? { ...content, value: JSON.parse(content.text) } : content
+    })
+  }
+
+  /** Takes the run over from a dead process: what ran is scheduled again with a crash counted. */
+  takeOver(): void {
+    const { status } = this.row
+    this.stopRunning(1)
+    const recovering = status === "running" || status === "recovering"
+    this.row = { ...this.row, fence: this.row.fence + 1, status: recovering ? "recovering" : status }
+  }
+
+  /** Claims the run again after it was given up in order. */
+  claimAgain(): void {
+    this.stopRunning(0)
+    this.row = { ...this.row, fence: this.row.fence + 1 }
+  }
+
+  private stopRunning(crashes: number): void {
+    for (const firing of this.allFirings()) {
+      if (firing.status === "running") {
+        this.write({ ...firing, status: "scheduled", crashes: firing.crashes + crashes })
+      }
+    }
+  }
+
+  /** What recovery reads: firings from each node's lowest open one on, and messages of the pending ranges. */
+  read(): RunRows {
+    const row: RunRow = { ...this.row, frontier: throughJson(this.frontier) }
+    const ranges = pendingRanges(this.plan, row)
+    const firings = Object.entries(row.frontier.nodes).flatMap(([nodeId, node]) =>
+      node.low < node.next ? this.firingsOf(nodeId).slice(node.low - 1) : []
+    )
+    const messages = ranges.flatMap((range) =>
+      this.messagesOn(range.nodeId, range.handle)
+        .filter((message) => message.producer === range.producer && comparePositions(message, range.from) >= 0)
+        .map((message): InboxMessage => ({ ...message, runId }))
+    )
+    return { row, firings, messages }
+  }
+
+  /** The firings of a node in order. */
+  firingsOf(nodeId: string): ReadonlyArray<FiringRow> {
+    return this.firings.get(nodeId) ?? []
+  }
+
+  allFirings(): ReadonlyArray<FiringRow> {
+    return [...this.firings.values()].flat()
+  }
+
+  /** The messages that stand on a handle. */
+  messagesOn(nodeId: string, handle: string): ReadonlyArray<MessageRow> {
+    return [...this.inbox({ nodeId, handle }).values()]
+  }
+
+  allMessages(): ReadonlyArray<MessageRow> {
+    return [...this.messages.values()].flatMap((inbox) => [...inbox.values()])
+  }
+
+  message(ref: MessageKey): MessageRow | undefined {
+    return this.inbox(ref).get(messageKey(ref))
+  }
+
+  private inbox({ handle, nodeId }: Pick<MessageRow, "nodeId" | "handle">): Map<string, MessageRow> {
+    const inbox = this.messages.get(`${nodeId}.${handle}`) ?? new Map()
+    this.messages.set(`${nodeId}.${handle}`, inbox)
+    return inbox
+  }
+}
+
+type MessageKey = Pick<MessageRow, "nodeId" | "handle" | "producer" | "firing" | "ordinal">
+
+export const firingKey = (firing: Pick<FiringRow, "nodeId" | "firing">): string => `${firing.nodeId}/${firing.firing}`
+
+export const messageKey = (message: MessageKey): string =>
+  `${message.nodeId}.${message.handle} < ${message.producer}/${message.firing}/${message.ordinal}`
+
+export const compareText = (a: string, b: string): number => (a < b ? -1 : Number(a > b))
+
+/** A paused run may end by what still ran: one commit is then two moves. */
+const legalRunMove = (from: RunRow["status"], to: RunRow["status"]): boolean =>
+  canMoveRun(from, to) || (from === "paused" && canMoveRun("running", to))
+
+const settle = (row: { status: InputStatus } | undefined, status: InputStatus, why: string): void => {
+  assert.equal(row?.status, "new", why)
+  row!.status = status
+}
+
+/** Keys come back from `jsonb` in another order. */
+const throughJson = <A>(value: A): A =>
+  JSON.parse(JSON.stringify(value), (_, inner) =>
+    typeof inner === "object" && inner !== null && !Array.isArray(inner)
+      ? Object.fromEntries(Object.entries(inner).reverse())
+      : inner
+  )

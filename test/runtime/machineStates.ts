@@ -1,0 +1,36 @@
+import { comparePositions, type Message } from "../../src/model/Message.js"
+import { isEnded } from "../../src/model/Status.js"
+import type { PlanHandle, PlanNode } from "../../src/runtime/Plan.js"
+import { type HandleState, isSkipped, type NodeState, type RunState } from "../../src/runtime/RunState.js"
+
+/**
+ * What of a state can still matter: two states that are the same here behave the same, but for the order of a merge.
+ *
+ * **Details** An ended node is only ended, or skipped. A queue begins at its head. A run that is being cancelled opens no
+ * firing any more, so only its open ones count.
+ */
+export const normalised = (state: RunState): unknown => {
+  const { cancelling, endedBits, paused, plan, skippedBits, status, version } = state
+  if (isEnded(status)) return { status, version }
+  const nodes = state.nodes.map((node, index) => normalisedNode(plan.nodes[index]!, node, cancelling))
+  return { status, version, cancelling, paused, endedBits, skippedBits, nodes }
+}
+
+const normalisedNode = (plan: PlanNode, node: NodeState, cancelling: boolean): unknown => {
+  if (node.ended) return { id: plan.id, ended: true, skipped: isSkipped(node) }
+  const { next, open, ran, received, touched } = node
+  const firings = { id: plan.id, next, open, ran, received, touched }
+  if (cancelling) return firings
+  return { ...firings, handles: node.handles.map((handle, index) => normalisedHandle(plan.handles[index]!, handle)) }
+}
+
+const normalisedHandle = (plan: PlanHandle, { edges, head, queue }: HandleState): unknown => {
+  const place = (message: Message) => plan.edges.findIndex(({ producer }) => producer === message.producer)
+  const waiting = queue.slice(head)
+  const merged = plan.edges.length > 1
+  return {
+    name: plan.name,
+    queue: merged ? waiting.sort((a, b) => place(a) - place(b) || comparePositions(a, b)) : waiting,
+    edges
+  }
+}
