@@ -34,7 +34,8 @@ create table run_state (
   priority smallint not null default 0,
   reason text,
   frontier jsonb not null,
-  created_at timestamptz not null default clock(),
+  -- In whole milliseconds, as the pages of a list are cut.
+  created_at timestamptz(3) not null default clock(),
   updated_at timestamptz not null default clock(),
   ended_at timestamptz,
   constraint run_state_ended check (
@@ -57,7 +58,7 @@ create index run_state_parked on run_state (workflow, workflow_version, created_
 create index run_state_list on run_state (created_at desc, run_id desc);
 create index run_state_list_workflow on run_state (workflow, created_at desc, run_id desc);
 create index run_state_list_status on run_state (status, created_at desc, run_id desc);
-create index run_state_retention on run_state (ended_at) where ended_at is not null;
+create index run_state_retention on run_state (ended_at, run_id) where ended_at is not null;
 
 -- What a run was given and what it gave: written once each, so that run_state stays narrow. Values are JSON as text:
 -- jsonb reorders keys and knows no NUL. codec says how to read them (1: JSON).

@@ -31,7 +31,11 @@ export class QueryError extends Data.TaggedError("QueryError")<{
   readonly sqlState: string | undefined
   readonly reason: string
   readonly broken: boolean
-}> {}
+}> {
+  override get message(): string {
+    return this.reason
+  }
+}
 
 /** One session, exclusively ours until the scope that acquired it closes. */
 export interface Connection {
