@@ -14,6 +14,8 @@ export interface Query {
   readonly text: string
   readonly values?: ReadonlyArray<unknown>
   readonly deadlineMs?: number
+  /** What the transaction is for, for whoever stands in between. */
+  readonly operation?: string
 }
 
 /** What came back; `command` is the command tag, as in `COMMIT`. */
@@ -44,7 +46,12 @@ export interface Connection {
   readonly destroy: Effect.Effect<void>
 }
 
-/** Reads what the driver says: a server's error has a severity and five characters of code, anything else is the way there. */
+/**
+ * Reads what the driver says.
+ *
+ * **Details** A server's error has a severity and five characters of code. A `TypeError` or `RangeError` is the driver's
+ * refusal to send something. Anything else concerns the way to the server.
+ */
 export const toQueryError = (cause: unknown): QueryError => {
   if (!(cause instanceof Error)) return new QueryError({ sqlState: undefined, reason: "no connection", broken: true })
   const severity = "severity" in cause ? cause.severity : undefined
@@ -53,7 +60,7 @@ export const toQueryError = (cause: unknown): QueryError => {
   return new QueryError({
     sqlState: spoken ? code : undefined,
     reason: cause.message === "" ? (code ?? cause.name) : cause.message,
-    broken: !spoken || severity === "FATAL" || severity === "PANIC"
+    broken: spoken ? severity !== "ERROR" : !(cause instanceof TypeError || cause instanceof RangeError)
   })
 }
 

@@ -75,7 +75,7 @@ const makeSession = (operation: string, connection: Connection, options: Transac
 
   const execute = (query: Query) =>
     Effect.tapError(
-      connection.execute(deadlineMs === undefined ? query : { ...query, deadlineMs }),
+      connection.execute({ ...query, operation, ...(deadlineMs === undefined ? {} : { deadlineMs }) }),
       (error: QueryError) => (isInDoubt(error) ? connection.destroy : Effect.void)
     )
 
