@@ -1,10 +1,12 @@
 import * as Effect from "effect/Effect"
 import type { DatabaseError } from "../model/Errors.js"
+import type { FiringRow } from "../model/Firing.js"
 import type { RunCommit } from "../model/Run.js"
 import { isEnded } from "../model/Status.js"
 import type { CommitCheck } from "../store/StateStore.js"
 import type { Transaction } from "../store/Transactor.js"
 import { float8Array, int4Array, textArray } from "./Arrays.js"
+import { forEachChunk, lengthOf } from "./Chunks.js"
 import { reasonText, rests } from "./Columns.js"
 import { run, runExactly } from "./Execution.js"
 import { decodeGuaranteed, decodeMark } from "./Rows.js"
@@ -115,21 +117,24 @@ export const makeWriteRuns = (schema: SchemaName) => {
           textArray(commits.map((commit) => JSON.stringify(commit.frontier)))
         ])
 
-  const writeResults = (commits: ReadonlyArray<RunCommit>): Write<void> =>
-    commits.length === 0
-      ? Effect.void
-      : runExactly(statements.results, commits.length, [
-          textArray(commits.map((commit) => commit.runId)),
-          textArray(commits.map((commit) => commit.output)),
-          textArray(commits.map((commit) => commit.failure))
-        ])
+  const resultSize = (commit: RunCommit): number => lengthOf(commit.output) + lengthOf(commit.failure)
+
+  const writeResults = (commits: ReadonlyArray<RunCommit>) =>
+    forEachChunk(commits, resultSize, (chunk) =>
+      runExactly(statements.results, chunk.length, [
+        textArray(chunk.map((commit) => commit.runId)),
+        textArray(chunk.map((commit) => commit.output)),
+        textArray(chunk.map((commit) => commit.failure))
+      ])
+    )
 
   return (commits: ReadonlyArray<RunCommit>): Write<void> => {
     const ended = commits.filter((commit) => isEnded(commit.status))
     const resting = commits.filter((commit) => rests(commit.status))
     const going = resting.length === 0 ? commits : commits.filter((commit) => !rests(commit.status))
     return Effect.zipRight(write(statements.goOn, going), write(statements.rest, resting)).pipe(
-      Effect.zipRight(writeResults(ended))
+      Effect.zipRight(writeResults(ended)),
+      Effect.asVoid
     )
   }
 }
@@ -160,29 +165,40 @@ const firingStatement = (schema: SchemaName) => {
   )
 }
 
+interface FiringToWrite {
+  readonly commit: RunCommit
+  readonly firing: FiringRow
+}
+
+const firingSize = ({ firing }: FiringToWrite): number => lengthOf(firing.state) + lengthOf(firing.failure)
+
 /** The verb `writeFirings`. */
 export const makeWriteFirings = (schema: SchemaName) => {
   const statement = firingStatement(schema)
-  return (commits: ReadonlyArray<RunCommit>): Write<void> => {
-    const rows = commits.flatMap((commit) => commit.firings.map((firing) => ({ commit, firing })))
-    return rows.length === 0
-      ? Effect.void
-      : Effect.asVoid(
-          run(statement, [
-            textArray(rows.map((row) => row.commit.runId)),
-            textArray(rows.map((row) => row.firing.nodeId)),
-            int4Array(rows.map((row) => row.firing.firing)),
-            textArray(rows.map((row) => row.firing.status)),
-            int4Array(rows.map((row) => row.firing.attempt)),
-            int4Array(rows.map((row) => row.firing.crashes)),
-            textArray(rows.map((row) => JSON.stringify(row.firing.inputs))),
-            textArray(rows.map((row) => (row.firing.emitted === null ? null : JSON.stringify(row.firing.emitted)))),
-            textArray(rows.map((row) => reasonText(row.firing.reason))),
-            textArray(rows.map((row) => row.firing.state)),
-            float8Array(rows.map((row) => row.firing.notBefore)),
-            textArray(rows.map((row) => row.firing.failure)),
-            int4Array(rows.map((row) => row.commit.version))
-          ])
-        )
-  }
+
+  const write = (rows: ReadonlyArray<FiringToWrite>) =>
+    run(statement, [
+      textArray(rows.map((row) => row.commit.runId)),
+      textArray(rows.map((row) => row.firing.nodeId)),
+      int4Array(rows.map((row) => row.firing.firing)),
+      textArray(rows.map((row) => row.firing.status)),
+      int4Array(rows.map((row) => row.firing.attempt)),
+      int4Array(rows.map((row) => row.firing.crashes)),
+      textArray(rows.map((row) => JSON.stringify(row.firing.inputs))),
+      textArray(rows.map((row) => (row.firing.emitted === null ? null : JSON.stringify(row.firing.emitted)))),
+      textArray(rows.map((row) => reasonText(row.firing.reason))),
+      textArray(rows.map((row) => row.firing.state)),
+      float8Array(rows.map((row) => row.firing.notBefore)),
+      textArray(rows.map((row) => row.firing.failure)),
+      int4Array(rows.map((row) => row.commit.version))
+    ])
+
+  return (commits: ReadonlyArray<RunCommit>): Write<void> =>
+    Effect.asVoid(
+      forEachChunk(
+        commits.flatMap((commit) => commit.firings.map((firing) => ({ commit, firing }))),
+        firingSize,
+        write
+      )
+    )
 }

@@ -6,6 +6,7 @@ import { isEnded, RunStatus } from "../model/Status.js"
 import type { Transaction } from "../store/Transactor.js"
 import type { DeliverOutcome } from "../store/TriggerStore.js"
 import { textArray } from "./Arrays.js"
+import { forEachChunk } from "./Chunks.js"
 import { run } from "./Execution.js"
 import { decodeGuaranteed, rowDecoder } from "./Rows.js"
 import { qualifier, type SchemaName, statementsOf } from "./Statement.js"
@@ -81,17 +82,20 @@ export const makeDeliver = (schema: SchemaName) => {
       })
     })
 
+  const insert = (inputs: ReadonlyArray<TriggerDelivery>) =>
+    run(statements.insert, [
+      textArray(inputs.map((input) => input.runId)),
+      textArray(inputs.map((input) => input.nodeId)),
+      textArray(inputs.map((input) => input.inputId)),
+      textArray(inputs.map((input) => input.payload))
+    ])
+
   return (
     inputs: ReadonlyArray<TriggerDelivery>
   ): Effect.Effect<ReadonlyArray<DeliverOutcome>, DatabaseError, Transaction> =>
     Effect.gen(function* () {
       if (inputs.length === 0) return []
-      const rows = yield* run(statements.insert, [
-        textArray(inputs.map((input) => input.runId)),
-        textArray(inputs.map((input) => input.nodeId)),
-        textArray(inputs.map((input) => input.inputId)),
-        textArray(inputs.map((input) => input.payload))
-      ])
+      const rows = (yield* forEachChunk(inputs, (input) => input.payload.length, insert)).flat()
       // Each key was inserted once: the first of the batch that bears it is the one.
       const inserted = new Set((yield* decodeGuaranteed("deliver", decodeInserted, rows)).map(keyOf))
       const delivered = new Set(inputs.filter((input) => inserted.delete(keyOf(input))))

@@ -1,16 +1,16 @@
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
-import type { DatabaseError } from "../model/Errors.js"
-import { UndecodableRow } from "../model/Errors.js"
+import { type DatabaseError, UndecodableRow } from "../model/Errors.js"
 import type { RunId } from "../model/Ids.js"
 import { fromJsonText } from "../model/Json.js"
-import type { Content } from "../model/Message.js"
+import type { Content, MessageRow } from "../model/Message.js"
 import type { RunCommit } from "../model/Run.js"
 import type { TombstoneCause } from "../model/Status.js"
 import { Inbox, type InboxMessage, type PendingMessages, type PendingRange } from "../store/Inbox.js"
 import type { RawRow, Transaction } from "../store/Transactor.js"
 import { boolArray, int4Array, textArray } from "./Arrays.js"
+import { forEachChunk } from "./Chunks.js"
 import { makeCleanup } from "./Cleanup.js"
 import { run } from "./Execution.js"
 import { decodeAll, decodeMessage, decodePosition } from "./Rows.js"
@@ -80,26 +80,38 @@ const inboxStatements = (schema: SchemaName) => {
   }
 }
 
+interface MessageToAppend {
+  readonly runId: RunId
+  readonly message: MessageRow
+}
+
+const payloadSize = ({ message: { content } }: MessageToAppend): number =>
+  content._tag === "Live" ? content.text.length : 0
+
 const makeWrites = (schema: SchemaName) => {
   const statements = inboxStatements(schema)
 
-  const append = (commits: ReadonlyArray<RunCommit>): Write<void> => {
-    const rows = commits.flatMap((commit) => commit.messages.map((message) => ({ runId: commit.runId, message })))
-    if (rows.length === 0) return Effect.void
-    return Effect.asVoid(
-      run(statements.append, [
-        textArray(rows.map((row) => row.runId)),
-        textArray(rows.map((row) => row.message.nodeId)),
-        textArray(rows.map((row) => row.message.handle)),
-        textArray(rows.map((row) => row.message.producer)),
-        int4Array(rows.map((row) => row.message.firing)),
-        int4Array(rows.map((row) => row.message.ordinal)),
-        textArray(rows.map(({ message: { content } }) => (content._tag === "Live" ? content.text : null))),
-        textArray(rows.map(({ message: { content } }) => (content._tag === "Tombstone" ? content.cause : null))),
-        boolArray(rows.map((row) => row.message.discarded))
-      ])
+  const appendRows = (rows: ReadonlyArray<MessageToAppend>) =>
+    run(statements.append, [
+      textArray(rows.map((row) => row.runId)),
+      textArray(rows.map((row) => row.message.nodeId)),
+      textArray(rows.map((row) => row.message.handle)),
+      textArray(rows.map((row) => row.message.producer)),
+      int4Array(rows.map((row) => row.message.firing)),
+      int4Array(rows.map((row) => row.message.ordinal)),
+      textArray(rows.map(({ message: { content } }) => (content._tag === "Live" ? content.text : null))),
+      textArray(rows.map(({ message: { content } }) => (content._tag === "Tombstone" ? content.cause : null))),
+      boolArray(rows.map((row) => row.message.discarded))
+    ])
+
+  const append = (commits: ReadonlyArray<RunCommit>): Write<void> =>
+    Effect.asVoid(
+      forEachChunk(
+        commits.flatMap((commit) => commit.messages.map((message) => ({ runId: commit.runId, message }))),
+        payloadSize,
+        appendRows
+      )
     )
-  }
 
   const discard = (commits: ReadonlyArray<RunCommit>): Write<void> => {
     const rows = commits.flatMap((commit) => commit.discarded.map((message) => ({ runId: commit.runId, message })))
@@ -120,12 +132,12 @@ const makeWrites = (schema: SchemaName) => {
 }
 
 /** A message as its row says: the table's CHECK admits a payload or a tombstone. */
-interface MessageRow extends Omit<InboxMessage, "content"> {
+interface StoredMessage extends Omit<InboxMessage, "content"> {
   readonly payload: string | null
   readonly tombstone: TombstoneCause | null
 }
 
-const toMessage = ({ payload, tombstone, ...rest }: MessageRow): Either.Either<InboxMessage, UndecodableRow> =>
+const toMessage = ({ payload, tombstone, ...rest }: StoredMessage): Either.Either<InboxMessage, UndecodableRow> =>
   Either.map(contentOf(payload, tombstone), (content): InboxMessage => ({ ...rest, content })).pipe(
     Either.mapLeft(
       (reason) =>

@@ -35,7 +35,7 @@ export const losesPreparedStatements = (error: QueryError): boolean =>
 
 /** Whether the connection must not be used again: it broke, or its prepared statements are not to be trusted. */
 export const isInDoubt = (error: QueryError): boolean =>
-  error.broken || losesPreparedStatements(error) || isStalePlan(error)
+  error.broken || error.sqlState === undefined || losesPreparedStatements(error) || isStalePlan(error)
 
 /** Whether an error before COMMIT means that the same work may go through later. Nothing has happened in any case. */
 const isRetryable = (error: QueryError): boolean =>

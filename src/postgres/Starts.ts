@@ -6,6 +6,7 @@ import { RunStatus } from "../model/Status.js"
 import type { StartOutcome } from "../store/StateStore.js"
 import type { Transaction } from "../store/Transactor.js"
 import { boolArray, int4Array, textArray } from "./Arrays.js"
+import { forEachChunk, lengthOf } from "./Chunks.js"
 import { reasonText, rests } from "./Columns.js"
 import { run } from "./Execution.js"
 import { decodeGuaranteed, decodeRunId, rowDecoder } from "./Rows.js"
@@ -91,12 +92,14 @@ export const makeStart = (schema: SchemaName) => {
     ]).pipe(Effect.flatMap((rows) => decodeGuaranteed("start", decodeRunId, rows)))
 
   const insertValues = (runs: ReadonlyArray<RunStart>) =>
-    run(statements.values, [
-      textArray(runs.map((start) => start.first.runId)),
-      textArray(runs.map((start) => start.input)),
-      textArray(runs.map((start) => start.first.output)),
-      textArray(runs.map((start) => start.first.failure))
-    ])
+    forEachChunk(runs, valuesSize, (chunk) =>
+      run(statements.values, [
+        textArray(chunk.map((start) => start.first.runId)),
+        textArray(chunk.map((start) => start.input)),
+        textArray(chunk.map((start) => start.first.output)),
+        textArray(chunk.map((start) => start.first.failure))
+      ])
+    )
 
   const compare = (runs: ReadonlyArray<RunStart>): Write<ReadonlyArray<StartOutcome>> =>
     Effect.gen(function* () {
@@ -125,11 +128,14 @@ export const makeStart = (schema: SchemaName) => {
       const started = new Set(sorted.filter((start) => inserted.has(start.first.runId)))
       if (started.size > 0) yield* insertValues([...started])
       const others = runs.filter((start) => !started.has(start))
-      const compared = others.length === 0 ? [] : yield* compare(others)
+      const compared = (yield* forEachChunk(others, valuesSize, compare)).flat()
       const outcomes = new Map(others.map((start, index) => [start, compared[index]]))
       return runs.map((start): StartOutcome => outcomes.get(start) ?? { _tag: "Started" })
     })
 }
+
+const valuesSize = ({ input, first }: RunStart): number =>
+  input.length + lengthOf(first.output) + lengthOf(first.failure)
 
 /** The first start of each id, in the order of ids: two batches that share ids then wait for each other, and never deadlock. */
 const firstOfEach = (runs: ReadonlyArray<RunStart>): ReadonlyArray<RunStart> => {
