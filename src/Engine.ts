@@ -17,6 +17,7 @@ import type {
   WorkflowNotFound
 } from "./model/Errors.js"
 import type { RunStatus } from "./model/Status.js"
+import type { RunEnd } from "./runtime/Awaiters.js"
 import type { Registered } from "./runtime/Definitions.js"
 import type { NodeView } from "./runtime/NodeView.js"
 import type { RecordedEvent } from "./store/AuditLog.js"
@@ -99,10 +100,10 @@ export class Engine extends Context.Tag("perdure/Engine")<
       Workflow.Output<W>,
       RunNotFound | RunFailed | RunCancelled | AwaitInTransaction | InvalidInput | Trouble
     >
-    /** Waits for a run's end and gives its row. */
+    /** Waits for a run's end and says how it ended, with the JSON text of its output or failure. */
     readonly awaitEnd: (
       runId: string
-    ) => Effect.Effect<RunView, RunNotFound | AwaitInTransaction | InvalidInput | Trouble>
+    ) => Effect.Effect<RunEnd, RunNotFound | AwaitInTransaction | InvalidInput | Trouble>
     /** A run with its input, its result and its nodes. */
     readonly get: (runId: string) => Effect.Effect<RunDetail, RunNotFound | InvalidInput | Trouble>
     /** Runs, newest first. */

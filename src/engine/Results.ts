@@ -6,8 +6,8 @@ import type * as Workflow from "../definition/Workflow.js"
 import type { WorkflowDefinition } from "../definition/WorkflowDefinition.js"
 import { RunCancelled, RunFailed, UndecodableRow } from "../model/Errors.js"
 import { FailureText } from "../model/Failure.js"
+import type { RunEnd } from "../runtime/Awaiters.js"
 import { codecOf, fieldName, parseJson } from "../runtime/Codec.js"
-import type { RunView } from "../store/StateStore.js"
 
 const decodeFailure = Schema.decode(FailureText)
 
@@ -17,7 +17,7 @@ const undecodable = (runId: string, reason: string): UndecodableRow =>
 /** The typed output of a run that has ended, or why there is none. */
 export const resultOf = <W extends Workflow.Any>(
   workflow: W,
-  run: RunView
+  run: RunEnd
 ): Effect.Effect<Workflow.Output<W>, RunFailed | RunCancelled | UndecodableRow> =>
   Effect.gen(function* () {
     if (run.status === "failed") {

@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import type * as Workflow from "../definition/Workflow.js"
 import type { Engine, RunDetail, StartedRun, StartOptions } from "../Engine.js"
 import {
@@ -13,6 +14,7 @@ import {
 import type { EncodedValue } from "../model/Firing.js"
 import type { RunId } from "../model/Ids.js"
 import type { CommandKind } from "../model/Run.js"
+import { isEnded } from "../model/Status.js"
 import { Awaiters } from "../runtime/Awaiters.js"
 import { Definitions } from "../runtime/Definitions.js"
 import { Intake } from "../runtime/Intake.js"
@@ -68,6 +70,7 @@ const makeReads = Effect.gen(function* () {
   const audit = yield* AuditLog
   const definitions = yield* Definitions
   const awaiters = yield* Awaiters
+  const supervisor = yield* RunSupervisor
 
   const row = (runId: RunId) =>
     Effect.flatMap(transactor.transact("get", states.get(runId)), (run) =>
@@ -90,8 +93,8 @@ const makeReads = Effect.gen(function* () {
     Effect.gen(function* () {
       const runId = yield* runIdFrom(id)
       if ((yield* Joined) !== undefined) return yield* new AwaitInTransaction({ runId })
-      yield* row(runId)
-      return yield* awaiters.wait(runId)
+      const first = Effect.map(row(runId), (run) => (isEnded(run.status) ? Option.some(run) : Option.none()))
+      return yield* Effect.suspend(() => awaiters.wait(runId, supervisor.has(runId) ? undefined : first))
     })
 
   const resumability = (id: string) =>

@@ -10,6 +10,7 @@ import type { RunId } from "../model/Ids.js"
 import type { RunCommand, TriggerInput } from "../model/Run.js"
 import { isEnded, type ParkReason } from "../model/Status.js"
 import { attempt } from "./Attempt.js"
+import type { RunEnd } from "./Awaiters.js"
 import { parseJson } from "./Codec.js"
 import type { Registered } from "./Definitions.js"
 import type { RunEnvironment } from "./RunEnvironment.js"
@@ -48,6 +49,8 @@ export class RunFiber {
   private readonly seen = new Set<string>()
   private readonly look = () => this.push({ _tag: "Look" })
   private draining = false
+  /** The last commit of a run that has ended. */
+  ended: RunEnd | undefined
   private fibers: FiberMap.FiberMap<string, AttemptOutcome> | undefined
   private unreadable: string | undefined
 
@@ -73,7 +76,10 @@ export class RunFiber {
       const parsed = parseJson(text)
       if (parsed._tag === "Right") {
         this.push({ _tag: "InputArrived", seq, nodeId, payload: { text, value: parsed.right } })
-      } else this.unreadable ??= `trigger_inputs ${seq}: ${parsed.left.message}`
+      } else {
+        this.unreadable ??= `trigger_inputs ${seq}: ${parsed.left.message}`
+        this.look()
+      }
     }
     for (const { kind, seq } of commands) {
       if (this.seen.has(`c${seq}`)) continue
@@ -130,15 +136,19 @@ export class RunFiber {
       if (commit !== undefined) {
         slots.take(start.length)
         const full = { ...commit, fence: this.run.fence }
-        const outcome = yield* committer.commit(full)
+        const giveBack = Effect.sync(() => slots.release(start.length))
+        const outcome = yield* Effect.onError(committer.commit(full), () => giveBack)
         if (outcome._tag !== "Applied") {
-          slots.release(start.length)
+          yield* giveBack
           return outcome._tag === "Rejected" ? yield* this.park("CommitRejected", outcome.error.message) : "Lost"
         }
         yield* trail.committed(full, now)
       }
       this.state = decision.state
-      if (isEnded(this.state.status)) return "Ended"
+      if (isEnded(this.state.status)) {
+        this.ended = commit
+        return "Ended"
+      }
       for (const firing of start) yield* this.fork(fibers, firing)
       if (decision.interrupt) this.interruptFirings()
       return decision

@@ -49,6 +49,8 @@ export class RunSupervisor extends Context.Tag("perdure/RunSupervisor")<
   }
 >() {}
 
+const lease = (run: HeldRun) => ({ runId: run.state.runId, fence: run.fence })
+
 const parkRetries = Schedule.exponential("50 millis").pipe(Schedule.intersect(Schedule.recurs(3)))
 
 const make = Effect.gen(function* () {
@@ -100,10 +102,18 @@ const make = Effect.gen(function* () {
         Effect.sync(() => remove(fiber))
       ).pipe(
         Effect.scoped,
-        Effect.tapDefect((cause) => Effect.logError(`Run ${fiber.runId} died in this worker`, cause)),
+        // Rebuilt from the same rows it would die again, and again: a person has to look.
+        Effect.catchAllDefect((defect) =>
+          Effect.logError(`Run ${fiber.runId} died in this worker`, defect).pipe(
+            Effect.zipRight(
+              park({ ...lease(run), reason: "Poison", detail: `the engine died of it: ${String(defect)}` })
+            ),
+            Effect.as("Lost" as const)
+          )
+        ),
         Effect.annotateLogs("runId", fiber.runId),
         Effect.map((exit) => {
-          if (exit === "Ended") awaiters.ended(fiber.runId)
+          if (exit === "Ended" && fiber.ended !== undefined) awaiters.ended(fiber.ended)
         }),
         Effect.ensuring(fiber.left)
       )

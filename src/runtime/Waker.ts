@@ -15,6 +15,7 @@ import { Transactor } from "../store/Transactor.js"
 import { TriggerStore, type Unapplied } from "../store/TriggerStore.js"
 import { type Wakeup, Wakeups } from "../store/Wakeups.js"
 import { Awaiters } from "./Awaiters.js"
+import { careful } from "./Careful.js"
 import { Definitions } from "./Definitions.js"
 import { Recovery } from "./Recovery.js"
 import { RunSupervisor } from "./RunSupervisor.js"
@@ -99,11 +100,8 @@ const make = Effect.gen(function* () {
     yield* claims
     yield* unapplied("command")
     yield* unapplied("input")
-    yield* awaiters.look
+    yield* awaiters.look(supervisor.has)
   })
-
-  const careful = (name: string, effect: Effect.Effect<void, Trouble>) =>
-    Effect.catchAll(effect, (error) => Effect.logWarning(`${name} failed, the next one will look again`, error))
 
   const named = Effect.flatMap(Queue.takeBetween(supervisor.looks, 1, Limits.lookBatch), (runIds) =>
     careful("A look", look([...new Set(runIds)]))
@@ -114,7 +112,7 @@ const make = Effect.gen(function* () {
       case "ready":
         return careful("A claim", claims)
       case "ended":
-        return Effect.sync(() => awaiters.ended(hint.runId))
+        return careful("A look", awaiters.look(supervisor.has))
       default:
         return Effect.sync(() => supervisor.lookAt(hint.runId))
     }
@@ -124,12 +122,22 @@ const make = Effect.gen(function* () {
     Effect.sleep(Duration.millis(settings.pollMs * factor))
   )
 
+  /** Runs end in other processes too; who waits for one should not wait for a whole sweep. */
+  const foreignEnds = Effect.zipRight(
+    careful("A look", awaiters.look(supervisor.has)),
+    Effect.sleep(Duration.millis(Math.min(settings.pollMs, foreignEndMs)))
+  )
+
   yield* Effect.forkScoped(Effect.forever(named))
+  if (!settings.exclusive) yield* Effect.forkScoped(Effect.forever(foreignEnds))
   yield* Effect.forkScoped(Stream.runForEach(wakeups.hints, hinted))
   yield* Effect.forkScoped(Effect.forever(Effect.zipRight(careful("The sweep", sweep), pause)))
   definitions.onRegistered(() => careful("A claim", claims))
   return { sweep, look }
 })
+
+/** Time between two looks at runs that are waited for and live elsewhere. */
+const foreignEndMs = 200
 
 const isLate = (unapplied: Unapplied): boolean => isEnded(unapplied.runStatus) || unapplied.runStatus === "parked"
 
