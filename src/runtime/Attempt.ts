@@ -36,7 +36,14 @@ class TimedOut {
  * **Details** Never fails: errors, defects, time-outs and undecodable values are outcomes. Interrupted from outside it ends
  * as interrupted.
  */
-export const attempt = (site: AttemptSite): Effect.Effect<AttemptOutcome> => {
+export const attempt = (site: AttemptSite): Effect.Effect<AttemptOutcome> =>
+  Effect.catchAllDefect(
+    Effect.suspend(() => undertake(site)),
+    // The handler's own defects are outcomes already; this is a schema of the author's that threw.
+    (defect) => Effect.succeed<AttemptOutcome>({ _tag: "Failed", kind: "defect", message: describe(defect) })
+  )
+
+const undertake = (site: AttemptSite): Effect.Effect<AttemptOutcome> => {
   const codec = site.registered.codecs[site.start.node]!
   const handler = site.registered.handlers[site.start.node]!
   const decoded = decodeInputs(site, codec)
@@ -230,6 +237,11 @@ const retried = (
 const describe = (error: unknown): string => toColumnText(messageOf(error)).slice(0, Limits.reasonCharacters)
 
 const messageOf = (error: unknown): string => {
-  if (error instanceof Error && error.message !== "") return error.message
-  return typeof error === "object" && error !== null && "_tag" in error ? String(error._tag) : String(error)
+  try {
+    if (error instanceof Error && error.message !== "") return String(error.message)
+    return typeof error === "object" && error !== null && "_tag" in error ? String(error._tag) : String(error)
+  } catch {
+    // What was thrown may be anything: an object without a prototype, a getter that throws.
+    return "a value that can't be shown as text"
+  }
 }

@@ -1,12 +1,12 @@
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import type { DatabaseError, UndecodableRow } from "../model/Errors.js"
 import type { RunId } from "../model/Ids.js"
 import { Limits } from "../model/Limits.js"
 import { StateStore } from "../store/StateStore.js"
 import { Transactor } from "../store/Transactor.js"
 import { Workers } from "../store/Workers.js"
+import { careful } from "./Careful.js"
 import { DatabaseClock } from "./DatabaseClock.js"
 import { Definitions } from "./Definitions.js"
 import { Identity } from "./Identity.js"
@@ -63,9 +63,6 @@ const make = Effect.gen(function* () {
     const mine = definitions.keys()
     if (mine.length > 0) yield* transactor.transact("unpark", states.unparkKnown(mine, Limits.claimBatch))
   })
-
-  const careful = (name: string, effect: Effect.Effect<void, DatabaseError | UndecodableRow>) =>
-    Effect.catchAll(effect, (error) => Effect.logWarning(`${name} failed`, error))
 
   const pause = Effect.sleep(Duration.millis(settings.exclusive ? exclusiveHeartbeatMs : settings.heartbeatMs))
   yield* Effect.forkScoped(

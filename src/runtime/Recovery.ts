@@ -9,9 +9,10 @@ import { type ClaimedRun, type ClaimLook, StateStore } from "../store/StateStore
 import { Transactor } from "../store/Transactor.js"
 import { Definitions, type Registered } from "./Definitions.js"
 import { Identity } from "./Identity.js"
-import { fromRows, pendingRanges } from "./Rebuild.js"
+import { fromRows, pendingRanges, type RunRows } from "./Rebuild.js"
 import type { Parking } from "./RunEnvironment.js"
 import type { HeldRun } from "./RunFiber.js"
+import type { RunState } from "./RunState.js"
 import { RunSupervisor } from "./RunSupervisor.js"
 
 /**
@@ -69,7 +70,7 @@ const make = Effect.gen(function* () {
       const unreadable = broken.get(runId)
       const state =
         unreadable === undefined
-          ? fromRows(registered.plan, { row: run.row, firings: run.firings, messages: messages.get(runId) ?? [] })
+          ? readable(registered, { row: run.row, firings: run.firings, messages: messages.get(runId) ?? [] })
           : Either.left(unreadable)
       if (Either.isLeft(state)) parkings.push({ runId, fence, reason: "UndecodableRow", detail: state.left })
       else held.push({ registered, state: state.right, fence, starts: [] })
@@ -96,6 +97,16 @@ const make = Effect.gen(function* () {
 
   return { claim }
 })
+
+/** The state that rows give; damage that nobody thought of costs this run, and none of those claimed with it. */
+const readable = (registered: Registered, rows: RunRows): Either.Either<RunState, string> =>
+  Either.flatMap(
+    Either.try({
+      try: () => fromRows(registered.plan, rows),
+      catch: (defect) => `its rows can't be put together: ${String(defect)}`
+    }),
+    (state) => state
+  )
 
 const groupByRun = (messages: ReadonlyArray<InboxMessage>): ReadonlyMap<RunId, ReadonlyArray<InboxMessage>> => {
   const groups = new Map<RunId, Array<InboxMessage>>()

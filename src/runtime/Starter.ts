@@ -151,7 +151,8 @@ const make = Effect.gen(function* () {
       } else yield* giveBack
       if (outcome._tag === "Started") yield* trail.committed(start.first, yield* clock.now)
       // It may be our own start whose acknowledgement was lost: then its lease is ours too.
-      if (repeated && outcome._tag === "Exists") yield* recovery.claim({ _tag: "Own", runIds: [request.runId] }, 1)
+      if (repeated && outcome._tag === "Exists" && !supervisor.has(request.runId))
+        yield* recovery.claim({ _tag: "Own", runIds: [request.runId] }, 1)
       return resultOf(outcome, decision)
     })
 
