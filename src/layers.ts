@@ -5,6 +5,8 @@ import type { Registry } from "./definition/Registry.js"
 import type { Engine } from "./Engine.js"
 import * as EngineLayer from "./engine/layer.js"
 import type { DatabaseError } from "./model/Errors.js"
+import * as EmbeddedDatabase from "./postgres/embedded/EmbeddedDatabase.js"
+import type { DataDirLocked, DataDirUnusable } from "./postgres/embedded/FolderLock.js"
 import * as PgStores from "./postgres/layer.js"
 import { type DatabaseNewer, type MigrationChanged, migrate } from "./postgres/Migrations.js"
 import * as PgWakeups from "./postgres/PgWakeups.js"
@@ -49,6 +51,40 @@ export const layerPostgres = (options: PostgresOptions): Layer.Layer<EngineLayer
   const wakeups = PgWakeups.layer({ url: options.directUrl ?? options.url, schema })
   const opened = options.migrate === false ? stores : migrated(schema).pipe(Layer.provideMerge(stores))
   return Layer.merge(opened, wakeups)
+}
+
+/** Where the embedded database keeps its files. */
+export interface EmbeddedOptions {
+  /** A folder that one process at a time can use; without one everything is in memory and gone with the process. */
+  readonly dataDir?: string
+  readonly schema?: SchemaName
+  /** What to do when the engine inside this process has failed and only a new start helps; what was committed is safe. */
+  readonly onStopped?: Effect.Effect<void>
+}
+
+/**
+ * The stores on the embedded database, migrated; use with the setting `exclusive`.
+ *
+ * **Details** One process, one connection. It survives SIGKILL, not a loss of power: nothing is flushed to disk.
+ *
+ * **Errors** `DataDirLocked` when another live process has the folder, `DataDirUnusable` when nobody can use it.
+ */
+export const layerEmbedded = (
+  options: EmbeddedOptions = {}
+): Layer.Layer<EngineLayer.Stores, OpenError | DataDirLocked | DataDirUnusable> => {
+  const schema = options.schema ?? defaultSchema
+  const pool = Layer.unwrapScoped(
+    Effect.gen(function* () {
+      const database = yield* EmbeddedDatabase.open({ dataDir: options.dataDir })
+      const stopped = Effect.tap(database.failure, (reason) =>
+        Effect.logFatal("The embedded database has stopped", reason)
+      )
+      yield* Effect.forkScoped(Effect.zipRight(stopped, options.onStopped ?? Effect.void))
+      return Pool.layerFromPool(database.pool)
+    })
+  )
+  const stores = PgStores.layer(schema).pipe(Layer.provide(pool))
+  return Layer.merge(migrated(schema).pipe(Layer.provideMerge(stores)), PgWakeups.layerLocal)
 }
 
 /** A worker and its facade over stores, with some settings of its own. */
