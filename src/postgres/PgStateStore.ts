@@ -1,5 +1,6 @@
 import * as Layer from "effect/Layer"
 import { StateStore } from "../store/StateStore.js"
+import { makeCancelUnheld } from "./CancelUnheld.js"
 import { makeClaim } from "./Claims.js"
 import { makeCheck, makeWriteFirings, makeWriteRuns } from "./Commits.js"
 import { makePark, makeRelease } from "./Leases.js"
@@ -18,6 +19,7 @@ export const layer = (schema: SchemaName = defaultSchema): Layer.Layer<StateStor
     claim: makeClaim(schema),
     release: makeRelease(schema),
     park: makePark(schema),
+    cancelUnheld: makeCancelUnheld(schema),
     parkUnknown: makeParkUnknown(schema),
     unparkKnown: makeUnparkKnown(schema),
     ...makeReads(schema)

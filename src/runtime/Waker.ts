@@ -10,16 +10,19 @@ import type { RunId } from "../model/Ids.js"
 import { Limits } from "../model/Limits.js"
 import type { RunCommand, TriggerInput } from "../model/Run.js"
 import { isEnded } from "../model/Status.js"
-import type { ClaimLook } from "../store/StateStore.js"
+import type { ClaimLook, StateStore } from "../store/StateStore.js"
 import { Transactor } from "../store/Transactor.js"
 import { TriggerStore, type Unapplied } from "../store/TriggerStore.js"
 import { type Wakeup, Wakeups } from "../store/Wakeups.js"
+import type { AuditTrail } from "./AuditTrail.js"
 import { Awaiters } from "./Awaiters.js"
 import { careful } from "./Careful.js"
+import type { DatabaseClock } from "./DatabaseClock.js"
 import { Definitions } from "./Definitions.js"
 import { Recovery } from "./Recovery.js"
 import { RunSupervisor } from "./RunSupervisor.js"
 import { Settings } from "./Settings.js"
+import { makeUnheldCancel } from "./UnheldCancel.js"
 
 type Trouble = DatabaseError | UndecodableRow
 
@@ -48,6 +51,7 @@ const make = Effect.gen(function* () {
   const definitions = yield* Definitions
   const recovery = yield* Recovery
   const supervisor = yield* RunSupervisor
+  const cancelUnheld = yield* makeUnheldCancel
   const cursors = { input: "0", command: "0" }
 
   /** Claims while there is room and the look comes back full. */
@@ -94,6 +98,10 @@ const make = Effect.gen(function* () {
       const late = distinct(found.filter(isLate))
       if (late.length > 0) yield* transactor.transact("settle", triggers.settleLate(late))
       yield* look(distinct(found.filter((each) => !isLate(each))))
+      // Whom nobody could hand it to: parked, or of a workflow that nobody alive has.
+      if (kind === "command") {
+        yield* cancelUnheld(distinct(found.filter((each) => !isEnded(each.runStatus) && !supervisor.has(each.runId))))
+      }
     })
 
   const sweep = Effect.gen(function* () {
@@ -160,5 +168,14 @@ const groupByRun = <A extends TriggerInput | RunCommand>(
 export const layer: Layer.Layer<
   Waker,
   never,
-  Transactor | TriggerStore | Wakeups | Awaiters | Definitions | Recovery | RunSupervisor
+  | Transactor
+  | StateStore
+  | TriggerStore
+  | Wakeups
+  | AuditTrail
+  | DatabaseClock
+  | Awaiters
+  | Definitions
+  | Recovery
+  | RunSupervisor
 > = Layer.scoped(Waker, make)

@@ -55,6 +55,11 @@ export interface Claims {
   readonly undecodable: ReadonlyArray<UndecodableRun>
 }
 
+/** A run that was ended without being held: its last commit, under a fence of its own. */
+export interface CancelledRun extends Lease {
+  readonly version: number
+}
+
 /** Whether a run was given up. */
 export type ReleaseOutcome = "Released" | "Pending" | "Stale"
 
@@ -139,6 +144,8 @@ export class StateStore extends Context.Tag("perdure/StateStore")<
     readonly park: (
       runs: ReadonlyArray<Lease & { readonly reason: ParkReason; readonly detail: string }>
     ) => Write<number>
+    /** Cancels, of these runs, those with an unapplied cancel that nobody alive holds, parked ones too: from their rows alone, as nothing of them is at work. */
+    readonly cancelUnheld: (runIds: ReadonlyArray<RunId>) => Write<ReadonlyArray<CancelledRun>>
     /** Parks unleased runs of definitions that no live worker has served for `silentMs`; at most `limit`. */
     readonly parkUnknown: (silentMs: number, limit: number) => Write<ReadonlyArray<RunId>>
     /** Brings runs parked as `UnknownWorkflow` back when their definition is served again; at most `limit`. */
