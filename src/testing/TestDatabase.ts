@@ -1,0 +1,115 @@
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type * as Redacted from "effect/Redacted"
+import type * as Scope from "effect/Scope"
+import type { DatabaseError } from "../model/Errors.js"
+import * as EmbeddedDatabase from "../postgres/embedded/EmbeddedDatabase.js"
+import { emptyTables } from "../postgres/embedded/emptyTables.js"
+import type { DataDirLocked, DataDirUnusable } from "../postgres/embedded/FolderLock.js"
+import { type DatabaseNewer, type MigrationChanged, migrate } from "../postgres/Migrations.js"
+import * as PgTransactor from "../postgres/PgTransactor.js"
+import * as Pool from "../postgres/Pool.js"
+import { defaultSchema } from "../postgres/Statement.js"
+import type { RawRow } from "../store/Transactor.js"
+import { watchStatements } from "./invariants/Watch.js"
+
+/**
+ * A database for tests: migrated, its time is the harness's, and it notes every change of a row that must never happen.
+ *
+ * **Details** `sessions: "one"` is PGlite, where a dead process's session is rolled back by the harness; a server ends
+ * it by itself.
+ */
+export interface TestDatabase {
+  readonly sessions: "one" | "many"
+  readonly pool: Context.Tag.Service<Pool.PgPool>
+  /** Runs one statement outside of any engine. */
+  readonly query: (text: string, values?: ReadonlyArray<unknown>) => Promise<ReadonlyArray<RawRow>>
+  /** Empties all tables. */
+  readonly reset: () => Promise<void>
+}
+
+/** Why a test database could not be opened. */
+export type TestDatabaseError = DatabaseError | MigrationChanged | DatabaseNewer | DataDirLocked | DataDirUnusable
+
+const clockStatement = `
+create or replace function perdure.clock() returns timestamptz language sql stable parallel safe as $clock$
+  select coalesce(
+    to_timestamp(nullif(current_setting('perdure.now', true), '')::float8 / 1000),
+    pg_catalog.now()
+  )
+$clock$`
+
+/** SQL that makes a transaction see a time of the harness. */
+export const setTime = (now: number): string => `; set local perdure.now = '${now}'`
+
+const build = (
+  sessions: TestDatabase["sessions"],
+  pool: Context.Tag.Service<Pool.PgPool>,
+  reset: () => Promise<void>
+): Effect.Effect<TestDatabase, DatabaseError | MigrationChanged | DatabaseNewer> =>
+  Effect.gen(function* () {
+    const transactor = PgTransactor.layer.pipe(Layer.provide(Layer.succeed(Pool.PgPool, pool)))
+    yield* Effect.provide(migrate(defaultSchema), transactor)
+    const send = (text: string, values?: ReadonlyArray<unknown>) =>
+      Effect.scoped(
+        Effect.flatMap(pool.acquire, (connection) =>
+          connection.execute({ name: `harness ${hash(text)}`, text, ...(values === undefined ? {} : { values }) })
+        )
+      ).pipe(
+        Effect.map((result) => result.rows),
+        Effect.orDie
+      )
+    yield* send(clockStatement)
+    for (const statement of watchStatements) yield* send(statement)
+    return {
+      sessions,
+      pool,
+      query: (text, values) => Effect.runPromise(send(text, values)),
+      reset
+    }
+  })
+
+/** Names of prepared statements: one for each text. */
+const hash = (text: string): string => {
+  let value = 0x811c9dc5
+  for (let i = 0; i < text.length; i++) value = Math.imul(value ^ text.charCodeAt(i), 0x01000193)
+  return (value >>> 0).toString(36)
+}
+
+/**
+ * A database in memory, in this process.
+ *
+ * **Details** It takes seconds to open; `reset` takes milliseconds, so one serves many cases, one after the other.
+ */
+export const openEmbedded: Effect.Effect<TestDatabase, TestDatabaseError, Scope.Scope> = Effect.gen(function* () {
+  const embedded = yield* EmbeddedDatabase.open({ dataDir: undefined })
+  const pool = Context.get(yield* Layer.build(Pool.layerFromPool(embedded.pool)), Pool.PgPool)
+  const reset = Effect.zipRight(
+    emptyTables(embedded.pool, { schema: "perdure", except: ["schema_migrations"] }),
+    emptyTables(embedded.pool, { schema: "perdure_watch", except: [] })
+  )
+  return yield* build("one", pool, () => Effect.runPromise(reset))
+})
+
+/** A database of a server; its schema `perdure` is emptied by `reset`. */
+export const openPostgres = (
+  url: Redacted.Redacted,
+  options: { readonly maxConnections?: number } = {}
+): Effect.Effect<TestDatabase, TestDatabaseError, Scope.Scope> =>
+  Effect.gen(function* () {
+    const layer = Pool.layer({ url, maxConnections: options.maxConnections ?? 20 })
+    const pool = Context.get(yield* Layer.build(layer), Pool.PgPool)
+    const reset = Effect.scoped(
+      Effect.flatMap(pool.acquire, (connection) => connection.execute({ name: "reset", text: truncate }))
+    )
+    return yield* build("many", pool, () => Effect.runPromise(Effect.asVoid(reset)))
+  })
+
+const truncate = `
+do $reset$ begin
+  execute (
+    select 'truncate ' || string_agg(format('%I.%I', schemaname, tablename), ', ') || ' restart identity cascade'
+    from pg_tables where schemaname in ('perdure', 'perdure_watch') and tablename <> 'schema_migrations'
+  );
+end $reset$`

@@ -1,0 +1,184 @@
+import * as Cause from "effect/Cause"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as FiberId from "effect/FiberId"
+import * as Layer from "effect/Layer"
+import * as Logger from "effect/Logger"
+import * as Random from "effect/Random"
+import * as Runtime from "effect/Runtime"
+import { Registry } from "../definition/Registry.js"
+import type { Engine } from "../Engine.js"
+import { layerEngine } from "../layers.js"
+import * as PgStores from "../postgres/layer.js"
+import * as PgWakeups from "../postgres/PgWakeups.js"
+import { PgPool } from "../postgres/Pool.js"
+import type { SettingsShape } from "../runtime/Settings.js"
+import type { AuditLog } from "../store/AuditLog.js"
+import { FaultPool } from "./FaultPool.js"
+import { LifeScheduler } from "./LifeScheduler.js"
+import type { World } from "./World.js"
+
+/** Workflows with their handlers, as a worker registers them. */
+export type WorkflowLayer = Layer.Layer<never, unknown, Registry>
+
+/** How a worker is started. */
+export interface WorkerOptions {
+  readonly name: string
+  readonly workflows: WorkflowLayer
+  readonly settings: Partial<SettingsShape>
+  readonly seed: number
+  /** How much this worker's clock differs from the others'. */
+  readonly skewMs?: number
+  /** Replaces the audit log. */
+  readonly audit?: Layer.Layer<AuditLog>
+}
+
+/** What a call came to; `died`: the worker was killed, and nobody knows. */
+export type Called<A, E> = Exit.Exit<A, E> | "died"
+
+type Running = Runtime.Runtime<Engine>
+
+/**
+ * One life of a worker process: a whole engine with its own scheduler, its own connections and its own view of the clock.
+ */
+export class TestWorker {
+  readonly scheduler = new LifeScheduler()
+  readonly log: Array<string> = []
+  readonly name: string
+  private readonly connections: FaultPool
+  private readonly running: Promise<Running | "died">
+  private readonly ending = Deferred.unsafeMake<void>(FiberId.none)
+  private readonly waiting: Array<(goesOn: boolean) => void> = []
+  private readonly deaths: Array<() => void> = []
+  private stopped: Promise<void> | undefined
+
+  constructor(
+    private readonly world: World,
+    private readonly options: WorkerOptions
+  ) {
+    this.name = options.name
+    this.connections = new FaultPool(world.database.pool, {
+      pass: (kind, name) => world.points.pass(kind, name),
+      kill: () => this.kill(),
+      pause: () => this.pauseHere(),
+      busy: () => world.busy(),
+      preamble: () => world.preamble(),
+      rewrite: world.rewrite,
+      sessions: world.database.sessions
+    })
+    this.running = this.launch()
+  }
+
+  /** Whether this life goes on. */
+  get life(): LifeScheduler["life"] {
+    return this.scheduler.life
+  }
+
+  /** SIGKILL: no fiber does another step, and the server ends the sessions. */
+  kill(): void {
+    if (this.life === "dead") return
+    this.scheduler.kill()
+    this.world.clock.drop(this)
+    this.world.died(this)
+    for (const call of this.deaths) call()
+    for (const call of this.waiting.splice(0)) call(false)
+    this.world.during(this.connections.end())
+  }
+
+  /** SIGSTOP. */
+  pause(): void {
+    this.scheduler.pause()
+  }
+
+  /** SIGCONT. */
+  resume(): void {
+    this.scheduler.resume()
+    for (const call of this.waiting.splice(0)) call(true)
+  }
+
+  /** A graceful stop: the engine drains and leaves. Resolves when the worker has nothing left. */
+  stop(): Promise<void> {
+    Deferred.unsafeDone(this.ending, Effect.void)
+    this.stopped ??= this.mortal<void>(new Promise((resolve) => this.ended.push(resolve))).then(() => this.kill())
+    return this.stopped
+  }
+
+  private readonly ended: Array<() => void> = []
+
+  /** Runs an effect in this process with its engine. */
+  async call<A, E>(effect: Effect.Effect<A, E, Engine>): Promise<Called<A, E>> {
+    const runtime = await this.mortal(this.running)
+    if (runtime === "died" || this.life === "dead") return "died"
+    return this.mortal(
+      new Promise<Exit.Exit<A, E>>((resolve) => {
+        Runtime.runFork(runtime)(effect, { immediate: false, scheduler: this.scheduler }).addObserver(resolve)
+      })
+    )
+  }
+
+  /** Resolves as soon as this life is over, whatever it was to wait for. */
+  private mortal<A>(promise: Promise<A>): Promise<A | "died"> {
+    if (this.life === "dead") return Promise.resolve("died")
+    return Promise.race([promise, new Promise<"died">((resolve) => this.deaths.push(() => resolve("died")))])
+  }
+
+  private pauseHere(): Promise<boolean> {
+    this.pause()
+    const resume = this.world.rest()
+    return new Promise((resolve) =>
+      this.waiting.push((goesOn) => {
+        resume()
+        resolve(goesOn)
+      })
+    )
+  }
+
+  private launch(): Promise<Running | "died"> {
+    return this.mortal(
+      new Promise<Running>((resolve) => {
+        const life = Effect.scoped(
+          Effect.gen(this, function* () {
+            const context = yield* Layer.build(this.layer())
+            resolve(yield* Effect.provide(Effect.runtime<Engine>(), context))
+            yield* Deferred.await(this.ending)
+          })
+        ).pipe(
+          Effect.withClock(this.world.clock.clockOf(this, this.options.skewMs)),
+          Effect.withRandom(Random.make(this.options.seed)),
+          Effect.provide(Logger.replace(Logger.defaultLogger, this.logger()))
+        )
+        Effect.runFork(life, { immediate: false, scheduler: this.scheduler }).addObserver((exit) => {
+          for (const call of this.ended) call()
+          if (Exit.isFailure(exit)) {
+            this.world.report("worker", `${this.name} ended: ${Cause.pretty(exit.cause)}`)
+            this.kill()
+          }
+        })
+      })
+    )
+  }
+
+  private layer(): Layer.Layer<Engine, unknown> {
+    const stores = Layer.merge(PgStores.layer(), PgWakeups.layerLocal).pipe(
+      Layer.provide(Layer.succeed(PgPool, this.connections.pool))
+    )
+    const opened = this.options.audit === undefined ? stores : Layer.merge(stores, this.options.audit)
+    const engine = layerEngine({ workerId: this.name, ...this.options.settings }).pipe(Layer.provide(opened))
+    const observed = Layer.effect(
+      Registry,
+      Effect.map(Registry, (registry) => this.world.observe(registry, this))
+    )
+    return this.options.workflows.pipe(Layer.provide(observed), Layer.provideMerge(engine))
+  }
+
+  private logger(): Logger.Logger<unknown, void> {
+    return Logger.make(({ cause, logLevel, message }) => {
+      const words = (Array.isArray(message) ? message : [message]).map((part) =>
+        typeof part === "string" ? part : part instanceof Error ? `${part.name}: ${part.message}` : JSON.stringify(part)
+      )
+      const why = Cause.isEmpty(cause) ? "" : ` ${Cause.pretty(cause)}`
+      this.log.push(`${this.world.clock.now} ${this.name} ${logLevel.label} ${words.join(" ")}${why}`)
+    })
+  }
+}
