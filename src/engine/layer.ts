@@ -11,6 +11,7 @@ import * as Definitions from "../runtime/Definitions.js"
 import * as Heartbeat from "../runtime/Heartbeat.js"
 import * as Identity from "../runtime/Identity.js"
 import * as Intake from "../runtime/Intake.js"
+import * as LargePayloads from "../runtime/LargePayloads.js"
 import * as Recovery from "../runtime/Recovery.js"
 import * as Releaser from "../runtime/Releaser.js"
 import * as RunSupervisor from "../runtime/RunSupervisor.js"
@@ -33,6 +34,7 @@ const ground = Layer.mergeAll(
   Identity.layer,
   Definitions.layer,
   AuditTrail.layer,
+  LargePayloads.layer,
   Committer.layer,
   Releaser.layer,
   Awaiters.layer

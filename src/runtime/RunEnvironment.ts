@@ -6,6 +6,7 @@ import type { ParkReason } from "../model/Status.js"
 import type { AuditTrail } from "./AuditTrail.js"
 import type { Committer } from "./Committer.js"
 import type { DatabaseClock } from "./DatabaseClock.js"
+import type { LargePayloads } from "./LargePayloads.js"
 import type { Releaser } from "./Releaser.js"
 import type { SettingsShape } from "./Settings.js"
 import type { Slots } from "./Slots.js"
@@ -22,6 +23,7 @@ export interface RunEnvironment {
   readonly releaser: Context.Tag.Service<Releaser>
   readonly clock: Context.Tag.Service<DatabaseClock>
   readonly trail: Context.Tag.Service<AuditTrail>
+  readonly large: Context.Tag.Service<LargePayloads>
   readonly slots: Slots
   readonly settings: SettingsShape
   /** Parks a run that can't go on, if the database lets it; else it stays leased and is tried again. */

@@ -125,7 +125,7 @@ export class RunFiber {
   /** Takes everything from the mailbox through one decision and one commit. */
   private readonly turn = (fibers: FiberMap.FiberMap<string, AttemptOutcome>): Effect.Effect<Decision | RunExit> =>
     Effect.gen(this, function* () {
-      const { clock, committer, slots, trail } = this.environment
+      const { clock, committer, large, slots, trail } = this.environment
       const now = yield* clock.now
       this.latch.unsafeClose()
       const events = this.mailbox
@@ -143,6 +143,7 @@ export class RunFiber {
           return outcome._tag === "Rejected" ? yield* this.park("CommitRejected", outcome.error.message) : "Lost"
         }
         yield* trail.committed(full, now)
+        yield* large.committed(this.run.registered.key.workflow, full)
       }
       this.state = decision.state
       if (isEnded(this.state.status)) {

@@ -14,6 +14,7 @@ import { Awaiters } from "./Awaiters.js"
 import { Committer } from "./Committer.js"
 import { DatabaseClock } from "./DatabaseClock.js"
 import { Definitions } from "./Definitions.js"
+import { LargePayloads } from "./LargePayloads.js"
 import { Releaser } from "./Releaser.js"
 import type { Parking, RunEnvironment } from "./RunEnvironment.js"
 import { type HeldRun, RunFiber } from "./RunFiber.js"
@@ -80,6 +81,7 @@ const make = Effect.gen(function* () {
     releaser: yield* Releaser,
     clock: yield* DatabaseClock,
     trail: yield* AuditTrail,
+    large: yield* LargePayloads,
     slots,
     settings,
     park,
@@ -168,5 +170,5 @@ const make = Effect.gen(function* () {
 export const layer: Layer.Layer<
   RunSupervisor,
   never,
-  Transactor | StateStore | Committer | Releaser | DatabaseClock | AuditTrail | Awaiters | Definitions
+  Transactor | StateStore | Committer | Releaser | DatabaseClock | AuditTrail | LargePayloads | Awaiters | Definitions
 > = Layer.scoped(RunSupervisor, make)

@@ -6,7 +6,7 @@ import type { DatabaseError, UndecodableRow } from "../model/Errors.js"
 import type { EncodedValue } from "../model/Firing.js"
 import type { RunId } from "../model/Ids.js"
 import { Limits } from "../model/Limits.js"
-import type { RunStart } from "../model/Run.js"
+import type { RunCommit, RunStart } from "../model/Run.js"
 import { isEnded, type RunStatus } from "../model/Status.js"
 import { Inbox } from "../store/Inbox.js"
 import { type StartOutcome, StateStore } from "../store/StateStore.js"
@@ -17,6 +17,7 @@ import { DatabaseClock } from "./DatabaseClock.js"
 import { Definitions, type Registered } from "./Definitions.js"
 import * as GroupWriter from "./GroupWriter.js"
 import { Identity } from "./Identity.js"
+import { LargePayloads } from "./LargePayloads.js"
 import type { Plan } from "./Plan.js"
 import { Recovery } from "./Recovery.js"
 import { type Decision, decide } from "./RunMachine.js"
@@ -70,6 +71,7 @@ const make = Effect.gen(function* () {
   const recovery = yield* Recovery
   const supervisor = yield* RunSupervisor
   const trail = yield* AuditTrail
+  const large = yield* LargePayloads
 
   const insert = (starts: ReadonlyArray<RunStart>) =>
     Effect.gen(function* () {
@@ -133,6 +135,13 @@ const make = Effect.gen(function* () {
       ? { ...outcome, status: decision.state.status }
       : { ...outcome, status: outcome._tag === "Exists" ? outcome.status : decision.state.status }
 
+  /** The first commit is there. */
+  const tell = (request: StartRequest, first: RunCommit) =>
+    Effect.gen(function* () {
+      yield* trail.committed(first, yield* clock.now)
+      yield* large.committed(request.workflow, first)
+    })
+
   /** Here and now: the lease is taken with the first commit. */
   const startHere = (request: StartRequest, registered: Registered) =>
     Effect.gen(function* () {
@@ -149,7 +158,7 @@ const make = Effect.gen(function* () {
       if (outcome._tag === "Started" && held) {
         yield* supervisor.adopt({ registered, state: decision.state, fence: 1, starts: decision.start })
       } else yield* giveBack
-      if (outcome._tag === "Started") yield* trail.committed(start.first, yield* clock.now)
+      if (outcome._tag === "Started") yield* tell(request, start.first)
       // It may be our own start whose acknowledgement was lost: then its lease is ours too.
       if (repeated && outcome._tag === "Exists" && !supervisor.has(request.runId))
         yield* recovery.claim({ _tag: "Own", runIds: [request.runId] }, 1)
@@ -162,7 +171,7 @@ const make = Effect.gen(function* () {
       const decision = yield* begin(request, false)
       const { outcome } = yield* writer.submit(rowOf(request, decision, null))
       if (outcome._tag === "Started") {
-        yield* trail.committed({ ...decision.commit!, fence: 0 }, yield* clock.now)
+        yield* tell(request, { ...decision.commit!, fence: 0 })
         yield* wakeups.announce([{ kind: "ready", runId: request.runId }])
       }
       return resultOf(outcome, decision)
@@ -202,4 +211,5 @@ export const layer: Layer.Layer<
   | Recovery
   | RunSupervisor
   | AuditTrail
+  | LargePayloads
 > = Layer.scoped(Starter, make)
