@@ -63,7 +63,7 @@ export interface EmbeddedOptions {
 }
 
 /**
- * The stores on the embedded database, migrated; use with the setting `exclusive`.
+ * The stores on the embedded database, migrated.
  *
  * **Details** One process, one connection. It survives SIGKILL, not a loss of power: nothing is flushed to disk.
  *
@@ -83,7 +83,7 @@ export const layerEmbedded = (
       return Pool.layerFromPool(database.pool)
     })
   )
-  const stores = PgStores.layer(schema).pipe(Layer.provide(pool))
+  const stores = PgStores.layer(schema, { exclusive: true }).pipe(Layer.provide(pool))
   return Layer.merge(migrated(schema).pipe(Layer.provideMerge(stores)), PgWakeups.layerLocal)
 }
 

@@ -96,10 +96,11 @@ const definitionStatements = (schema: SchemaName) => {
 
 const decodeNow = rowDecoder("clock", Schema.Struct({ now: Schema.Number }), [])
 
-const make = (schema: SchemaName) => {
+const make = (schema: SchemaName, exclusive: boolean) => {
   const lives = livesStatements(schema)
   const definitions = definitionStatements(schema)
   return Workers.of({
+    exclusive,
     register: (worker) =>
       run(lives.register, [worker.incarnation, toColumnText(worker.workerId), worker.leaseMs]).pipe(
         Effect.zipRight(worker.exclusive ? run(lives.stopOthers, [worker.incarnation]) : Effect.void),
@@ -127,5 +128,5 @@ const make = (schema: SchemaName) => {
 }
 
 /** Who is alive and what it can execute, in PostgreSQL. */
-export const layer = (schema: SchemaName = defaultSchema): Layer.Layer<Workers> =>
-  Layer.sync(Workers, () => make(schema))
+export const layer = (schema: SchemaName = defaultSchema, exclusive = false): Layer.Layer<Workers> =>
+  Layer.sync(Workers, () => make(schema, exclusive))

@@ -20,7 +20,7 @@ export type Stores = StateStore | Inbox | TriggerStore | Workers | AuditLog | Tr
 /**
  * All stores over one pool.
  *
- * **Details** `AuditLog` alone may be replaced: provide another one above this layer.
+ * **Details** `exclusive` says that no other process can be on this database. `AuditLog` alone may be replaced: provide another one above this layer.
  *
  * **Example**
  * ```ts
@@ -30,11 +30,14 @@ export type Stores = StateStore | Inbox | TriggerStore | Workers | AuditLog | Tr
  * )
  * ```
  */
-export const layer = (schema: SchemaName = defaultSchema): Layer.Layer<Stores, never, PgPool> =>
+export const layer = (
+  schema: SchemaName = defaultSchema,
+  options: { readonly exclusive?: boolean } = {}
+): Layer.Layer<Stores, never, PgPool> =>
   Layer.mergeAll(
     PgStateStore.layer(schema),
     PgInbox.layer(schema),
     PgTriggerStore.layer(schema),
-    PgWorkers.layer(schema),
+    PgWorkers.layer(schema, options.exclusive),
     PgAuditLog.layer(schema)
   ).pipe(Layer.provideMerge(PgTransactor.layer))

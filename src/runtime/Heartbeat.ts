@@ -64,7 +64,7 @@ const make = Effect.gen(function* () {
     if (mine.length > 0) yield* transactor.transact("unpark", states.unparkKnown(mine, Limits.claimBatch))
   })
 
-  const pause = Effect.sleep(Duration.millis(settings.exclusive ? exclusiveHeartbeatMs : settings.heartbeatMs))
+  const pause = Effect.sleep(Duration.millis(workers.exclusive ? exclusiveHeartbeatMs : settings.heartbeatMs))
   yield* Effect.forkScoped(
     Effect.forever(
       Effect.zipRight(pause, Effect.zipRight(careful("The heartbeat", beat), careful("Housekeeping", housekeeping)))

@@ -31,8 +31,8 @@ const make = Effect.gen(function* () {
       workers.register({
         incarnation: next,
         workerId: settings.workerId,
-        leaseMs: settings.exclusive ? neverMs : settings.leaseMs,
-        exclusive: settings.exclusive
+        leaseMs: workers.exclusive ? neverMs : settings.leaseMs,
+        exclusive: workers.exclusive
       })
     )
 

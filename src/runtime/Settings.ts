@@ -19,8 +19,10 @@ export interface SettingsShape {
   readonly graceMs: number
   /** How long nobody may serve a definition before its runs are parked. */
   readonly unknownAfterMs: number
-  /** This process is alone on its database by other means (a locked folder): no heartbeat is needed. */
-  readonly exclusive: boolean
+  /** How long the messages, inputs and commands of an ended run are kept. */
+  readonly retentionMs: number
+  /** Time between two sweeps of what is older. */
+  readonly cleanupMs: number
   /** For tests: give the run up and read it back from its rows after every firing. */
   readonly alwaysEvict: boolean
 }
@@ -36,7 +38,8 @@ export const defaultSettings: SettingsShape = {
   idleMs: 2_000,
   graceMs: 10_000,
   unknownAfterMs: 60_000,
-  exclusive: false,
+  retentionMs: 7 * 24 * 3_600_000,
+  cleanupMs: 60_000,
   alwaysEvict: false
 }
 

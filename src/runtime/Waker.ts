@@ -14,6 +14,7 @@ import type { ClaimLook, StateStore } from "../store/StateStore.js"
 import { Transactor } from "../store/Transactor.js"
 import { TriggerStore, type Unapplied } from "../store/TriggerStore.js"
 import { type Wakeup, Wakeups } from "../store/Wakeups.js"
+import { Workers } from "../store/Workers.js"
 import type { AuditTrail } from "./AuditTrail.js"
 import { Awaiters } from "./Awaiters.js"
 import { careful } from "./Careful.js"
@@ -47,6 +48,7 @@ const make = Effect.gen(function* () {
   const transactor = yield* Transactor
   const triggers = yield* TriggerStore
   const wakeups = yield* Wakeups
+  const workers = yield* Workers
   const awaiters = yield* Awaiters
   const definitions = yield* Definitions
   const recovery = yield* Recovery
@@ -137,7 +139,7 @@ const make = Effect.gen(function* () {
   )
 
   yield* Effect.forkScoped(Effect.forever(named))
-  if (!settings.exclusive) yield* Effect.forkScoped(Effect.forever(foreignEnds))
+  if (!workers.exclusive) yield* Effect.forkScoped(Effect.forever(foreignEnds))
   yield* Effect.forkScoped(Stream.runForEach(wakeups.hints, hinted))
   yield* Effect.forkScoped(Effect.forever(Effect.zipRight(careful("The sweep", sweep), pause)))
   definitions.onRegistered(() => careful("A claim", claims))

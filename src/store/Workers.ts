@@ -37,6 +37,8 @@ export interface WorkerView {
 export class Workers extends Context.Tag("perdure/Workers")<
   Workers,
   {
+    /** Whether one process at a time can use this database, by other means than leases: then no heartbeat is needed. */
+    readonly exclusive: boolean
     readonly register: (worker: WorkerRegistration) => Effect.Effect<void, DatabaseError, Transaction>
     /** Moves the heartbeat and the `served` time of its definitions; `false` if the row is gone or was declared dead: register again under a new incarnation. */
     readonly heartbeat: (
