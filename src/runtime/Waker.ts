@@ -174,6 +174,7 @@ export const layer: Layer.Layer<
   | StateStore
   | TriggerStore
   | Wakeups
+  | Workers
   | AuditTrail
   | DatabaseClock
   | Awaiters
