@@ -43,6 +43,29 @@ export interface RunDetail extends RunView {
   readonly nodes: ReadonlyArray<NodeView>
 }
 
+/** A firing that has not ended: where a run goes on. */
+export interface ResumptionPoint {
+  readonly nodeId: string
+  readonly firing: number
+  /** The attempt it is at, or starts with. */
+  readonly attempt: number
+  /**
+   * What becomes of it: it starts from its inputs, resumes with its state and the event that woke it, waits for an event
+   * or a time, or is at work now.
+   */
+  readonly next: "start" | "resume" | "wait" | "running"
+  /** JSON text of what it suspended with. */
+  readonly state: string | null
+  readonly reason: string | null
+  /** Not before this time, in milliseconds since the epoch. */
+  readonly notBefore: number | null
+}
+
+/** Whether and where a run goes on. */
+export interface Resumption extends Resumability {
+  readonly points: ReadonlyArray<ResumptionPoint>
+}
+
 type Trouble = DatabaseError | UndecodableRow
 
 /**
@@ -119,9 +142,9 @@ export class Engine extends Context.Tag("perdure/Engine")<
     readonly pause: (runId: string) => Effect.Effect<RunStatus, RunNotFound | CommandRefused | InvalidInput | Trouble>
     readonly resume: (runId: string) => Effect.Effect<RunStatus, RunNotFound | CommandRefused | InvalidInput | Trouble>
     /** Looks at this run now: takes it over if nobody alive holds it and hands over what waits for it. */
-    readonly recover: (runId: string) => Effect.Effect<Resumability, RunNotFound | InvalidInput | Trouble>
+    readonly recover: (runId: string) => Effect.Effect<Resumption, RunNotFound | InvalidInput | Trouble>
     /** Whether a run can go on, and what it waits for. */
-    readonly resumability: (runId: string) => Effect.Effect<Resumability, RunNotFound | InvalidInput | Trouble>
+    readonly resumability: (runId: string) => Effect.Effect<Resumption, RunNotFound | InvalidInput | Trouble>
     /** The workflows registered in this process. */
     readonly workflows: Effect.Effect<ReadonlyArray<Registered["definition"]>>
     /**

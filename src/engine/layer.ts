@@ -11,6 +11,7 @@ import * as Definitions from "../runtime/Definitions.js"
 import * as Heartbeat from "../runtime/Heartbeat.js"
 import * as Identity from "../runtime/Identity.js"
 import * as Intake from "../runtime/Intake.js"
+import * as Janitor from "../runtime/Janitor.js"
 import * as LargePayloads from "../runtime/LargePayloads.js"
 import * as Recovery from "../runtime/Recovery.js"
 import * as Releaser from "../runtime/Releaser.js"
@@ -48,7 +49,7 @@ const facade = Layer.scoped(
 
 /** A worker and its facade: registers, recovers what nobody holds, and executes the workflows that are registered. */
 export const layer: Layer.Layer<Engine | Registry, DatabaseError, Stores> = facade.pipe(
-  Layer.provide(Layer.mergeAll(Starter.layer, Intake.layer, Waker.layer)),
+  Layer.provide(Layer.mergeAll(Starter.layer, Intake.layer, Waker.layer, Janitor.layer)),
   Layer.provide(Heartbeat.layer),
   Layer.provide(Recovery.layer),
   Layer.provide(RunSupervisor.layer),

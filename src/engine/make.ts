@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type * as Workflow from "../definition/Workflow.js"
-import type { Engine, RunDetail, StartedRun, StartOptions } from "../Engine.js"
+import type { Engine, Resumption, RunDetail, StartedRun, StartOptions } from "../Engine.js"
 import {
   AwaitInTransaction,
   CommandRefused,
@@ -27,6 +27,7 @@ import { AuditLog } from "../store/AuditLog.js"
 import { type RunFilter, StateStore } from "../store/StateStore.js"
 import { Transactor } from "../store/Transactor.js"
 import { Joined, joinTransaction } from "./Joined.js"
+import { pointOf } from "./Points.js"
 import {
   type EncodedInput,
   encodeInput,
@@ -41,6 +42,9 @@ import { resultOf } from "./Results.js"
 
 /** Firings per node that a run's detail shows the summary of. */
 const shownFirings = 100
+
+/** Firings that have not ended, as a call shows them. */
+const shownPoints = 1_000
 
 /** Events a call gives unless it asks for fewer or more. */
 const shownEvents = 500
@@ -100,8 +104,12 @@ const makeReads = Effect.gen(function* () {
   const resumability = (id: string) =>
     Effect.gen(function* () {
       const runId = yield* runIdFrom(id)
-      const answer = yield* transactor.transact("resumability", states.resumability(runId))
-      return answer === undefined ? yield* new RunNotFound({ runId }) : answer
+      const [answer, open] = yield* transactor.transact(
+        "resumability",
+        Effect.all([states.resumability(runId), states.openFirings(runId, shownPoints)])
+      )
+      if (answer === undefined) return yield* new RunNotFound({ runId })
+      return { ...answer, points: open.map((firing) => pointOf(firing, answer.leaseAlive)) } satisfies Resumption
     })
 
   const calls = {

@@ -20,6 +20,8 @@ export const Limits = {
   claimBatch: 200,
   /** Unapplied inputs and commands seen by one look. */
   lookBatch: 1_000,
+  /** Rows of ended runs deleted by one transaction. */
+  cleanupBatch: 1_000,
   /** How long a batch of starts waits for a stranger's uncommitted run of the same name. */
   startLockTimeoutMs: 100,
   /** How long a commit that was skipped because its row was locked waits for it alone. */

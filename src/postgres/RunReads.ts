@@ -67,6 +67,12 @@ const viewStatements = (schema: SchemaName) => {
       where nodes.node_id is not null
       order by f.node_id, f.firing`
     ),
+    openFirings: statement(
+      "run.openFirings",
+      `
+      select ${firingColumns("f")} from ${s}.run_node_state f
+      where f.run_id = $1 and f.status in ('scheduled', 'running', 'suspended') order by f.node_id, f.firing limit $2`
+    ),
     resumability: statement(
       "run.resumability",
       `
@@ -123,10 +129,12 @@ export const makeReads = (schema: SchemaName) => {
   const leasedTo = (incarnation: Incarnation): Read<ReadonlyArray<RunId>> =>
     Effect.map(readAll(decodeRunId, statements.leasedTo, [incarnation]), (rows) => rows.map((row) => row.runId))
 
-  const firings = (runId: RunId, limit: number): Read<ReadonlyArray<FiringRow>> =>
-    Effect.map(readAll(decodeFiring, statements.firings, [runId, limit]), (rows) =>
-      rows.map(({ runId: _, ...firing }) => firing)
-    )
+  const firingsBy =
+    (statement: Statement) =>
+    (runId: RunId, limit: number): Read<ReadonlyArray<FiringRow>> =>
+      Effect.map(readAll(decodeFiring, statement, [runId, limit]), (rows) =>
+        rows.map(({ runId: _, ...firing }) => firing)
+      )
 
   const resumability = (runId: RunId): Read<Resumability | undefined> =>
     Effect.map(readAll(decodeResumability, statements.resumability, [runId]), ([row]) => row)
@@ -142,5 +150,13 @@ export const makeReads = (schema: SchemaName) => {
     return readAll(decodeSummary, lists.all, page)
   }
 
-  return { get, ended, leasedTo, firings, resumability, list }
+  return {
+    get,
+    ended,
+    leasedTo,
+    firings: firingsBy(statements.firings),
+    openFirings: firingsBy(statements.openFirings),
+    resumability,
+    list
+  }
 }

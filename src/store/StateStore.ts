@@ -156,6 +156,8 @@ export class StateStore extends Context.Tag("perdure/StateStore")<
     readonly get: (runId: RunId) => Read<RunView | undefined>
     /** The last `limit` firings of every node of a run. */
     readonly firings: (runId: RunId, limit: number) => Read<ReadonlyArray<FiringRow>>
+    /** The firings of a run that have not ended, by node and number, at most `limit`. */
+    readonly openFirings: (runId: RunId, limit: number) => Read<ReadonlyArray<FiringRow>>
     /** Runs newest first, without their values. */
     readonly list: (filter: RunFilter) => Read<ReadonlyArray<RunSummary>>
     /** Statuses and results of runs that have ended, of those asked for. */
