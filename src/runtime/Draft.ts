@@ -1,9 +1,8 @@
 import type { FiringRow } from "../model/Firing.js"
 import { type Frontier, type FrontierNode, packBits } from "../model/Frontier.js"
-import type { Message, MessageRow } from "../model/Message.js"
-import { comparePositions } from "../model/Message.js"
+import { comparePositions, type Message, type MessageRow } from "../model/Message.js"
 import type { RunCommit } from "../model/Run.js"
-import { canMoveFiring, type FiringStatus, type TombstoneCause } from "../model/Status.js"
+import { canMoveFiring, type FiringStatus, type RunStatus, type TombstoneCause } from "../model/Status.js"
 import type { Plan, PlanNode, PlanPort, PlanTarget } from "./Plan.js"
 import {
   type EdgeState,
@@ -19,9 +18,10 @@ import {
 type Mutable<A> = { -readonly [K in keyof A]: A[K] }
 
 /**
- * The next state of a run while one decision is being made: copies what it touches, and gathers the rows that change.
+ * The next state of a run while one decision is being made: copies what it touches, once, and gathers the rows that change.
  *
- * **Details** Lives only inside `decide`; what `decide` returns is never changed again.
+ * **Details** Lives only inside `decide`; what `decide` returns is never changed again. Whatever is not the very object of
+ * the state before is this draft's own copy and may be changed in place.
  */
 export class Draft {
   readonly nodes: Array<NodeState>
@@ -30,18 +30,16 @@ export class Draft {
   readonly messages: Array<MessageRow> = []
   readonly discarded: Array<RunCommit["discarded"][number]> = []
   readonly starts: Array<StartFiring> = []
-  private readonly owned = new Set<number>()
-  nodeEnded = false
-  skipsChanged = false
-  slots: number
+  private readonly touched: Array<number> = []
+  private readonly finished: Array<number> = []
+  private skipsChanged = false
 
   constructor(
     readonly state: RunState,
     readonly now: number,
-    slots: number
+    public slots: number
   ) {
     this.nodes = state.nodes.slice()
-    this.slots = slots
   }
 
   get plan(): Plan {
@@ -51,30 +49,44 @@ export class Draft {
   /** The node's state, to be changed. */
   edit(index: number): Mutable<NodeState> {
     const node = this.nodes[index]!
-    if (this.owned.has(index)) return node
-    const copy = { ...node, touched: true }
+    if (node !== this.state.nodes[index]) return node
+    if (!node.touched) this.touched.push(index)
+    const { ended, handles, next, open, ran, received } = node
+    const copy = { next, open, handles, touched: true, ended, ran, received }
     this.nodes[index] = copy
-    this.owned.add(index)
     return copy
   }
 
-  setHandle(index: number, handle: number, next: HandleState): void {
+  /** The handle's state, to be changed, with a list of edges of its own. */
+  editHandle(index: number, handle: number): Mutable<HandleState> {
     const node = this.edit(index)
-    const handles = node.handles.slice()
-    handles[handle] = next
-    node.handles = handles
+    const before = this.state.nodes[index]!.handles
+    if (node.handles === before) node.handles = before.slice()
+    const present = node.handles[handle]!
+    if (present !== before[handle]) return present
+    const copy = { queue: present.queue, head: present.head, edges: present.edges.slice() }
+    writable(node.handles)[handle] = copy
+    return copy
+  }
+
+  /** The edge's state, to be changed. */
+  editEdge(index: number, handle: number, edge: number): Mutable<EdgeState> {
+    const { edges } = this.editHandle(index, handle)
+    const present = edges[edge]!
+    if (present !== this.state.nodes[index]!.handles[handle]!.edges[edge]) return present
+    const copy = { expected: present.expected, early: present.early, next: present.next }
+    writable(edges)[edge] = copy
+    return copy
   }
 
   /** Writes a firing as it stands now: into the open ones, or out of them when it has ended. */
   put(plan: PlanNode, firing: OpenFiring): void {
-    const node = this.edit(plan.index)
-    const at = node.open.findIndex((open) => open.firing >= firing.firing)
-    const present = at >= 0 && node.open[at]!.firing === firing.firing
-    if (present) assertMove(plan, firing.firing, node.open[at]!.status, firing.status)
-    const open = node.open.slice()
+    const open = this.ownOpen(plan.index)
+    const at = open.findIndex((candidate) => candidate.firing >= firing.firing)
+    const present = at >= 0 && open[at]!.firing === firing.firing
+    if (present) assertMove(plan, firing.firing, open[at]!.status, firing.status)
     if (at < 0) open.push(firing)
     else open.splice(at, present ? 1 : 0, firing)
-    node.open = open
     this.row(plan, firing, firing.status, null, null)
   }
 
@@ -86,13 +98,22 @@ export class Draft {
     emitted: FiringRow["emitted"],
     failure: string | null
   ): void {
-    const node = this.edit(plan.index)
     assertMove(plan, firing.firing, firing.status, status)
-    node.open = node.open.filter((open) => open.firing !== firing.firing)
+    const open = this.ownOpen(plan.index)
+    const at = open.findIndex((candidate) => candidate.firing === firing.firing)
+    if (at >= 0) open.splice(at, 1)
+    const node = this.edit(plan.index)
     if (status !== "skipped") node.ran = true
     this.skipsChanged ||= isSkipped(node) !== isSkipped(this.state.nodes[plan.index]!)
     this.row(plan, firing, status, emitted, failure)
     this.dirty.add(plan.index)
+  }
+
+  private ownOpen(index: number): Array<OpenFiring> {
+    const node = this.edit(index)
+    const own = node.open === this.state.nodes[index]!.open ? node.open.slice() : writable(node.open)
+    node.open = own
+    return own
   }
 
   private row(
@@ -102,6 +123,7 @@ export class Draft {
     emitted: FiringRow["emitted"],
     failure: string | null
   ): void {
+    const waits = status === "suspended" || status === "scheduled"
     this.rows.set(`${plan.index}/${firing.firing}`, {
       nodeId: plan.id,
       firing: firing.firing,
@@ -110,9 +132,9 @@ export class Draft {
       crashes: firing.crashes,
       inputs: firing.inputs,
       emitted,
-      reason: status === "suspended" || status === "scheduled" ? firing.reason : null,
+      reason: waits ? firing.reason : null,
       state: status === "completed" || status === "skipped" ? null : firing.state,
-      notBefore: status === "scheduled" || status === "suspended" ? firing.notBefore : null,
+      notBefore: waits ? firing.notBefore : null,
       failure
     })
   }
@@ -127,66 +149,106 @@ export class Draft {
     this.emit(port, firing, 0, { _tag: "Tombstone", cause })
   }
 
-  /** Adds a message to an edge; if its consumer has ended nobody will take it. */
+  /** Adds a message to an edge, unless nobody will take it: its consumer has ended, or takes no tombstones. */
   deliver(target: PlanTarget, message: Message): void {
     const plan = this.plan.nodes[target.node]!
-    const handlePlan = plan.handles[target.handle]!
-    const ended = this.nodes[target.node]!.ended
-    this.messages.push({
-      ...message,
-      nodeId: plan.id,
-      handle: handlePlan.name,
-      discarded: ended && handlePlan.mode !== "shared"
-    })
-    if (ended) return
-    const handle = this.nodes[target.node]!.handles[target.handle]!
-    const edge = handle.edges[target.edge]!
-    const early = edge.early.slice()
+    const { liveOnly, mode, name } = plan.handles[target.handle]!
+    const { content, firing, ordinal, producer } = message
+    const { ended } = this.nodes[target.node]!
+    const stays = liveOnly && content._tag === "Tombstone"
+    const discarded = stays || (ended && mode !== "shared")
+    this.messages.push({ nodeId: plan.id, handle: name, producer, firing, ordinal, content, discarded })
+    if (stays || ended) return
+    const edge = this.editEdge(target.node, target.handle, target.edge)
+    const before = this.state.nodes[target.node]!.handles[target.handle]!.edges[target.edge]!.early
+    const early = edge.early === before ? before.slice() : writable(edge.early)
+    edge.early = early
     let at = early.length
     while (at > 0 && comparePositions(early[at - 1]!, message) > 0) at--
-    early.splice(at, 0, message)
-    this.setHandle(target.node, target.handle, replaceEdge(handle, target.edge, { ...edge, early }))
+    if (at === early.length) early.push(message)
+    else early.splice(at, 0, message)
     this.dirty.add(target.node)
   }
 
+  /** Appends messages to a handle's queue. */
+  enqueue(index: number, handle: number, messages: ReadonlyArray<Message>): void {
+    const state = this.editHandle(index, handle)
+    const before = this.state.nodes[index]!.handles[handle]!.queue
+    if (state.queue === before) {
+      state.queue = before.slice(state.head).concat(messages)
+      state.head = 0
+    } else for (const message of messages) writable(state.queue).push(message)
+  }
+
   /** Notes on the consumers' edges that every firing of the producer below its lowest open one has ended. */
-  advanceTargets(index: number): void {
-    const low = lowestOpen(this.nodes[index]!)
-    const plan = this.plan.nodes[index]!
-    const ports = plan.errorPort === undefined ? plan.ports : [...plan.ports, plan.errorPort]
-    for (const port of ports) {
+  advanceTargets(plan: PlanNode): void {
+    const low = lowestOpen(this.nodes[plan.index]!)
+    for (const port of plan.exits) {
       for (const target of port.targets) {
         const node = this.nodes[target.node]!
-        const handle = node.handles[target.handle]!
-        const edge = handle.edges[target.edge]!
-        if (edge.expected === low || node.ended) continue
-        this.setHandle(target.node, target.handle, replaceEdge(handle, target.edge, { ...edge, expected: low }))
+        if (node.ended || node.handles[target.handle]!.edges[target.edge]!.expected === low) continue
+        this.editEdge(target.node, target.handle, target.edge).expected = low
         this.dirty.add(target.node)
       }
     }
   }
 
+  /** Ends a node. */
+  close(index: number): void {
+    this.edit(index).ended = true
+    this.finished.push(index)
+  }
+
+  /** The nodes that have been touched and have not ended, as they are now. */
+  active(): ReadonlyArray<number> {
+    if (this.touched.length === 0 && this.finished.length === 0) return this.state.active
+    const active = this.state.active.concat(this.touched).filter((index) => !this.nodes[index]!.ended)
+    return this.touched.length === 0 ? active : active.sort((a, b) => a - b)
+  }
+
   /** The state after this decision. */
-  finish(status: RunState["status"], cancelling: boolean, paused: boolean): RunState {
-    const size = this.nodes.length
+  finish(active: ReadonlyArray<number>, status: RunStatus, cancelling: boolean, paused: boolean): RunState {
     return {
-      ...this.state,
+      plan: this.state.plan,
+      runId: this.state.runId,
       status,
       version: this.state.version + 1,
       nodes: this.nodes,
+      active,
+      frontier: this.frontier(active),
       cancelling,
-      paused,
-      endedBits: this.nodeEnded ? packBits(size, (i) => this.nodes[i]!.ended) : this.state.endedBits,
-      skippedBits: this.skipsChanged ? packBits(size, (i) => isSkipped(this.nodes[i]!)) : this.state.skippedBits
+      paused
+    }
+  }
+
+  /** What recovery needs to know of the state; entries of nodes that were not touched are those of the last commit. */
+  private frontier(active: ReadonlyArray<number>): Frontier {
+    const before = this.state.frontier
+    const nodes: Record<string, FrontierNode> = {}
+    for (const index of active) {
+      const plan = this.plan.nodes[index]!
+      const node = this.nodes[index]!
+      const same = node === this.state.nodes[index] ? before.nodes[plan.id] : undefined
+      nodes[plan.id] = same ?? frontierNode(plan, node)
+    }
+    const skipped = (index: number) => isSkipped(this.nodes[index]!)
+    return {
+      ended: this.finished.reduce(withBit, before.ended),
+      skipped: this.skipsChanged ? packBits(this.nodes.length, skipped) : before.skipped,
+      nodes
     }
   }
 }
 
-/** Replaces one edge of a handle. */
-export const replaceEdge = (handle: HandleState, index: number, edge: EdgeState): HandleState => {
-  const edges = handle.edges.slice()
-  edges[index] = edge
-  return { ...handle, edges }
+/** An array that the draft at hand has made itself. */
+const writable = <A>(array: ReadonlyArray<A>): Array<A> => array as Array<A>
+
+/** The bit field with one more index in it, as `packBits` would give it. */
+const withBit = (bits: string, index: number): string => {
+  const at = index >> 2
+  const padded = bits.padEnd(at + 1, "0")
+  const digit = Number.parseInt(padded[at]!, 16) | (1 << (index & 3))
+  return padded.slice(0, at) + digit.toString(16) + padded.slice(at + 1)
 }
 
 const assertMove = (plan: PlanNode, firing: number, from: FiringStatus, to: FiringStatus): void => {
@@ -199,38 +261,34 @@ const assertMove = (plan: PlanNode, firing: number, from: FiringStatus, to: Firi
  */
 export const untakenEvent = "$untaken"
 
-/** What recovery needs to know of a state, for its row. */
-export const frontierOf = (state: RunState): Frontier => {
-  const nodes: Record<string, FrontierNode> = {}
-  state.plan.nodes.forEach((plan, index) => {
-    const node = state.nodes[index]!
-    if (!node.touched || node.ended) return
-    const from: Record<string, Record<string, readonly [number, number]>> = {}
-    plan.handles.forEach((handle, handleIndex) => {
-      const edges: Record<string, readonly [number, number]> = {}
-      handle.edges.forEach((edge, edgeIndex) => {
-        edges[edge.producer] = firstNeeded(plan, node, handleIndex, edgeIndex)
-      })
-      if (handleIndex === plan.external) edges[untakenEvent] = node.handles[handleIndex]!.edges[0]!.next
-      from[handle.name] = edges
+/** A node's entry in the frontier; positions at the very beginning are left out. */
+const frontierNode = (plan: PlanNode, node: NodeState): FrontierNode => {
+  const from: Record<string, Record<string, Place>> = {}
+  plan.handles.forEach(({ edges, mode, name }, handle) => {
+    if (mode !== "one") return
+    const places: Record<string, Place> = {}
+    edges.forEach(({ producer }, edge) => {
+      const { next } = node.handles[handle]!.edges[edge]!
+      if (next[0] === 0) return
+      places[producer] = firstOpen(plan, node, handle, producer) ?? next
+      if (handle === plan.external) places[untakenEvent] = next
+      from[name] = places
     })
-    nodes[plan.id] = { next: node.next, low: node.open[0]?.firing ?? node.next, from }
   })
-  return { ended: state.endedBits, skipped: state.skippedBits, nodes }
+  return { next: node.next, low: node.open[0]?.firing ?? node.next, from }
 }
 
-/** The first position of an edge that an open firing has taken, or that no firing has taken yet. */
-const firstNeeded = (plan: PlanNode, node: NodeState, handle: number, edge: number): readonly [number, number] => {
-  const state = node.handles[handle]!.edges[edge]!
-  if (plan.handles[handle]!.mode !== "one") return [0, 0]
-  const producer = plan.handles[handle]!.edges[edge]!.producer
+type Place = EdgeState["next"]
+
+/** The first position of an edge that an open firing has taken. */
+const firstOpen = (plan: PlanNode, node: NodeState, handle: number, producer: string): Place | undefined => {
   let first: Message | undefined
   for (const open of node.open) {
     const taken = open.taken[handle]
     if (taken === undefined || !("producer" in taken) || taken.producer !== producer) continue
     if (first === undefined || comparePositions(taken, first) < 0) first = taken
-    // Firings take an edge's messages in order, but an event from outside goes to whichever waits.
+    // Firings take an edge's messages in order, so the first one has the lowest; an event goes to whichever waits.
     if (handle !== plan.external) break
   }
-  return first === undefined ? state.next : [first.firing, first.ordinal]
+  return first === undefined ? undefined : [first.firing, first.ordinal]
 }

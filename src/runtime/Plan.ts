@@ -15,9 +15,16 @@ export interface PlanEdge {
   readonly producer: string
 }
 
+/**
+ * A handle of a node.
+ *
+ * **Details** `liveOnly`: tombstones don't enter it, as nothing is aligned with what comes (`all`), or another producer may
+ * still bring something (a merge).
+ */
 export interface PlanHandle {
   readonly name: string
   readonly mode: InputMode
+  readonly liveOnly: boolean
   readonly edges: ReadonlyArray<PlanEdge>
 }
 
@@ -32,9 +39,9 @@ export interface PlanPort {
 /**
  * A node as the run machine sees it.
  *
- * **Details** `external` is the index of its external handle, −1 if it takes nothing from outside. `aligned`: each firing
- * takes a message from every `one` handle. `limit` is how many firings it can have at most. `results` says how each handle
- * of the output node is read.
+ * **Details** `exits` are its ports and, where something is wired to it, its error port. `external` is the index of its
+ * external handle, −1 if it takes nothing from outside. `aligned`: each firing takes a message from every `one` handle.
+ * `limit` is how many firings it can have at most. `results` says how each handle of the output node is read.
  */
 export interface PlanNode {
   readonly index: number
@@ -42,6 +49,7 @@ export interface PlanNode {
   readonly kind: "input" | "task" | "trigger" | "output"
   readonly handles: ReadonlyArray<PlanHandle>
   readonly ports: ReadonlyArray<PlanPort>
+  readonly exits: ReadonlyArray<PlanPort>
   readonly external: number
   readonly aligned: boolean
   readonly limit: number
@@ -80,7 +88,9 @@ export const compilePlan = (graph: Graph): Plan => {
     targets: targets.get(`${id}.${name}`) ?? []
   })
   const nodes = drafts.map((draft, index): PlanNode => {
+    const ports = draft.ports.map(({ name, mode }) => port(draft.id, name, mode))
     const errors = port(draft.id, errorPort, "optional")
+    const errorExit = draft.hasError && errors.targets.length > 0 ? errors : undefined
     return {
       index,
       id: draft.id,
@@ -88,17 +98,19 @@ export const compilePlan = (graph: Graph): Plan => {
       handles: draft.handles.map((handle) => ({
         name: handle.name,
         mode: handle.mode,
+        liveOnly: handle.mode === "all" || handle.from.length > 1,
         edges:
           handle.name === externalHandle
             ? [{ node: -1, producer: externalProducer }]
             : handle.from.map((from) => ({ node: indexOf.get(from.node)!, producer: `${from.node}.${from.port}` }))
       })),
-      ports: draft.ports.map(({ name, mode }) => port(draft.id, name, mode)),
+      ports,
+      exits: errorExit === undefined ? ports : [...ports, errorExit],
       external: draft.handles.findIndex((handle) => handle.name === externalHandle),
       aligned: draft.aligned,
       limit: draft.limit,
       concurrency: draft.concurrency,
-      errorPort: draft.hasError && errors.targets.length > 0 ? errors : undefined,
+      errorPort: errorExit,
       results: draft.results
     }
   })

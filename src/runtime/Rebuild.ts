@@ -63,10 +63,10 @@ export const fromRows = (plan: Plan, rows: RunRows): Either.Either<RunState, str
       status: rows.row.status,
       version: rows.row.version,
       nodes,
+      active: plan.nodes.flatMap(({ id, index }) => (frontier.nodes[id] === undefined ? [] : [index])),
+      frontier,
       cancelling: rows.row.status === "cancelling",
-      paused: rows.row.status === "paused",
-      endedBits: frontier.ended,
-      skippedBits: frontier.skipped
+      paused: rows.row.status === "paused"
     })
   } catch (error) {
     if (error instanceof Contradiction) return Either.left(error.message)
@@ -129,18 +129,19 @@ class NodeRows {
   }
 
   private handle(handle: PlanHandle): HandleState {
-    const dropsTombstones = handle.mode === "all" || handle.edges.length > 1
     const queue: Array<Message> = []
     const edges = handle.edges.map((edge): EdgeState => {
       const next = handle.mode === "one" ? this.next(handle, edge.producer) : ([0, 0] as const)
       const expected = this.expected(edge.node)
       const waiting = this.of(handle, edge.producer)
-        .filter((message) => message.firing > next[0] || (message.firing === next[0] && message.ordinal >= next[1]))
+        .filter(
+          ({ content, firing, ordinal }) =>
+            (firing > next[0] || (firing === next[0] && ordinal >= next[1])) &&
+            !(handle.liveOnly && content._tag === "Tombstone")
+        )
         .map(({ content, firing, ordinal, producer }): Message => ({ producer, firing, ordinal, content }))
         .sort(comparePositions)
-      for (const message of waiting) {
-        if (message.firing < expected && !(dropsTombstones && message.content._tag === "Tombstone")) queue.push(message)
-      }
+      for (const message of waiting) if (message.firing < expected) queue.push(message)
       return { expected, early: waiting.filter((message) => message.firing >= expected), next }
     })
     return { queue, head: 0, edges }

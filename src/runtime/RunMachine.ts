@@ -4,10 +4,10 @@ import type { AttemptOutcome } from "../model/Firing.js"
 import { externalProducer } from "../model/Message.js"
 import type { CommandKind, RunCommit } from "../model/Run.js"
 import { canMoveRun, isEnded, type RunStatus } from "../model/Status.js"
-import { Draft, frontierOf } from "./Draft.js"
+import { Draft } from "./Draft.js"
 import type { PlanNode } from "./Plan.js"
-import type { OpenFiring, RunEvent, RunState, StartFiring } from "./RunState.js"
-import { inWiringOrder, settle } from "./Settle.js"
+import type { HandleState, OpenFiring, RunEvent, RunState, StartFiring } from "./RunState.js"
+import { couldStart, inWiringOrder, settle } from "./Settle.js"
 
 /**
  * What a decision comes to.
@@ -97,8 +97,17 @@ class Turn {
       if (value === undefined) this.draft.bury(port, 1, "not_taken")
       else this.draft.emit(port, 1, 0, { _tag: "Live", ...value })
     }
-    this.draft.nodeEnded = true
-    for (const node of nodes) this.draft.dirty.add(node.index)
+    this.draft.close(input.index)
+    this.draft.dirty.add(input.index)
+    // Nodes that nothing leads to fire without being told.
+    for (const node of nodes) {
+      if (node.handles.every((_, index) => index === node.external)) this.draft.dirty.add(this.touch(node.index))
+    }
+  }
+
+  private touch(index: number): number {
+    this.draft.edit(index)
+    return index
   }
 
   private attemptEnded(event: Extract<RunEvent, { _tag: "AttemptEnded" }>): void {
@@ -223,37 +232,34 @@ class Turn {
   }
 }
 
-/** Nodes with a firing that may start now, and nodes whose queue may hold one that found no room, are looked at again. */
+/** Nodes with a firing that may start now, and nodes whose next one may have found no room, are looked at again. */
 const markWaiting = (draft: Draft): void => {
-  draft.nodes.forEach((node, index) => {
-    if (node.ended) return
-    const waits =
-      node.touched &&
-      (node.open.some(
-        (open) => open.status === "scheduled" || (open.notBefore !== null && open.notBefore <= draft.now)
-      ) ||
-        node.handles.some((h) => h.queue.length > h.head))
-    // A node without per-message input may be startable without a message to tell of it.
-    if (waits || (node.next === 1 && draft.plan.nodes[index]!.limit === 1)) draft.dirty.add(index)
-  })
+  for (const index of draft.state.active) {
+    const node = draft.nodes[index]!
+    const due = (open: OpenFiring) =>
+      open.status === "scheduled" || (open.notBefore !== null && open.notBefore <= draft.now)
+    const queues = (handle: HandleState) => handle.queue.length > handle.head
+    if (node.next === 1 || node.open.some(due) || node.handles.some(queues)) draft.dirty.add(index)
+  }
 }
 
 const conclude = (draft: Draft, turn: Turn): Decision => {
-  const output = draft.plan.output
-  const done =
-    turn.failure === undefined &&
-    !turn.cancelling &&
-    draft.nodes.every((node, index) => node.ended || index === output.index)
+  const { output } = draft.plan
+  const going = turn.failure === undefined && !turn.cancelling
+  const active = draft.active()
+  const done = going && active.length === 1 && active[0] === output.index
   const result = done ? collectOutput(draft, output) : undefined
   const failure = turn.failure ?? (result?._tag === "Missing" ? result.failure : undefined)
-  const running = draft.nodes.some((node) => node.open.some((open) => open.status === "running"))
-  const hungry = failure === undefined && !turn.cancelling && !turn.paused && isHungry(draft)
+  const running = active.some((index) => draft.nodes[index]!.open.some((open) => open.status === "running"))
+  const moving = going && !turn.paused
+  const hungry = moving && draft.slots <= 0 && active.some((index) => couldStart(draft, draft.plan.nodes[index]!))
+  const dueAt = moving ? earliestTimer(draft, active) : undefined
   const status = statusOf({ failure, done, turn, running, hungry, before: draft.state.status })
   const ended = isEnded(status)
-  if (ended) cancelOpen(draft)
-  const state = draft.finish(status, turn.cancelling, turn.paused)
-  const dueAt = ended || turn.cancelling || turn.paused ? undefined : earliestTimer(draft)
+  if (ended) cancelOpen(draft, active)
+  // A run exists from its first commit on, even if nothing of it can start.
   const changed =
+    draft.state.version === 0 ||
     draft.rows.size > 0 ||
     draft.messages.length > 0 ||
     turn.applied.length > 0 ||
@@ -261,14 +267,15 @@ const conclude = (draft: Draft, turn: Turn): Decision => {
     status !== draft.state.status
   if (!changed) return unchanged(draft.state, dueAt, hungry)
   if (!canMove(draft.state.status, status)) throw new Error(`run can't go from ${draft.state.status} to ${status}`)
+  const state = draft.finish(active, status, turn.cancelling, turn.paused)
   return {
     state,
     commit: {
       runId: state.runId,
       version: state.version,
       status,
-      reason: status === "suspended" ? suspensionReason(draft) : (failure?.message ?? null),
-      frontier: frontierOf(state),
+      reason: status === "suspended" ? suspensionReason(draft, active) : (failure?.message ?? null),
+      frontier: state.frontier,
       firings: [...draft.rows.values()],
       messages: draft.messages,
       discarded: draft.discarded,
@@ -279,8 +286,8 @@ const conclude = (draft: Draft, turn: Turn): Decision => {
     },
     start: ended ? [] : draft.starts,
     interrupt: ended || turn.cancelling,
-    hungry,
-    dueAt
+    hungry: hungry && !ended,
+    dueAt: ended ? undefined : dueAt
   }
 }
 
@@ -305,26 +312,19 @@ const statusOf = (facts: {
 const canMove = (from: RunStatus, to: RunStatus): boolean =>
   canMoveRun(from, to) || (from === "paused" && canMoveRun("running", to))
 
-/** Whether a firing could start if there were a slot. */
-const isHungry = (draft: Draft): boolean => {
-  if (draft.slots > 0) return false
-  const probe = new Draft({ ...draft.state, nodes: draft.nodes }, draft.now, 1)
-  markWaiting(probe)
-  settle(probe, true)
-  return probe.starts.length > 0
-}
-
-const cancelOpen = (draft: Draft): void => {
-  draft.nodes.forEach((node, index) => {
-    for (const firing of node.open) draft.end(draft.plan.nodes[index]!, firing, "cancelled", null, null)
-  })
+const cancelOpen = (draft: Draft, active: ReadonlyArray<number>): void => {
+  for (const index of active) {
+    for (const firing of draft.nodes[index]!.open.slice()) {
+      draft.end(draft.plan.nodes[index]!, firing, "cancelled", null, null)
+    }
+  }
 }
 
 /** The next moment at which time alone changes something; what is due already waits for a slot. */
-const earliestTimer = (draft: Draft): number | undefined => {
+const earliestTimer = (draft: Draft, active: ReadonlyArray<number>): number | undefined => {
   let earliest = Number.POSITIVE_INFINITY
-  for (const node of draft.nodes) {
-    for (const { notBefore } of node.open) {
+  for (const index of active) {
+    for (const { notBefore } of draft.nodes[index]!.open) {
       if (notBefore !== null && notBefore > draft.now && notBefore < earliest) earliest = notBefore
     }
   }
@@ -332,11 +332,12 @@ const earliestTimer = (draft: Draft): number | undefined => {
 }
 
 /** `nodeId: reason` of the first waiting firing, for people. */
-const suspensionReason = (draft: Draft): string | null => {
-  for (const plan of draft.plan.nodes) {
-    for (const open of draft.nodes[plan.index]!.open) {
-      if (open.status === "suspended") return `${plan.id}: ${open.reason ?? ""}`
-      if (open.notBefore !== null) return `${plan.id}: retry`
+const suspensionReason = (draft: Draft, active: ReadonlyArray<number>): string | null => {
+  for (const index of active) {
+    for (const open of draft.nodes[index]!.open) {
+      const { id } = draft.plan.nodes[index]!
+      if (open.status === "suspended") return `${id}: ${open.reason ?? ""}`
+      if (open.notBefore !== null) return `${id}: retry`
     }
   }
   return null

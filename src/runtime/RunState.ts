@@ -1,4 +1,5 @@
 import type { AttemptOutcome, EncodedValue, TakenInputs } from "../model/Firing.js"
+import { emptyFrontier, type Frontier } from "../model/Frontier.js"
 import type { RunId } from "../model/Ids.js"
 import type { Message } from "../model/Message.js"
 import type { CommandKind } from "../model/Run.js"
@@ -53,17 +54,22 @@ export interface NodeState {
   readonly received: number
 }
 
-/** A run in memory: always what `fromRows` would give after the last commit. */
+/**
+ * A run in memory: always what `fromRows` would give after the last commit.
+ *
+ * **Details** `active` are the indices, rising, of nodes that have been touched and have not ended: those the frontier
+ * tells of, and all that a decision looks at.
+ */
 export interface RunState {
   readonly plan: Plan
   readonly runId: RunId
   readonly status: RunStatus
   readonly version: number
   readonly nodes: ReadonlyArray<NodeState>
+  readonly active: ReadonlyArray<number>
+  readonly frontier: Frontier
   readonly cancelling: boolean
   readonly paused: boolean
-  readonly endedBits: string
-  readonly skippedBits: string
 }
 
 /** The lowest firing of a node that has not ended: everything below is committed. */
@@ -105,10 +111,10 @@ export const freshState = (plan: Plan, runId: RunId): RunState => ({
       received: 0
     })
   ),
+  active: [],
+  frontier: emptyFrontier,
   cancelling: false,
-  paused: false,
-  endedBits: "",
-  skippedBits: ""
+  paused: false
 })
 
 /** What happens to a run. */

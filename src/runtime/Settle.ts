@@ -1,7 +1,6 @@
 import type { TakenInputs } from "../model/Firing.js"
-import type { Message } from "../model/Message.js"
+import { externalHandle, type Message } from "../model/Message.js"
 import type { Draft } from "./Draft.js"
-import { replaceEdge } from "./Draft.js"
 import type { PlanNode } from "./Plan.js"
 import { type HandleState, isSkipped, type NodeState, type OpenFiring, runningCount, type Taken } from "./RunState.js"
 
@@ -13,17 +12,16 @@ export const waitsForTrigger = "trigger"
  * firings open while there is room, nodes end, and so on downstream until nothing moves.
  */
 export const settle = (draft: Draft, canStart: boolean): void => {
-  for (;;) {
-    const next = draft.dirty.values().next()
-    if (next.done) return
-    draft.dirty.delete(next.value)
-    settleNode(draft, draft.plan.nodes[next.value]!, canStart)
+  // A set gives what is added while it is walked: each node again after each change, until none is left.
+  for (const index of draft.dirty) {
+    draft.dirty.delete(index)
+    settleNode(draft, draft.plan.nodes[index]!, canStart)
   }
 }
 
 const settleNode = (draft: Draft, plan: PlanNode, canStart: boolean): void => {
   if (plan.kind === "input") {
-    draft.advanceTargets(plan.index)
+    draft.advanceTargets(plan)
     return
   }
   if (draft.nodes[plan.index]!.ended) return
@@ -34,32 +32,22 @@ const settleNode = (draft: Draft, plan: PlanNode, canStart: boolean): void => {
   if (canStart) startWaiting(draft, plan)
   openFirings(draft, plan, canStart)
   endNode(draft, plan)
-  draft.advanceTargets(plan.index)
+  draft.advanceTargets(plan)
 }
 
 /** Moves messages whose predecessors are all there from their edges into the handles' queues. */
 const joinQueues = (draft: Draft, plan: PlanNode): void => {
-  plan.handles.forEach((handlePlan, index) => {
-    const merged = handlePlan.edges.length > 1
-    for (let i = 0; i < handlePlan.edges.length; i++) {
-      const handle = draft.nodes[plan.index]!.handles[index]!
-      const edge = handle.edges[i]!
-      const count = edge.early.findIndex((message) => message.firing >= edge.expected)
-      const joined = count < 0 ? edge.early : edge.early.slice(0, count)
-      if (joined.length === 0) continue
-      // A tombstone does not enter a merge: nothing came that way, another may.
-      const entering = merged || handlePlan.mode === "all" ? joined.filter(isLive) : joined
-      const queue = handle.head > 0 ? handle.queue.slice(handle.head) : handle.queue
-      draft.setHandle(plan.index, index, {
-        ...replaceEdge(handle, i, { ...edge, early: count < 0 ? [] : edge.early.slice(count) }),
-        queue: entering.length === 0 ? queue : queue.concat(entering),
-        head: 0
-      })
+  for (let handle = 0; handle < plan.handles.length; handle++) {
+    const { length } = plan.handles[handle]!.edges
+    for (let edge = 0; edge < length; edge++) {
+      const { early, expected } = draft.nodes[plan.index]!.handles[handle]!.edges[edge]!
+      if (early.length === 0 || early[0]!.firing >= expected) continue
+      const count = early.findIndex((message) => message.firing >= expected)
+      draft.enqueue(plan.index, handle, count < 0 ? early : early.slice(0, count))
+      draft.editEdge(plan.index, handle, edge).early = count < 0 ? [] : early.slice(count)
     }
-  })
+  }
 }
-
-const isLive = (message: Message): boolean => message.content._tag === "Live"
 
 /** Wakes the firings that wait: the oldest by events from outside, then those whose time has come. */
 const wakeSuspended = (draft: Draft, plan: PlanNode): void => {
@@ -85,7 +73,7 @@ const giveEvents = (draft: Draft, plan: PlanNode): void => {
       ...waiting,
       status: "scheduled",
       taken,
-      inputs: { ...waiting.inputs, [plan.handles[plan.external]!.name]: reference(event) },
+      inputs: { ...waiting.inputs, [externalHandle]: reference(event) },
       notBefore: null
     })
   }
@@ -93,15 +81,19 @@ const giveEvents = (draft: Draft, plan: PlanNode): void => {
 
 /** Starts firings that are open already: woken, to be retried, or interrupted by a death. */
 const startWaiting = (draft: Draft, plan: PlanNode): void => {
-  const node = draft.nodes[plan.index]!
-  let running = runningCount(node)
-  for (const firing of node.open) {
+  const { open } = draft.nodes[plan.index]!
+  if (!open.some((firing) => firing.status === "scheduled")) return
+  let running = runningCount(draft.nodes[plan.index]!)
+  for (const firing of open.slice()) {
     if (draft.slots <= 0 || running >= plan.concurrency) return
-    if (firing.status !== "scheduled" || (firing.notBefore !== null && firing.notBefore > draft.now)) continue
+    if (!isDue(firing, draft.now)) continue
     start(draft, plan, { ...firing, status: "running", reason: null, notBefore: null })
     running++
   }
 }
+
+const isDue = (firing: OpenFiring, now: number): boolean =>
+  firing.status === "scheduled" && (firing.notBefore === null || firing.notBefore <= now)
 
 const start = (draft: Draft, plan: PlanNode, firing: OpenFiring): void => {
   draft.put(plan, firing)
@@ -109,40 +101,51 @@ const start = (draft: Draft, plan: PlanNode, firing: OpenFiring): void => {
   draft.starts.push({ node: plan.index, firing })
 }
 
+/** Whether a firing of a settled node could start if there were a slot. */
+export const couldStart = (draft: Draft, plan: PlanNode): boolean => {
+  const node = draft.nodes[plan.index]!
+  if (plan.kind === "output" || runningCount(node) >= plan.concurrency) return false
+  if (node.open.some((firing) => isDue(firing, draft.now))) return true
+  return plan.kind === "task" && canOpen(plan, node) && align(draft, plan, node)._tag === "Fire"
+}
+
 type Alignment =
   | { readonly _tag: "Wait" }
   | { readonly _tag: "Skip"; readonly taken: ReadonlyArray<Taken | undefined> }
   | { readonly _tag: "Fire"; readonly taken: ReadonlyArray<Taken | undefined> }
 
+const wait: Alignment = { _tag: "Wait" }
+
 /** Opens firings in order: skips dead ones, suspends those that wait for an event, starts the others while there is room. */
 const openFirings = (draft: Draft, plan: PlanNode, canStart: boolean): void => {
   for (;;) {
     const node = draft.nodes[plan.index]!
-    if (node.next > plan.limit || isDead(plan, node)) return
+    if (!canOpen(plan, node)) return
     const alignment = align(draft, plan, node)
     if (alignment._tag === "Wait") return
     if (alignment._tag === "Skip") {
-      skip(draft, plan, open(draft, plan, alignment.taken))
+      skip(draft, plan, open(draft, plan, alignment.taken, "scheduled"))
       continue
     }
     if (plan.kind === "trigger") {
       if (waitsAlready(plan, node)) return
-      draft.put(plan, { ...open(draft, plan, alignment.taken), status: "suspended", reason: waitsForTrigger })
+      draft.put(plan, { ...open(draft, plan, alignment.taken, "suspended"), reason: waitsForTrigger })
       wakeSuspended(draft, plan)
       if (canStart) startWaiting(draft, plan)
       continue
     }
     if (!canStart || draft.slots <= 0 || runningCount(node) >= plan.concurrency) return
-    start(draft, plan, { ...open(draft, plan, alignment.taken), status: "running" })
+    start(draft, plan, open(draft, plan, alignment.taken, "running"))
   }
 }
 
+/** Whether a node may have another firing; what was skipped for want of a value that all share would be skipped for ever. */
+const canOpen = (plan: PlanNode, node: NodeState): boolean =>
+  node.next <= plan.limit && (plan.aligned || !isSkipped(node))
+
 /** A trigger node without an aligned input has one wait at a time. */
 const waitsAlready = (plan: PlanNode, node: NodeState): boolean =>
-  !plan.aligned && node.open.some((open) => open.taken[plan.external] === undefined)
-
-/** What was skipped once for want of a value that is the same for every firing would be skipped for ever. */
-const isDead = (plan: PlanNode, node: NodeState): boolean => !plan.aligned && isSkipped(node)
+  !plan.aligned && node.open.some((firing) => firing.status === "suspended")
 
 /** Whether the next firing has its inputs, must be skipped, or waits. */
 const align = (draft: Draft, plan: PlanNode, node: NodeState): Alignment => {
@@ -153,19 +156,19 @@ const align = (draft: Draft, plan: PlanNode, node: NodeState): Alignment => {
       taken.push(undefined)
       continue
     }
-    const handlePlan = plan.handles[index]!
+    const { edges, mode } = plan.handles[index]!
     const handle = node.handles[index]!
     const first = head(handle)
-    if (handlePlan.mode === "all") {
-      if (!producersEnded(draft, plan, index)) return { _tag: "Wait" }
+    if (mode === "all") {
+      if (!hasEnded(handle)) return wait
       if (producersSkipped(draft, plan, index)) dead = true
       taken.push(inWiringOrder(plan, index, handle))
     } else if (first !== undefined) {
       if (first.content._tag === "Tombstone") dead = true
       taken.push(first)
     } else {
-      const mayStayEmpty = handlePlan.mode === "shared" || (handlePlan.edges.length > 1 && node.next === 1)
-      if (!mayStayEmpty || !producersEnded(draft, plan, index)) return { _tag: "Wait" }
+      const mayStayEmpty = mode === "shared" || (edges.length > 1 && node.next === 1)
+      if (!mayStayEmpty || !hasEnded(handle)) return wait
       dead = true
       taken.push(undefined)
     }
@@ -174,36 +177,29 @@ const align = (draft: Draft, plan: PlanNode, node: NodeState): Alignment => {
 }
 
 /** Takes the aligned messages and numbers the firing. */
-const open = (draft: Draft, plan: PlanNode, taken: ReadonlyArray<Taken | undefined>): OpenFiring => {
+const open = (
+  draft: Draft,
+  plan: PlanNode,
+  taken: ReadonlyArray<Taken | undefined>,
+  status: OpenFiring["status"]
+): OpenFiring => {
   const inputs: Record<string, TakenInputs[string]> = {}
-  plan.handles.forEach((handle, index) => {
+  for (let index = 0; index < plan.handles.length; index++) {
+    const { mode, name } = plan.handles[index]!
     const message = taken[index]
-    if (message === undefined) return
-    if ("producer" in message) {
-      inputs[handle.name] = reference(message)
-      if (handle.mode === "one") takeHead(draft, plan, index)
-    } else inputs[handle.name] = { all: message.length }
-  })
+    if (message === undefined) continue
+    inputs[name] = "producer" in message ? reference(message) : { all: message.length }
+    if (mode === "one") takeHead(draft, plan, index)
+  }
   const node = draft.edit(plan.index)
   const firing = node.next
   node.next = firing + 1
-  return {
-    firing,
-    status: "scheduled",
-    attempt: 1,
-    crashes: 0,
-    taken,
-    inputs,
-    reason: null,
-    state: null,
-    notBefore: null
-  }
+  return { firing, status, attempt: 1, crashes: 0, taken, inputs, reason: null, state: null, notBefore: null }
 }
 
 const skip = (draft: Draft, plan: PlanNode, firing: OpenFiring): void => {
   draft.end(plan, { ...firing, attempt: 0 }, "skipped", null, null)
-  for (const port of plan.ports) draft.bury(port, firing.firing, "skipped")
-  if (plan.errorPort !== undefined) draft.bury(plan.errorPort, firing.firing, "skipped")
+  for (const port of plan.exits) draft.bury(port, firing.firing, "skipped")
 }
 
 const reference = (message: Message): TakenInputs[string] => ({
@@ -212,85 +208,78 @@ const reference = (message: Message): TakenInputs[string] => ({
 
 const head = (handle: HandleState): Message | undefined => handle.queue[handle.head]
 
+/** How much of a queue may lie behind its head. */
+const behindHead = 64
+
 const takeHead = (draft: Draft, plan: PlanNode, index: number): void => {
-  const handle = draft.nodes[plan.index]!.handles[index]!
-  const message = handle.queue[handle.head]!
-  const edge = plan.handles[index]!.edges.findIndex((candidate) => candidate.producer === message.producer)
-  const advanced = replaceEdge(handle, edge, {
-    ...handle.edges[edge]!,
-    next: [message.firing, message.ordinal + 1]
-  })
-  const compact = handle.head + 1 > 64 && handle.head * 2 > handle.queue.length
-  draft.setHandle(plan.index, index, {
-    ...advanced,
-    queue: compact ? handle.queue.slice(handle.head + 1) : handle.queue,
-    head: compact ? 0 : handle.head + 1
-  })
+  const handle = draft.editHandle(plan.index, index)
+  const { firing, ordinal, producer } = head(handle)!
+  const { edges } = plan.handles[index]!
+  const edge = edges.length === 1 ? 0 : edges.findIndex((candidate) => candidate.producer === producer)
+  draft.editEdge(plan.index, index, edge).next = [firing, ordinal + 1]
+  handle.head++
+  if (handle.head <= behindHead || handle.head * 2 <= handle.queue.length) return
+  handle.queue = handle.queue.slice(handle.head)
+  handle.head = 0
 }
 
 /** The messages of an `all` handle: by producer as wired, then by position. */
 export const inWiringOrder = (plan: PlanNode, index: number, handle: HandleState): ReadonlyArray<Message> => {
   const queue = handle.head > 0 ? handle.queue.slice(handle.head) : handle.queue
-  const edges = plan.handles[index]!.edges
+  const { edges } = plan.handles[index]!
   if (edges.length === 1) return queue
-  return edges.flatMap((edge) => queue.filter((message) => message.producer === edge.producer))
+  const places = new Map(edges.map(({ producer }, place) => [producer, place]))
+  return queue.slice().sort((a, b) => places.get(a.producer)! - places.get(b.producer)!)
 }
 
-/** Whether nothing more will join a handle's queue, as its edges have been told; events from outside never end. */
-const producersEnded = (draft: Draft, plan: PlanNode, index: number): boolean =>
-  index !== plan.external &&
-  draft.nodes[plan.index]!.handles[index]!.edges.every((edge) => edge.expected === Number.POSITIVE_INFINITY)
+/** Whether nothing more will join a handle's queue, as its edges have been told. */
+const hasEnded = (handle: HandleState): boolean => {
+  for (const edge of handle.edges) if (edge.expected !== Number.POSITIVE_INFINITY) return false
+  return true
+}
 
 const producersSkipped = (draft: Draft, plan: PlanNode, index: number): boolean =>
-  plan.handles[index]!.edges.every((edge) => {
-    const producer = draft.nodes[edge.node]!
-    return producer.ended && isSkipped(producer)
-  })
+  plan.handles[index]!.edges.every((edge) => isSkipped(draft.nodes[edge.node]!))
 
 /** Ends a node that can't open another firing and has none open; what is left in its queues is discarded. */
 const endNode = (draft: Draft, plan: PlanNode): void => {
   const node = draft.nodes[plan.index]!
   if (node.open.length > 0) return
-  if (node.next <= plan.limit && !exhausted(draft, plan, node)) return
-  const ended = draft.edit(plan.index)
-  ended.ended = true
-  draft.nodeEnded = true
+  if (canOpen(plan, node) && !exhausted(plan, node)) return
+  draft.close(plan.index)
   discardLeftOvers(draft, plan, node)
-  for (const port of plan.ports) for (const target of port.targets) draft.dirty.add(target.node)
-  if (plan.errorPort !== undefined) for (const target of plan.errorPort.targets) draft.dirty.add(target.node)
 }
 
 /** Whether no further firing can align: a `one` handle has ended. */
-const exhausted = (draft: Draft, plan: PlanNode, node: NodeState): boolean =>
-  isDead(plan, node) ||
-  plan.handles.some(
-    (handle, index) =>
-      index !== plan.external &&
-      handle.mode === "one" &&
-      head(node.handles[index]!) === undefined &&
-      producersEnded(draft, plan, index) &&
-      (node.next > 1 || handle.edges.length === 1)
-  )
+const exhausted = (plan: PlanNode, node: NodeState): boolean => {
+  for (let index = 0; index < plan.handles.length; index++) {
+    const { edges, mode } = plan.handles[index]!
+    const handle = node.handles[index]!
+    if (index === plan.external || mode !== "one" || head(handle) !== undefined || !hasEnded(handle)) continue
+    if (node.next > 1 || edges.length === 1) return true
+  }
+  return false
+}
 
 const discardLeftOvers = (draft: Draft, plan: PlanNode, node: NodeState): void => {
-  plan.handles.forEach((handle, index) => {
-    if (handle.mode === "shared" || (handle.mode === "all" && node.next > 1)) return
-    const state = node.handles[index]!
-    const left = state.queue.slice(state.head).concat(state.edges.flatMap((edge) => edge.early))
-    for (const message of left) {
-      const fresh = draft.messages.findIndex(
-        (row) =>
-          row.nodeId === plan.id &&
-          row.handle === handle.name &&
-          row.producer === message.producer &&
-          row.firing === message.firing &&
-          row.ordinal === message.ordinal
-      )
-      if (fresh >= 0) draft.messages[fresh] = { ...draft.messages[fresh]!, discarded: true }
-      else {
-        const { content: _, ...ref } = message
-        draft.discarded.push({ ...ref, nodeId: plan.id, handle: handle.name })
-      }
-    }
+  const left: Array<{ readonly handle: string; readonly message: Message }> = []
+  plan.handles.forEach(({ mode, name }, index) => {
+    if (mode === "shared" || (mode === "all" && node.next > 1)) return
+    const { edges, head: first, queue } = node.handles[index]!
+    for (let i = first; i < queue.length; i++) left.push({ handle: name, message: queue[i]! })
+    for (const { early } of edges) for (const message of early) left.push({ handle: name, message })
   })
+  if (left.length === 0) return
+  const key = (handle: string, { firing, ordinal, producer }: Message) => `${handle} ${producer} ${firing} ${ordinal}`
+  const fresh = new Map(
+    draft.messages.flatMap((row, at) => (row.nodeId === plan.id ? [[key(row.handle, row), at] as const] : []))
+  )
+  for (const { handle, message } of left) {
+    const at = fresh.get(key(handle, message))
+    if (at !== undefined) draft.messages[at] = { ...draft.messages[at]!, discarded: true }
+    else {
+      const { firing, ordinal, producer } = message
+      draft.discarded.push({ nodeId: plan.id, handle, producer, firing, ordinal })
+    }
+  }
 }

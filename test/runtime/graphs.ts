@@ -52,15 +52,23 @@ export const graphs = (options: Partial<GraphOptions> = {}): FastCheck.Arbitrary
 const picks = FastCheck.oneof(FastCheck.nat(3), FastCheck.nat(1_000))
 
 const handleSketches = FastCheck.record({
-  mode: FastCheck.constantFrom<InputMode>("one", "one", "one", "shared", "all"),
+  mode: FastCheck.constantFrom<InputMode>("one", "one", "one", "one", "shared", "all"),
   from: FastCheck.array(picks, { minLength: 1, maxLength: 3 }),
-  merged: FastCheck.constantFrom(false, false, true)
+  merged: FastCheck.constantFrom(false, false, true),
+  afterMany: FastCheck.boolean()
 })
+
+/** Mostly one handle: a zip is as short as its shortest, so that with many of them nothing would fire often. */
+const handleLists = FastCheck.oneof(
+  { weight: 1, arbitrary: FastCheck.constant([]) },
+  { weight: 6, arbitrary: FastCheck.array(handleSketches, { minLength: 1, maxLength: 1 }) },
+  { weight: 3, arbitrary: FastCheck.array(handleSketches, { minLength: 1, maxLength: 3, size: "max" }) }
+)
 
 const nodeSketches = FastCheck.record({
   kind: FastCheck.constantFrom("task", "task", "task", "task", "resumable", "trigger"),
-  handles: FastCheck.array(handleSketches, { maxLength: 3 }),
-  ports: FastCheck.array(FastCheck.constantFrom<OutputMode>("one", "one", "optional", "many"), {
+  handles: handleLists,
+  ports: FastCheck.array(FastCheck.constantFrom<OutputMode>("one", "optional", "many"), {
     minLength: 1,
     maxLength: 3
   }),
@@ -141,12 +149,19 @@ class GraphBuilder {
     return sketch.kind
   }
 
-  private handle(name: string, { from, merged, mode }: NodeSketch["handles"][number]): GraphInput {
-    const candidates = mode === "shared" ? this.ports.filter((port) => !port.many) : this.ports
+  private handle(name: string, { afterMany, from, merged, mode }: NodeSketch["handles"][number]): GraphInput {
+    const candidates = this.candidates(mode, afterMany)
     const several = merged && this.wanted.merging && mode !== "shared"
     // The messages of an `all` handle are ordered by producer: several of them are no merge.
     const wide = several || (mode === "all" && merged)
     return { name, mode, from: this.pick(candidates, wide ? from : from.slice(0, 1)) }
+  }
+
+  /** A shared handle takes one message; others get a port with several half of the time, so that nodes fire often. */
+  private candidates(mode: InputMode, afterMany: boolean): ReadonlyArray<KnownPort> {
+    const fitting = mode === "shared" ? this.ports.filter((port) => !port.many) : this.ports
+    const many = afterMany ? fitting.filter((port) => port.many) : []
+    return many.length > 0 ? many : fitting
   }
 
   /** The latest ports come first; a port is wired into a handle once. */

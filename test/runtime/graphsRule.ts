@@ -65,7 +65,7 @@ const resultOf = (
   }
   const outputs: Record<string, ReadonlyArray<Json>> = {}
   for (const { mode, name } of node.outputs) {
-    const most = { one: 1, optional: draw(`route ${name}`, 3) === 0 ? 0 : 1, many: draw(`count ${name}`, 4) }
+    const most = { one: 1, optional: draw(`route ${name}`, 3) === 0 ? 0 : 1, many: draw(`count ${name}`, 5) }
     outputs[name] = Array.from(
       { length: most[mode] },
       (_, ordinal) => `${node.id}.${name}[${ordinal}] of ${hash(`${name} ${got}`).toString(36)}`

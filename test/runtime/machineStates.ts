@@ -10,10 +10,10 @@ import { type HandleState, isSkipped, type NodeState, type RunState } from "../.
  * firing any more, so only its open ones count.
  */
 export const normalised = (state: RunState): unknown => {
-  const { cancelling, endedBits, paused, plan, skippedBits, status, version } = state
+  const { active, cancelling, frontier, paused, plan, status, version } = state
   if (isEnded(status)) return { status, version }
   const nodes = state.nodes.map((node, index) => normalisedNode(plan.nodes[index]!, node, cancelling))
-  return { status, version, cancelling, paused, endedBits, skippedBits, nodes }
+  return { status, version, cancelling, paused, active, frontier, nodes }
 }
 
 const normalisedNode = (plan: PlanNode, node: NodeState, cancelling: boolean): unknown => {
