@@ -1,0 +1,92 @@
+import * as HttpApiSchema from "@effect/platform/HttpApiSchema"
+import * as Schema from "effect/Schema"
+import * as Model from "../model/Errors.js"
+
+/** The wire form of an error of the model: its fields, and its message. */
+const ofModel = <Fields extends Schema.Struct.Fields>(
+  error: { readonly fields: Fields; readonly identifier: string },
+  status: number
+) =>
+  Schema.Struct({ ...error.fields, message: Schema.String }).annotations(
+    HttpApiSchema.annotations({ status, identifier: error.identifier })
+  )
+
+/** An error that only HTTP knows. */
+const ofHttp = <Tag extends string, Fields extends Schema.Struct.Fields>(tag: Tag, status: number, fields: Fields) =>
+  Schema.TaggedStruct(tag, { message: Schema.String, ...fields }).annotations(
+    HttpApiSchema.annotations({ status, identifier: tag })
+  )
+
+export const RunNotFound = ofModel(Model.RunNotFound, 404)
+export const RunConflict = ofModel(Model.RunConflict, 409)
+export const RunEnded = ofModel(Model.RunEnded, 409)
+export const CommandRefused = ofModel(Model.CommandRefused, 409)
+export const WorkflowNotFound = ofModel(Model.WorkflowNotFound, 404)
+export const NodeNotFound = ofModel(Model.NodeNotFound, 404)
+export const InvalidInput = ofModel(Model.InvalidInput, 400)
+
+/** The body is not JSON. */
+export const InvalidJson = ofHttp("InvalidJson", 400, {})
+/** The body is larger than this server takes. */
+export const BodyTooLarge = ofHttp("BodyTooLarge", 413, { limitBytes: Schema.Int })
+/** The body is not declared as JSON. */
+export const UnsupportedMediaType = ofHttp("UnsupportedMediaType", 415, {})
+/** The request was sent to a name this server does not go by. */
+export const ForbiddenHost = ofHttp("ForbiddenHost", 403, {})
+/** A page of another site wants to change something. */
+export const ForbiddenOrigin = ofHttp("ForbiddenOrigin", 403, {})
+/** No such path. */
+export const RouteNotFound = ofHttp("RouteNotFound", 404, { path: Schema.String })
+/** The path knows other methods; they stand in the header `Allow`, too. */
+export const MethodNotAllowed = ofHttp("MethodNotAllowed", 405, { allow: Schema.Array(Schema.String) })
+/** The database did not do what it was asked; `id` finds the details in the log. */
+export const DatabaseUnavailable = ofHttp("DatabaseUnavailable", 503, { id: Schema.String })
+/** Something is wrong with this server; `id` finds the details in the log. */
+export const InternalError = ofHttp("InternalError", 500, { id: Schema.String })
+/** The server can't take work at the moment. */
+export const NotReady = ofHttp("NotReady", 503, {})
+
+export type InvalidInput = typeof InvalidInput.Type
+export type InvalidJson = typeof InvalidJson.Type
+export type BodyTooLarge = typeof BodyTooLarge.Type
+export type UnsupportedMediaType = typeof UnsupportedMediaType.Type
+export type DatabaseUnavailable = typeof DatabaseUnavailable.Type
+export type InternalError = typeof InternalError.Type
+export type NotReady = typeof NotReady.Type
+
+/** Every error of the API, by tag. */
+export const all = {
+  RunNotFound,
+  RunConflict,
+  RunEnded,
+  CommandRefused,
+  WorkflowNotFound,
+  NodeNotFound,
+  InvalidInput,
+  InvalidJson,
+  BodyTooLarge,
+  UnsupportedMediaType,
+  ForbiddenHost,
+  ForbiddenOrigin,
+  RouteNotFound,
+  MethodNotAllowed,
+  DatabaseUnavailable,
+  InternalError,
+  NotReady
+} as const
+
+type All = typeof all
+
+/** Any error as a client gets it. */
+export type ApiError = { [Tag in keyof All]: All[Tag]["Type"] }[keyof All]
+
+/** The status of an error. */
+export const statusOf = (error: ApiError): number => HttpApiSchema.getStatusError(all[error._tag])
+
+/** An `InvalidInput` about one field. */
+export const invalid = (field: string, reason: string): InvalidInput => ({
+  _tag: "InvalidInput",
+  field,
+  reason,
+  message: `${field}: ${reason}`
+})

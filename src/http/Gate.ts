@@ -1,0 +1,135 @@
+import type * as Headers from "@effect/platform/Headers"
+import type * as HttpApp from "@effect/platform/HttpApp"
+import { isServerError } from "@effect/platform/HttpServerError"
+import { HttpServerRequest } from "@effect/platform/HttpServerRequest"
+import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Option from "effect/Option"
+import type { ApiError } from "./Errors.js"
+import { invalid } from "./Errors.js"
+import { internalError } from "./Failures.js"
+import { refuse } from "./Respond.js"
+import { allowed, type Route, routesAt } from "./Routes.js"
+
+/** What the gate knows of the server. */
+export interface GateOptions {
+  readonly routes: ReadonlyArray<Route>
+  /** Names and ports the server goes by, as `Host` spells them; `undefined` lets every name through. */
+  readonly hosts: ReadonlySet<string> | undefined
+}
+
+/** Neither a browser nor a proxy may keep an answer, or take it for something else than data. */
+const headers = {
+  "cache-control": "no-store",
+  "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
+  "x-content-type-options": "nosniff"
+} as const
+
+/** What is common to all requests: who is asked, what for, by whom. */
+const check = (request: HttpServerRequest, options: GateOptions): Either.Either<Route, ApiError> =>
+  Either.gen(function* () {
+    yield* checkHost(request, options.hosts)
+    const { path, query } = yield* splitUrl(request.url)
+    const routes = routesAt(options.routes, path)
+    if (routes.length === 0) {
+      return yield* Either.left<ApiError>({ _tag: "RouteNotFound", message: `no such path: ${path}`, path })
+    }
+    const route = routes.find(
+      ({ method }) => method === request.method || (method === "GET" && request.method === "HEAD")
+    )
+    if (route === undefined) {
+      const allow = allowed(routes)
+      const message = `${request.method} is not allowed here, only ${allow.join(", ")}`
+      return yield* Either.left<ApiError>({ _tag: "MethodNotAllowed", message, allow: [...allow] })
+    }
+    yield* checkOrigin(request, route)
+    yield* checkQuery(query, route)
+    return route
+  })
+
+const checkHost = ({ headers }: HttpServerRequest, hosts: GateOptions["hosts"]): Either.Either<void, ApiError> => {
+  const host = headers["host"]?.toLowerCase() ?? ""
+  return hosts === undefined || hosts.has(host)
+    ? Either.void
+    : Either.left({ _tag: "ForbiddenHost", message: "this server does not go by that name" })
+}
+
+/** A browser says where a request that changes something comes from. */
+const checkOrigin = ({ headers }: HttpServerRequest, route: Route): Either.Either<void, ApiError> => {
+  const origin = headers["origin"]
+  return route.method === "GET" ||
+    origin === undefined ||
+    origin.toLowerCase() === `http://${headers["host"]}`.toLowerCase()
+    ? Either.void
+    : Either.left({ _tag: "ForbiddenOrigin", message: "pages of other sites may not call this" })
+}
+
+/** What RFC 3986 allows in a path, but `;`, which some routers read as the start of a query. */
+const pathSyntax = /^\/(?:[A-Za-z0-9\-._~!$&'()*+,=:@/]|%[0-9A-Fa-f]{2})*$/
+const querySyntax = /^(?:[A-Za-z0-9\-._~!$&'()*+,=:@/?]|%[0-9A-Fa-f]{2})*$/
+
+const splitUrl = (url: string): Either.Either<{ readonly path: string; readonly query: string }, ApiError> => {
+  const mark = url.indexOf("?")
+  const [path, query] = mark === -1 ? [url, ""] : [url.slice(0, mark), url.slice(mark + 1)]
+  if (!pathSyntax.test(path) || decoded(path) === undefined) {
+    return Either.left(invalid("path", "is not a well-formed path"))
+  }
+  return querySyntax.test(query)
+    ? Either.right({ path, query })
+    : Either.left(invalid("query", "is not a well-formed query"))
+}
+
+/** The text behind the percent signs, if it is UTF-8. */
+const decoded = (encoded: string): string | undefined => {
+  try {
+    return decodeURIComponent(encoded)
+  } catch {
+    return undefined
+  }
+}
+
+/** Every field once, known to the route and free of what no value may hold. */
+const checkQuery = (query: string, route: Route): Either.Either<void, ApiError> => {
+  const seen = new Set<string>()
+  for (const pair of query.split("&").filter((part) => part !== "")) {
+    const [name, ...value] = pair.split("=")
+    const key = decoded(name ?? "")
+    if (key === undefined || !route.query.has(key)) {
+      return Either.left(invalid(key || "query", "is not a field of this query"))
+    }
+    const text = decoded(value.join("="))
+    if (text === undefined || text.includes("\u0000")) return Either.left(invalid(key, "is not well-formed text"))
+    if (seen.has(key)) return Either.left(invalid(key, "is given twice"))
+    seen.add(key)
+  }
+  return Either.void
+}
+
+/** What the application could not answer itself: an id for us, and nothing more for the client. */
+const rescue = (cause: Cause.Cause<unknown>, url: string) => {
+  const error = Option.getOrUndefined(Cause.failureOption(cause))
+  return isServerError(error) && error._tag === "RouteNotFound"
+    ? Effect.succeed(refuse({ _tag: "RouteNotFound", message: "no such path", path: url }))
+    : Effect.map(internalError(cause), refuse)
+}
+
+/** Stands before the application: refuses what no handler has to see, and answers where a handler failed. */
+export const guarded =
+  (options: GateOptions) =>
+  <E, R>(app: HttpApp.Default<E, R>): HttpApp.Default<never, R> =>
+    Effect.gen(function* () {
+      const request = yield* HttpServerRequest
+      const route = check(request, options)
+      if (Either.isLeft(route)) return withHeaders(refuse(route.left), route.left)
+      const response = yield* Effect.catchAllCause(app, (cause) =>
+        Cause.isInterruptedOnly(cause) ? Effect.failCause(cause as Cause.Cause<never>) : rescue(cause, request.url)
+      )
+      return withHeaders(response)
+    })
+
+const withHeaders = (response: HttpServerResponse.HttpServerResponse, error?: ApiError) => {
+  const own: Headers.Input = error?._tag === "MethodNotAllowed" ? { allow: error.allow.join(", ") } : {}
+  return HttpServerResponse.setHeaders(response, { ...headers, ...own })
+}

@@ -1,0 +1,114 @@
+import * as HttpApiBuilder from "@effect/platform/HttpApiBuilder"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import type * as Schema from "effect/Schema"
+import { Engine } from "../Engine.js"
+import { isEnded } from "../model/Status.js"
+import { readBody, readOptionalBody } from "./Body.js"
+import { Api } from "./Contract.js"
+import { onTheWire } from "./Failures.js"
+import { eventOf, resultOf, runOf, summaryOf } from "./Present.js"
+import { type ListEvents, type ListRuns, toCursor } from "./Query.js"
+import { answer } from "./Respond.js"
+import * as Shapes from "./Shapes.js"
+import { Stopping } from "./Stopping.js"
+
+/** Items of a page unless the caller says how many. */
+const pageSize = 50
+
+type EngineApi = (typeof Engine)["Service"]
+
+/** One item more than asked for tells whether there is a next page. */
+const page = <A>(items: ReadonlyArray<A>, limit: number): { readonly shown: ReadonlyArray<A>; readonly last?: A } => {
+  const shown = items.slice(0, limit)
+  const last = shown.at(-1)
+  return items.length > limit && last !== undefined ? { shown, last } : { shown }
+}
+
+const list = (engine: EngineApi, query: Schema.Schema.Type<typeof ListRuns>) =>
+  Effect.gen(function* () {
+    const { cursor, limit = pageSize, ...filter } = query
+    const runs = yield* onTheWire(
+      engine.list({ ...filter, limit: limit + 1, ...(cursor === undefined ? {} : { after: cursor }) })
+    )
+    const { last, shown } = page(runs, limit)
+    return yield* answer(Shapes.RunPage, {
+      runs: shown.map(summaryOf),
+      ...(last === undefined ? {} : { nextCursor: toCursor(last) })
+    })
+  })
+
+const events = (engine: EngineApi, runId: string, query: Schema.Schema.Type<typeof ListEvents>) =>
+  Effect.gen(function* () {
+    const { cursor, limit = pageSize, ...filter } = query
+    const found = yield* onTheWire(
+      engine.events(runId, { ...filter, limit: limit + 1, ...(cursor === undefined ? {} : { after: cursor }) })
+    )
+    const { last, shown } = page(found, limit)
+    return yield* answer(Shapes.Events, {
+      events: shown.map(eventOf),
+      ...(last === undefined ? {} : { nextCursor: last.seq })
+    })
+  })
+
+/** The result of a run, waited for as long as the caller likes, the server goes on and the connection lasts. */
+const result = (engine: EngineApi, stopping: (typeof Stopping)["Service"], runId: string, waitSeconds: number) =>
+  Effect.gen(function* () {
+    const ended =
+      waitSeconds === 0
+        ? Option.none()
+        : yield* Effect.raceFirst(
+            Effect.timeoutOption(engine.awaitEnd(runId), Duration.seconds(waitSeconds)),
+            Effect.as(stopping.wait, Option.none())
+          )
+    const run = Option.isSome(ended) ? ended.value : yield* engine.get(runId)
+    return isEnded(run.status)
+      ? yield* answer(Shapes.Result, yield* resultOf(run))
+      : yield* answer(Shapes.Status, { status: run.status }, 202)
+  }).pipe(
+    // Only a caller inside a transaction can be told so, and no request is.
+    Effect.catchTag("AwaitInTransaction", (error) => Effect.die(error)),
+    onTheWire
+  )
+
+/** The calls about runs. */
+export const layer = HttpApiBuilder.group(Api, "runs", (handlers) =>
+  Effect.gen(function* () {
+    const engine = yield* Engine
+    const stopping = yield* Stopping
+
+    const command =
+      (verb: "cancel" | "pause" | "resume") => (call: Parameters<typeof readOptionalBody>[0], runId: string) =>
+        Effect.gen(function* () {
+          yield* readOptionalBody(call, Shapes.Nothing)
+          const status = yield* onTheWire(engine[verb](runId))
+          return yield* answer(Shapes.Status, { status }, 202)
+        })
+
+    return handlers
+      .handleRaw("start", ({ request }) =>
+        Effect.gen(function* () {
+          const body = yield* readBody(request, Shapes.StartRun)
+          const { created, runId, status } = yield* onTheWire(engine.startEncoded(body))
+          return yield* answer(Shapes.Started, { runId, status }, created ? 201 : 200)
+        })
+      )
+      .handleRaw("list", ({ urlParams }) => list(engine, urlParams))
+      .handleRaw("run", ({ path }) =>
+        Effect.flatMap(onTheWire(Effect.flatMap(engine.get(path.runId), runOf)), (run) => answer(Shapes.Run, run))
+      )
+      .handleRaw("result", ({ path, urlParams }) => result(engine, stopping, path.runId, urlParams.wait ?? 0))
+      .handleRaw("trigger", ({ path, request }) =>
+        Effect.gen(function* () {
+          const body = yield* readBody(request, Shapes.SendTrigger)
+          const { accepted } = yield* onTheWire(engine.triggerEncoded({ ...path, ...body }))
+          return yield* answer(Shapes.Accepted, { accepted }, accepted ? 202 : 200)
+        })
+      )
+      .handleRaw("cancel", ({ path, request }) => command("cancel")(request, path.runId))
+      .handleRaw("pause", ({ path, request }) => command("pause")(request, path.runId))
+      .handleRaw("resume", ({ path, request }) => command("resume")(request, path.runId))
+      .handleRaw("events", ({ path, urlParams }) => events(engine, path.runId, urlParams))
+  })
+)

@@ -1,0 +1,104 @@
+import * as Schema from "effect/Schema"
+import { GraphSchema } from "../definition/GraphJson.js"
+import { Failure } from "../model/Failure.js"
+import { InputId, Name, RunId } from "../model/Ids.js"
+import { FiringStatus, RunStatus } from "../model/Status.js"
+
+const maybe = <A, I>(schema: Schema.Schema<A, I>) => Schema.optionalWith(schema, { exact: true })
+
+/** A value that has to be there; what it must look like, the workflow says. */
+const Value = Schema.Unknown.pipe(Schema.filter((value) => value !== undefined || "is missing"))
+
+/** A body that takes these fields and no others. */
+const closed = <Fields extends Schema.Struct.Fields>(fields: Fields) =>
+  Schema.Struct(fields).annotations({ parseOptions: { onExcessProperty: "error" } })
+
+/** What starts a run. */
+export const StartRun = closed({
+  workflow: Name,
+  version: maybe(Schema.Int.pipe(Schema.positive())),
+  input: Value,
+  runId: maybe(RunId)
+})
+
+/** What is sent to a node. */
+export const SendTrigger = closed({ inputId: InputId, payload: Value })
+
+/** The body of a call that needs none. */
+export const Nothing = closed({})
+
+export const Healthy = Schema.Struct({ status: Schema.Literal("ok") })
+
+export const Ready = Schema.Struct({ status: Schema.Literal("ready") })
+
+export const Workflows = Schema.Array(
+  Schema.Struct({ name: Schema.String, version: Schema.Int, hash: Schema.String, graph: GraphSchema })
+)
+
+export const Started = Schema.Struct({ runId: Schema.String, status: RunStatus })
+
+export const Status = Schema.Struct({ status: RunStatus })
+
+export const Accepted = Schema.Struct({ accepted: Schema.Boolean })
+
+const summary = {
+  runId: RunId,
+  workflow: Schema.String,
+  version: Schema.Int,
+  status: RunStatus,
+  reason: maybe(Schema.String),
+  createdAt: Schema.Date,
+  endedAt: maybe(Schema.Date)
+}
+
+/** A page of runs; with `nextCursor` there may be more. */
+export const RunPage = Schema.Struct({
+  runs: Schema.Array(Schema.Struct(summary)),
+  nextCursor: maybe(Schema.String)
+})
+
+const NodeStatus = Schema.Union(Schema.Literal("idle"), FiringStatus)
+
+/** A run with its values and its nodes; `firing`, `attempt` and `crashes` are those of a node's last firing. */
+export const Run = Schema.Struct({
+  ...summary,
+  input: Schema.Unknown,
+  output: maybe(Schema.Unknown),
+  error: maybe(Failure),
+  nodes: Schema.Array(
+    Schema.Struct({
+      nodeId: Schema.String,
+      status: NodeStatus,
+      firing: Schema.Int,
+      attempt: Schema.Int,
+      crashes: Schema.Int,
+      reason: maybe(Schema.String),
+      notBefore: maybe(Schema.Date),
+      error: maybe(Failure)
+    })
+  )
+})
+
+/** How a run stands; with its result once it has ended. */
+export const Result = Schema.Struct({
+  status: RunStatus,
+  output: maybe(Schema.Unknown),
+  error: maybe(Failure)
+})
+
+/** A page of a run's audit trail. */
+export const Events = Schema.Struct({
+  events: Schema.Array(
+    Schema.Struct({
+      seq: Schema.String,
+      at: Schema.Date,
+      kind: Schema.String,
+      nodeId: maybe(Schema.String),
+      firing: maybe(Schema.Int),
+      attempt: maybe(Schema.Int),
+      commit: maybe(Schema.Int),
+      detail: maybe(Schema.String)
+    })
+  ),
+  nextCursor: maybe(Schema.String)
+})
