@@ -4,7 +4,11 @@ import { defineConfig } from "vitest/config"
 /** Starts one PostgreSQL for all test files. */
 const globalSetup = "test/support/globalSetup.ts"
 
+const source = (path: string) => new URL(path, import.meta.url).pathname
+
 export default defineConfig({
+  // examples import the package by its name
+  resolve: { alias: { "perdure/testing": source("src/testing/index.ts"), perdure: source("src/index.ts") } },
   test: {
     include: ["test/**/*.test.ts"],
     globalSetup: existsSync(new URL(globalSetup, import.meta.url)) ? [globalSetup] : [],
