@@ -121,55 +121,51 @@ const compare = (
 
 const tableOf = (schema: SchemaName): string => `${qualifier(schema)}.schema_migrations`
 
-const isThere = (name: string, expression: string) =>
-  run({ name, text: `select ${expression} is not null as there` }, []).pipe(
+/** Runs SQL of a migration; without parameters it may be several statements. */
+const step = (schema: SchemaName, name: string, text: string, parameters: ReadonlyArray<unknown> = []) =>
+  run({ name: `${schema}.migrations.${name}`, text }, parameters)
+
+/** Asks the catalog's tables: `to_regclass` may answer from a cache that is older than the lock just waited for. */
+const isThere = (schema: SchemaName, name: string, from: string) =>
+  step(schema, name, `select exists (select from ${from}) as there`).pipe(
     Effect.flatMap((rows) => decodeGuaranteed("migrate", decodeThere, rows)),
     Effect.map(([row]) => row?.there === true)
   )
 
 const readApplied = (schema: SchemaName): Effect.Effect<ReadonlyArray<Applied>, DatabaseError, Transaction> =>
   Effect.gen(function* () {
-    if (!(yield* isThere("migrations.there", `to_regclass('${tableOf(schema)}')`))) return []
-    const text = `select id, name, checksum from ${tableOf(schema)} order by id`
-    return yield* decodeGuaranteed("migrate", decodeApplied, yield* run({ name: "migrations.list", text }, []))
+    const table = `pg_catalog.pg_tables where schemaname = '${schema}' and tablename = 'schema_migrations'`
+    if (!(yield* isThere(schema, "isTableThere", table))) return []
+    const rows = yield* step(schema, "list", `select id, name, checksum from ${tableOf(schema)} order by id`)
+    return yield* decodeGuaranteed("migrate", decodeApplied, rows)
   })
 
 /** Applies one migration unless somebody else did before we got the lock; gives whether we did. */
 const apply = (schema: SchemaName, known: ReadonlyArray<Migration>, migration: Migration) =>
   Effect.gen(function* () {
-    yield* run(
-      {
-        name: "migrations.lock",
-        text: `select pg_advisory_xact_lock(hashtextextended('perdure migrations of ${schema}', 0))`
-      },
-      []
-    )
+    const lock = `select pg_advisory_xact_lock(hashtextextended('perdure migrations of ${schema}', 0))`
+    yield* step(schema, "lock", lock)
     const applied = yield* readApplied(schema)
     yield* compare(known, applied)
     if (applied.length >= migration.id) return false
     if (applied.length === 0) yield* prepare(schema)
-    yield* run({ name: "migrations.path", text: `set local search_path = ${qualifier(schema)}` }, [])
-    yield* run({ name: `migrations.${migration.name}`, text: migration.sql }, [])
-    yield* run(
-      {
-        name: "migrations.record",
-        text: `insert into ${tableOf(schema)} (id, name, checksum) values ($1::int4, $2, $3)`
-      },
-      [migration.id, migration.name, migration.checksum]
-    )
+    yield* step(schema, "searchPath", `set local search_path = ${qualifier(schema)}`)
+    yield* step(schema, migration.name, migration.sql)
+    const record = `insert into ${tableOf(schema)} (id, name, checksum) values ($1::int4, $2, $3)`
+    yield* step(schema, "record", record, [migration.id, migration.name, migration.checksum])
     return true
   })
 
 /** The schema, unless an administrator made it for a role that may not, and the table of migrations. */
 const prepare = (schema: SchemaName) =>
   Effect.gen(function* () {
-    if (!(yield* isThere("migrations.schema", `to_regnamespace('${qualifier(schema)}')`))) {
-      yield* run({ name: "migrations.createSchema", text: `create schema ${qualifier(schema)}` }, [])
+    if (!(yield* isThere(schema, "isSchemaThere", `pg_catalog.pg_namespace where nspname = '${schema}'`))) {
+      yield* step(schema, "createSchema", `create schema ${qualifier(schema)}`)
     }
     const text = `
       create table if not exists ${tableOf(schema)} (
         id integer primary key, name text not null, checksum text not null,
         applied_at timestamptz not null default pg_catalog.now()
       )`
-    yield* run({ name: "migrations.createTable", text }, [])
+    yield* step(schema, "createTable", text)
   })

@@ -66,11 +66,12 @@ const setAll = (how: "set" | "set local"): string =>
 /** Longer than the session's `statement_timeout`, so that the server speaks first if it can. */
 const deadlineMs = 35_000
 
-/** Builds the service over a pool. Error listeners are attached: an idle connection that breaks is no crash. */
+/** Sessions that have what they need: see `prepare`. */
+const prepared = new WeakSet<pg.PoolClient>()
+
+/** Builds the service over a pool. */
 const fromPool = (pool: pg.Pool, options: GivenPoolOptions): Context.Tag.Service<PgPool> => {
-  const ready = new WeakSet<pg.PoolClient>()
   let named = options.pooled !== true
-  pool.on("error", ignore)
 
   const execute = (client: pg.PoolClient, query: Query): Effect.Effect<QueryResult, QueryError> =>
     Effect.tapError(
@@ -90,8 +91,8 @@ const fromPool = (pool: pg.Pool, options: GivenPoolOptions): Context.Tag.Service
   /** What a session needs once. Without a listener, a session that breaks between two statements would be a crash. */
   const prepare = (client: pg.PoolClient): Effect.Effect<void, QueryError> =>
     Effect.suspend(() => {
-      if (ready.has(client)) return Effect.void
-      ready.add(client)
+      if (prepared.has(client)) return Effect.void
+      prepared.add(client)
       client.on("error", ignore)
       return options.pooled === true ? Effect.void : execute(client, { name: "settings", text: setAll("set") })
     })
@@ -148,13 +149,16 @@ const make = (config: PoolConfig): pg.Pool =>
 const end = (pool: pg.Pool): Effect.Effect<void> =>
   Effect.promise(() => pool.end()).pipe(Effect.interruptible, Effect.timeoutOption("5 seconds"), Effect.asVoid)
 
+/** An idle session that breaks is told to the pool, also while it closes; without a listener it would be a crash. */
+const watch = (pool: pg.Pool): pg.Pool => (pool.listeners("error").includes(ignore) ? pool : pool.on("error", ignore))
+
 /** A pool of our own to a server. */
 export const layer = (config: PoolConfig): Layer.Layer<PgPool> =>
   Layer.scoped(
     PgPool,
     Effect.map(
       Effect.acquireRelease(
-        Effect.sync(() => make(config)),
+        Effect.sync(() => watch(make(config))),
         end
       ),
       (pool) => fromPool(pool, config)
@@ -163,4 +167,4 @@ export const layer = (config: PoolConfig): Layer.Layer<PgPool> =>
 
 /** A pool that somebody else opens and closes, as that of the embedded database. */
 export const layerFromPool = (pool: pg.Pool, options: GivenPoolOptions = {}): Layer.Layer<PgPool> =>
-  Layer.sync(PgPool, () => fromPool(pool, options))
+  Layer.sync(PgPool, () => fromPool(watch(pool), options))
