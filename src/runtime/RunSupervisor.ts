@@ -119,7 +119,8 @@ const make = Effect.gen(function* () {
         }),
         Effect.ensuring(fiber.left)
       )
-      return Effect.asVoid(FiberSet.run(fibers, life))
+      // Whoever adopts can't be interrupted, and a fiber inherits that: timers and handlers must not.
+      return Effect.asVoid(FiberSet.run(fibers, Effect.interruptible(life)))
     })
 
   /** Starts nothing more of these runs, waits for what runs up to the grace time, then interrupts it. */
