@@ -19,6 +19,9 @@ import * as Perdure from "./layers.js"
 /** How long a second signal is taken for an echo of the first: npm passes on what its whole group was sent anyway. */
 const echoMs = 1_000
 
+/** How often a server that npm started looks whether it still has its parent. */
+const orphanLookMs = 250
+
 /** What a stop may take beyond the grace time before the process ends itself. */
 const stopSlackMs = 20_000
 
@@ -113,23 +116,37 @@ const explain = (cause: Cause.Cause<{ readonly _tag: string; readonly message: s
   return error._tag === "DatabaseError" ? `the database can't be used: ${line}` : String(line)
 }
 
+/** Who starts a server through npm and then ends npm has ended it: the shell between them keeps signals to itself. */
+const whenOrphaned = (stop: () => void): void => {
+  if (process.env["npm_lifecycle_event"] === undefined) return
+  const parent = process.ppid
+  const watch = setInterval(() => {
+    if (process.ppid === parent) return
+    clearInterval(watch)
+    stop()
+  }, orphanLookMs)
+  watch.unref()
+}
+
 const run = (configuration: Configuration, warnings: ReadonlyArray<string>): void => {
   const fiber = Effect.runFork(program(configuration, warnings))
   let stoppingSince: number | undefined
+  const stop = () => {
+    if (stoppingSince !== undefined) return
+    stoppingSince = performance.now()
+    Effect.runFork(Fiber.interruptFork(fiber))
+    setTimeout(() => {
+      complain("the stop took too long")
+      process.exit(1)
+    }, configuration.graceMs + stopSlackMs).unref()
+  }
   const onSignal = (signal: NodeJS.Signals) => {
-    if (stoppingSince === undefined) {
-      stoppingSince = performance.now()
-      Effect.runFork(Fiber.interruptFork(fiber))
-      setTimeout(() => {
-        complain("the stop took too long")
-        process.exit(1)
-      }, configuration.graceMs + stopSlackMs).unref()
-    } else if (performance.now() - stoppingSince > echoMs) {
-      process.exit(signal === "SIGINT" ? 130 : 143)
-    }
+    if (stoppingSince === undefined) return stop()
+    if (performance.now() - stoppingSince > echoMs) process.exit(signal === "SIGINT" ? 130 : 143)
   }
   process.on("SIGTERM", onSignal)
   process.on("SIGINT", onSignal)
+  whenOrphaned(stop)
   fiber.addObserver((exit) => {
     if (Exit.isSuccess(exit) || Cause.isInterruptedOnly(exit.cause)) process.exit(0)
     complain(explain(exit.cause))

@@ -1,0 +1,131 @@
+import * as Http from "node:http"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Logger from "effect/Logger"
+import * as ManagedRuntime from "effect/ManagedRuntime"
+import { afterAll, beforeAll } from "vitest"
+import { Engine } from "../../src/Engine.js"
+import { Readiness } from "../../src/http/Readiness.js"
+import * as HttpServer from "../../src/http/server.js"
+
+type EngineApi = (typeof Engine)["Service"]
+
+/** A request as it goes over the wire; nothing is added but `Host`, and `content-length` or chunks where there is a body. */
+export interface Call {
+  readonly method?: string
+  readonly path: string
+  readonly headers?: Http.OutgoingHttpHeaders
+  /** Text and bytes go as they are, anything else as JSON with its content type. */
+  readonly body?: unknown
+}
+
+/** An answer, its body read as JSON; undefined if it has none. */
+export interface Answer {
+  readonly status: number
+  readonly headers: Http.IncomingHttpHeaders
+  readonly body: { readonly [field: string]: unknown } | undefined
+}
+
+const encode = ({ body, headers = {} }: Call): { headers: Http.OutgoingHttpHeaders; payload?: string | Buffer } => {
+  if (body === undefined) return { headers }
+  if (typeof body === "string" || Buffer.isBuffer(body)) return { headers, payload: body }
+  return { headers: { "content-type": "application/json", ...headers }, payload: JSON.stringify(body) }
+}
+
+/** Reads an answer to its end. */
+export const read = (response: Http.IncomingMessage): Promise<Answer> =>
+  new Promise((resolve, reject) => {
+    const chunks: Array<Buffer> = []
+    response.on("data", (chunk: Buffer) => chunks.push(chunk))
+    response.on("error", reject)
+    response.on("end", () => {
+      const text = Buffer.concat(chunks).toString("utf8")
+      const body = text === "" ? undefined : JSON.parse(text)
+      resolve({ status: response.statusCode ?? 0, headers: response.headers, body })
+    })
+  })
+
+/** Sends a call to a port of this machine. */
+export const send = (port: number, call: Call): Promise<Answer> =>
+  new Promise((resolve, reject) => {
+    const { headers, payload } = encode(call)
+    const method = call.method ?? (call.body === undefined ? "GET" : "POST")
+    const options = { host: "127.0.0.1", port, method, path: call.path, headers, agent: false }
+    const request = Http.request(options, (response) => read(response).then(resolve, reject))
+    request.on("error", reject)
+    request.end(payload)
+  })
+
+/** A server of one test file. */
+export interface TestServer {
+  readonly port: number
+  readonly send: (call: Call) => Promise<Answer>
+}
+
+/** What the server logged. */
+export interface LogRecord {
+  readonly text: string
+}
+
+const ready = Layer.succeed(Readiness, { obstacle: Effect.succeed(undefined) })
+
+/** Serves an engine for the tests of a file; the log goes to `records`. */
+export const serving = <E>(
+  engine: Layer.Layer<Engine, E>,
+  options: { readonly readiness?: Layer.Layer<Readiness>; readonly records?: Array<LogRecord> } = {}
+): TestServer => {
+  const { readiness = ready, records = [] } = options
+  const keep = Logger.make((entry) => {
+    records.push({ text: Logger.stringLogger.log(entry) })
+  })
+  const runtime = ManagedRuntime.make(
+    HttpServer.layer({ host: "127.0.0.1", port: 0 }).pipe(
+      Layer.provide([readiness, engine]),
+      Layer.provideMerge(Logger.replace(Logger.defaultLogger, keep))
+    )
+  )
+  let port = 0
+  beforeAll(async () => {
+    port = Context.get((await runtime.runtime()).context, HttpServer.HttpAddress).port
+  })
+  afterAll(() => runtime.dispose())
+  return {
+    get port() {
+      return port
+    },
+    send: (call) => send(port, call)
+  }
+}
+
+const untouched = (name: string) => () => Effect.dieMessage(`${name} was not expected to be called`)
+
+/** An engine that does nothing but what a test gives it; every call of anything else is a defect. */
+export const engineOf = (given: Partial<EngineApi>): Layer.Layer<Engine> =>
+  Layer.succeed(Engine, {
+    start: untouched("start"),
+    startEncoded: untouched("startEncoded"),
+    trigger: untouched("trigger"),
+    triggerEncoded: untouched("triggerEncoded"),
+    await: untouched("await"),
+    awaitEnd: untouched("awaitEnd"),
+    get: untouched("get"),
+    list: untouched("list"),
+    events: untouched("events"),
+    cancel: untouched("cancel"),
+    pause: untouched("pause"),
+    resume: untouched("resume"),
+    recover: untouched("recover"),
+    resumability: untouched("resumability"),
+    workflows: Effect.succeed([]),
+    inTransaction: (_, effect) => effect,
+    drain: Effect.void,
+    ...given
+  })
+
+/** The body of a start of the example. */
+export const orderBody = (order: object = {}, rest: object = {}) => ({
+  workflow: "order",
+  input: { order: { id: "o-1", item: "book", quantity: 1, amount: 40, card: "ok", ...order } },
+  ...rest
+})
