@@ -26,6 +26,6 @@ export const api = (url: string) => ({
     call<RunSummary>(`${url}/api/runs`, { workflow: "order", runId, input: { order } }),
   approve: (runId: string, approved: boolean) =>
     call(`${url}/api/runs/${runId}/triggers/approval`, { inputId: "demo", payload: { approved, by: "demo" } }),
-  list: async () => (await call<{ runs: ReadonlyArray<RunSummary> }>(`${url}/api/runs?workflow=order&limit=100`)).runs,
+  list: async () => (await call<{ runs: ReadonlyArray<RunSummary> }>(`${url}/api/runs?workflow=order&limit=500`)).runs,
   get: (runId: string) => call<RunDetail>(`${url}/api/runs/${runId}`)
 })

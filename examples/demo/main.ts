@@ -2,12 +2,17 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { setTimeout as delay } from "node:timers/promises"
+import { parseArgs } from "node:util"
 import type { LedgerEntry } from "../../src/example/Effects.js"
 import { api, type RunDetail, type RunSummary } from "./api.js"
 import { type DemoServer, startServer } from "./server.js"
 
-const orders = 20
-const kills = 5
+/** `--orders N` and `--kills N` for those who want to see more of it. */
+const { values: flags } = parseArgs({
+  options: { orders: { type: "string", default: "20" }, kills: { type: "string", default: "5" } }
+})
+const orders = Number(flags.orders)
+const kills = Number(flags.kills)
 const ended = new Set(["completed", "failed", "cancelled"])
 const folder = mkdtempSync(join(tmpdir(), "perdure-demo-"))
 const ledgerFile = join(folder, "ledger.jsonl")
@@ -42,7 +47,7 @@ const say = (line: string) => process.stderr.write(`${line}\n`)
 const show = (runs: ReadonlyArray<RunSummary>): string => {
   const marks: Record<string, string> = { completed: "■", failed: "✗", suspended: "…", running: "▶", recovering: "↻" }
   const by = new Map(runs.map((run) => [run.runId, run.status]))
-  return runIds.map((runId) => marks[by.get(runId) ?? ""] ?? "·").join(" ")
+  return runIds.map((runId) => marks[by.get(runId) ?? ""] ?? "·").join(orders > 40 ? "" : " ")
 }
 
 /** Waits until a firing runs, and looks a moment longer, so that the kill hits it. */
