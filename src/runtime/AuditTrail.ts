@@ -63,7 +63,7 @@ const make = Effect.gen(function* () {
 
   const record = (batch: ReadonlyArray<{ readonly commit: RunCommit; readonly at: number }>) => {
     const events = batch.flatMap(({ at, commit }) => eventsOf(commit, at))
-    return log.record(events).pipe(
+    return Effect.interruptible(log.record(events)).pipe(
       Effect.timeout(Duration.seconds(10)),
       Effect.sandbox,
       Effect.catchAll((cause) => lost(events.length, cause, batch[0]?.at ?? 0))

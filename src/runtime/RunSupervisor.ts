@@ -128,7 +128,8 @@ const make = Effect.gen(function* () {
     Effect.gen(function* () {
       const leaving = [...runs.values()].filter(which)
       for (const fiber of leaving) fiber.drain()
-      const gone = Effect.forEach(leaving, (fiber) => fiber.gone, { discard: true })
+      // A finalizer calls this: without a word it could not give up waiting.
+      const gone = Effect.interruptible(Effect.forEach(leaving, (fiber) => fiber.gone, { discard: true }))
       const grace = Duration.millis(settings.graceMs)
       const inTime = yield* Effect.timeoutOption(gone, grace)
       if (inTime._tag === "Some") return
