@@ -16,6 +16,8 @@ export interface FaultHost {
   readonly kill: () => void
   /** The process is stopped; gives whether it goes on, or has died meanwhile. */
   readonly pause: () => Promise<boolean>
+  /** Whether the server ends the sessions of a process that is stopped; else they hold their locks. */
+  readonly sessionsTimeOut: () => boolean
   /** Something is under way that the world has to wait for, until the function it gives is called. */
   readonly busy: () => () => void
   /** SQL that a transaction begins with. */
@@ -31,6 +33,8 @@ interface Lease {
   scope: Scope.CloseableScope | undefined
   connection: Connection | undefined
   broken: boolean
+  /** What the server was sent last. */
+  last: Promise<unknown>
 }
 
 type Answer = Exit.Exit<QueryResult, QueryError>
@@ -50,7 +54,6 @@ const kinds: Readonly<Record<string, PointKind>> = { begin: "begin", commit: "co
  */
 export class FaultPool {
   private readonly leases = new Set<Lease>()
-  private readonly working = new Set<Promise<unknown>>()
   private ended = false
 
   constructor(
@@ -63,14 +66,14 @@ export class FaultPool {
     const acquire = Effect.map(
       Effect.acquireRelease(
         Effect.sync(() => {
-          const lease: Lease = { scope: undefined, connection: undefined, broken: false }
+          const lease: Lease = { scope: undefined, connection: undefined, broken: false, last: Promise.resolve() }
           this.leases.add(lease)
           return lease
         }),
-        (lease) => this.send(() => this.giveBack(lease))
+        (lease) => this.send(lease, () => this.giveBack(lease))
       ),
       (lease): Connection => ({
-        execute: (query) => Effect.flatten(this.send(() => this.execute(lease, query))),
+        execute: (query) => Effect.flatten(this.send(lease, () => this.execute(lease, query))),
         destroy: Effect.sync(() => {
           lease.broken = true
         })
@@ -79,22 +82,36 @@ export class FaultPool {
     return { acquire, preamble: this.base.preamble }
   }
 
-  /** The process is gone: its sessions end, once what was sent to them has been done. */
+  /** The process is gone: its sessions end, on the only session each when what it was sent has been done. */
   async end(): Promise<void> {
     this.ended = true
-    if (this.host.sessions === "one") await Promise.allSettled(this.working)
-    await Promise.all([...this.leases].map((lease) => this.endSession(lease)))
-    await Promise.allSettled(this.working)
+    await Promise.all(
+      [...this.leases].map(async (lease) => {
+        if (this.host.sessions === "one") await lease.last
+        await this.endSession(lease)
+        await lease.last
+        await this.endSession(lease)
+      })
+    )
   }
 
-  /** Lets the world do something and waits for it; a dead process never hears of it. */
-  private send<A>(work: () => Promise<A>): Effect.Effect<A> {
+  /** The server ends the sessions of a process that has stopped in the middle of its transactions. */
+  private async timeOut(stopped: Lease): Promise<void> {
+    await Promise.all(
+      [...this.leases].map(async (lease) => {
+        if (lease !== stopped) await lease.last
+        if (lease.connection !== undefined) await this.endSession(lease)
+      })
+    )
+  }
+
+  /** Lets the world do something for a lease and waits for it; a dead process never hears of it. */
+  private send<A>(lease: Lease, work: () => Promise<A>): Effect.Effect<A> {
     return Effect.async<A>((resume) => {
       if (this.ended) return
       const done = this.host.busy()
-      const answer = work().finally(() => this.working.delete(answer))
-      this.working.add(answer)
-      answer.then(
+      const answer = work()
+      lease.last = answer.then(
         (value) => {
           resume(Effect.succeed(value))
           done()
@@ -111,7 +128,11 @@ export class FaultPool {
     const kind = kinds[query.name] ?? "statement"
     const mode = this.host.pass(kind, `${query.operation ?? "other"}: ${query.name}`)
     if (mode === "before") return this.die()
-    if (mode === "zombie" && !(await this.host.pause())) return gone()
+    if (mode === "zombie") {
+      const goesOn = this.host.pause()
+      if (this.host.sessionsTimeOut()) await this.timeOut(lease)
+      if (!(await goesOn)) return gone()
+    }
     if (lease.broken) return gone()
     if (mode === "57P01") return this.terminate(lease)
     if (mode === "40001" || mode === "40P01") return this.abort(lease, kind, mode)

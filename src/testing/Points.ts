@@ -54,6 +54,8 @@ export const unspell = (text: string): Injection | undefined => {
 export class PointLog {
   readonly passed: Array<Point> = []
   readonly hit: Array<Injection> = []
+  /** How many points had been passed when the last one was hit. */
+  hitAt = 0
   private readonly counts = new Map<string, number>()
 
   constructor(private readonly injections: ReadonlyArray<Injection>) {}
@@ -66,6 +68,7 @@ export class PointLog {
     const injection = this.injections.find((each) => each.name === name && each.occurrence === occurrence)
     if (injection === undefined) return undefined
     this.hit.push(injection)
+    this.hitAt = this.passed.length
     return injection.mode
   }
 

@@ -23,8 +23,8 @@ import { watchStatements } from "./invariants/Watch.js"
 export interface TestDatabase {
   readonly sessions: "one" | "many"
   readonly pool: Context.Tag.Service<Pool.PgPool>
-  /** Runs one statement outside of any engine. */
-  readonly query: (text: string, values?: ReadonlyArray<unknown>) => Promise<ReadonlyArray<RawRow>>
+  /** Runs one statement outside of any engine, at the server's time or a time of the harness. */
+  readonly query: (text: string, now?: number) => Promise<ReadonlyArray<RawRow>>
   /** Empties all tables. */
   readonly reset: () => Promise<void>
 }
@@ -51,11 +51,13 @@ const build = (
   Effect.gen(function* () {
     const transactor = PgTransactor.layer.pipe(Layer.provide(Layer.succeed(Pool.PgPool, pool)))
     yield* Effect.provide(migrate(defaultSchema), transactor)
-    const send = (text: string, values?: ReadonlyArray<unknown>) =>
+    const send = (text: string, now?: number) =>
       Effect.scoped(
-        Effect.flatMap(pool.acquire, (connection) =>
-          connection.execute({ name: `harness ${hash(text)}`, text, ...(values === undefined ? {} : { values }) })
-        )
+        Effect.gen(function* () {
+          const connection = yield* pool.acquire
+          if (now !== undefined) yield* connection.execute({ name: "time", text: `set perdure.now = '${now}'` })
+          return yield* connection.execute({ name: `harness ${hash(text)}`, text, values: [] })
+        })
       ).pipe(
         Effect.map((result) => result.rows),
         Effect.orDie
@@ -65,7 +67,7 @@ const build = (
     return {
       sessions,
       pool,
-      query: (text, values) => Effect.runPromise(send(text, values)),
+      query: (text, now) => Effect.runPromise(send(text, now)),
       reset
     }
   })

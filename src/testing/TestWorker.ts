@@ -16,11 +16,12 @@ import { PgPool } from "../postgres/Pool.js"
 import type { SettingsShape } from "../runtime/Settings.js"
 import type { AuditLog } from "../store/AuditLog.js"
 import { FaultPool } from "./FaultPool.js"
+import { type Ledger, layer as ledgerLayer } from "./Ledger.js"
 import { LifeScheduler } from "./LifeScheduler.js"
 import type { World } from "./World.js"
 
 /** Workflows with their handlers, as a worker registers them. */
-export type WorkflowLayer = Layer.Layer<never, unknown, Registry>
+export type WorkflowLayer = Layer.Layer<never, unknown, Registry | Ledger>
 
 /** How a worker is started. */
 export interface WorkerOptions {
@@ -51,6 +52,8 @@ export class TestWorker {
   private readonly ending = Deferred.unsafeMake<void>(FiberId.none)
   private readonly waiting: Array<(goesOn: boolean) => void> = []
   private readonly deaths: Array<() => void> = []
+  /** Whether its engine was there; before, trouble with the database ends a process in order. */
+  private ready = false
   private stopped: Promise<void> | undefined
 
   constructor(
@@ -62,6 +65,7 @@ export class TestWorker {
       pass: (kind, name) => world.points.pass(kind, name),
       kill: () => this.kill(),
       pause: () => this.pauseHere(),
+      sessionsTimeOut: () => world.database.sessions === "one" || options.seed % 2 === 0,
       busy: () => world.busy(),
       preamble: () => world.preamble(),
       rewrite: world.rewrite,
@@ -140,7 +144,9 @@ export class TestWorker {
         const life = Effect.scoped(
           Effect.gen(this, function* () {
             const context = yield* Layer.build(this.layer())
-            resolve(yield* Effect.provide(Effect.runtime<Engine>(), context))
+            const runtime = yield* Effect.provide(Effect.runtime<Engine>(), context)
+            this.ready = true
+            resolve(runtime)
             yield* Deferred.await(this.ending)
           })
         ).pipe(
@@ -150,10 +156,10 @@ export class TestWorker {
         )
         Effect.runFork(life, { immediate: false, scheduler: this.scheduler }).addObserver((exit) => {
           for (const call of this.ended) call()
-          if (Exit.isFailure(exit)) {
-            this.world.report("worker", `${this.name} ended: ${Cause.pretty(exit.cause)}`)
-            this.kill()
-          }
+          if (Exit.isSuccess(exit)) return
+          if (this.ready) this.world.report("worker", `${this.name} ended: ${Cause.pretty(exit.cause)}`)
+          this.log.push(`${this.world.clock.now} ${this.name} ended: ${Cause.pretty(exit.cause)}`)
+          this.kill()
         })
       })
     )
@@ -169,16 +175,23 @@ export class TestWorker {
       Registry,
       Effect.map(Registry, (registry) => this.world.observe(registry, this))
     )
-    return this.options.workflows.pipe(Layer.provide(observed), Layer.provideMerge(engine))
+    const ledger = ledgerLayer({
+      entries: this.world.entries,
+      hit: (kind, name) => this.world.hit(kind, name, this)
+    })
+    return this.options.workflows.pipe(Layer.provide([observed, ledger]), Layer.provideMerge(engine))
   }
 
   private logger(): Logger.Logger<unknown, void> {
     return Logger.make(({ cause, logLevel, message }) => {
-      const words = (Array.isArray(message) ? message : [message]).map((part) =>
-        typeof part === "string" ? part : part instanceof Error ? `${part.name}: ${part.message}` : JSON.stringify(part)
-      )
+      const words = (Array.isArray(message) ? message : [message]).map(wordOf)
       const why = Cause.isEmpty(cause) ? "" : ` ${Cause.pretty(cause)}`
       this.log.push(`${this.world.clock.now} ${this.name} ${logLevel.label} ${words.join(" ")}${why}`)
     })
   }
+}
+
+const wordOf = (part: unknown): string => {
+  if (typeof part === "string") return part
+  return part instanceof Error ? `${part.name}: ${part.message}` : JSON.stringify(part)
 }

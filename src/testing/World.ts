@@ -20,7 +20,7 @@ export interface WorldOptions {
   readonly database: TestDatabase
   readonly injections?: ReadonlyArray<Injection>
   /** Replaces statements before they are sent: what a mutated engine would do. */
-  readonly rewrite?: (query: Query) => Query
+  readonly rewrite?: ((query: Query) => Query) | undefined
 }
 
 /** Turns of the event loop without anything happening after which nothing will. */
@@ -105,11 +105,9 @@ export class World {
   }
 
   /** A point inside of a fiber of a worker: two effects around what is done there, one of which may be its end. */
-  readonly hit = (kind: PointKind, name: string, worker: TestWorker | undefined) => {
+  readonly hit = (kind: PointKind, name: string, worker: TestWorker) => {
     const mode = this.points.pass(kind, name)
-    const kill = Effect.async<never>(() => {
-      for (const each of worker === undefined ? this.live : [worker]) each.kill()
-    })
+    const kill = Effect.async<never>(() => worker.kill())
     return {
       before: mode === "before" ? kill : Effect.void,
       after: mode === "after" ? kill : Effect.void

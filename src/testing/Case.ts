@@ -1,0 +1,168 @@
+import { Client } from "./Client.js"
+import { checkEndToEnd } from "./EndToEnd.js"
+import { check } from "./invariants/check.js"
+import type { LedgerEntry } from "./Ledger.js"
+import type { Injection, Point } from "./Points.js"
+import { exploredSettings, type Outcome, type Subject } from "./Subject.js"
+import type { TestDatabase } from "./TestDatabase.js"
+import { type Violation, World, type WorldOptions } from "./World.js"
+
+/** One execution of a subject, with what is injected into it. */
+export interface Case {
+  readonly subject: Subject
+  readonly database: TestDatabase
+  readonly injections: ReadonlyArray<Injection>
+  readonly seed: number
+  readonly rewrite?: WorldOptions["rewrite"]
+  /** The crash-free execution to compare with; absent for that one itself. */
+  readonly crashFree?: Executed
+}
+
+/** What an execution showed. */
+export interface Executed {
+  readonly outcome: Outcome
+  readonly points: ReadonlyArray<Point>
+  readonly missed: ReadonlyArray<Injection>
+  /** How many points had been passed when the last injection hit. */
+  readonly hitAt: number
+  readonly entries: ReadonlyArray<LedgerEntry>
+  readonly violations: ReadonlyArray<Violation>
+  readonly log: ReadonlyArray<string>
+}
+
+/** Virtual time after which an execution is stuck. */
+const patienceMs = 300_000
+
+/** How long a process stays stopped at most while another one can't do its work. */
+const stoppedForMs = 20_000
+
+/** Lives an execution may take; each injection costs one at most. */
+const maxLives = 8
+
+/** Executes a case on an empty database, and checks all there is to check. */
+export const execute = async (one: Case): Promise<Executed> => {
+  await one.database.reset()
+  const world = new World(one)
+  const execution = new Execution(one, world)
+  try {
+    await execution.run()
+  } catch (error) {
+    world.report("harness", error instanceof Error ? (error.stack ?? error.message) : String(error))
+  }
+  try {
+    return await execution.conclude()
+  } finally {
+    await world.close()
+  }
+}
+
+class Execution {
+  private readonly client: Client
+  private readonly settings
+  private lives = 0
+  private through = false
+
+  constructor(
+    private readonly one: Case,
+    private readonly world: World
+  ) {
+    this.client = new Client(world)
+    this.settings = { ...exploredSettings, ...one.subject.settings }
+  }
+
+  /** Lets the client do what it does, with as many lives as it takes. */
+  async run(): Promise<void> {
+    const { world } = this
+    const deadline = world.clock.now + patienceMs
+    this.begin()
+    this.one.subject.script(this.client).then(
+      () => {
+        this.through = true
+      },
+      (error: unknown) => {
+        this.through = true
+        world.report("script", error instanceof Error ? (error.stack ?? error.message) : String(error))
+      }
+    )
+    while (!this.through) {
+      const stopped = world.workers.filter((worker) => worker.life === "paused")
+      const until = stopped.length > 0 ? world.clock.now + stoppedForMs : deadline
+      const over = await world.passUntil(() => this.through || world.live.length === 0, until)
+      if (over && !this.through) await this.takeOver()
+      if (over) continue
+      if (stopped.length === 0) return world.report("L1_not_over", `after ${patienceMs} ms: ${world.describe()}`)
+      for (const worker of stopped) worker.resume()
+    }
+    await this.heal()
+  }
+
+  private begin(): void {
+    this.lives++
+    const { seed, subject } = this.one
+    this.client.serve(
+      this.world.start({
+        name: `worker ${this.lives}`,
+        workflows: subject.workflows,
+        settings: this.settings,
+        seed: seed + this.lives
+      })
+    )
+  }
+
+  /** Nobody works any more: after the lease of the dead, or now and then at once, somebody begins. */
+  private async takeOver(): Promise<void> {
+    if (this.lives >= maxLives) throw new Error(`${maxLives} lives were not enough`)
+    const atOnce = (this.one.seed + this.lives) % 4 === 0
+    if (!atOnce) await this.world.pass((this.settings.leaseMs ?? 0) + 1)
+    this.begin()
+  }
+
+  /** Stopped processes go on, and what still waits is left alone until it has left memory. */
+  private async heal(): Promise<void> {
+    const { world } = this
+    const stopped = world.workers.filter((worker) => worker.life === "paused")
+    for (const worker of stopped) worker.resume()
+    const open = await world.database.query("select 1 from perdure.run_state where ended_at is null limit 1")
+    const { heartbeatMs = 0, idleMs = 0, leaseMs = 0, pollMs = 0 } = this.settings
+    if (world.live.length === 0) this.begin()
+    if (open.length > 0) await world.pass(leaseMs + idleMs + 2 * pollMs)
+    else if (stopped.length > 0) await world.pass(2 * heartbeatMs)
+    else await world.quiet()
+  }
+
+  /** Looks at the rows and at the outside world. */
+  async conclude(): Promise<Executed> {
+    const { database } = this.one
+    const { world } = this
+    await world.quiet()
+    const ask = (text: string) => database.query(text, world.clock.now)
+    for (const { detail, name, runId } of await check(ask, { atRest: true, watched: true })) {
+      world.report(name, `${runId}: ${detail}`)
+    }
+    const outcome = await readOutcome(database)
+    await checkEndToEnd({ ...this.one, world, outcome, acknowledged: this.client.acknowledged })
+    const { passed: points } = world.points
+    return {
+      outcome,
+      points,
+      missed: world.points.missed,
+      hitAt: world.points.hitAt,
+      entries: world.entries,
+      violations: world.violations,
+      log: world.workers.flatMap((worker) => worker.log)
+    }
+  }
+}
+
+const readOutcome = async (database: TestDatabase): Promise<Outcome> => {
+  const rows = await database.query(`
+    select r.run_id, r.status, v.output, v.failure
+    from perdure.run_state r join perdure.run_values v on v.run_id = r.run_id order by r.run_id`)
+  const text = (value: unknown): string | null => (value === null ? null : String(value))
+  return rows.map((row) => ({
+    runId: String(row["run_id"]),
+    status: String(row["status"]),
+    output: text(row["output"]),
+    failure: text(row["failure"])
+  }))
+}

@@ -1,0 +1,122 @@
+import type { Case } from "./Case.js"
+import type { Acknowledged } from "./Client.js"
+import type { LedgerEntry } from "./Ledger.js"
+import type { Attempt } from "./Observed.js"
+import type { Outcome } from "./Subject.js"
+import type { World } from "./World.js"
+
+/** An execution that is over, with what the outside saw of it. */
+export interface Observation extends Case {
+  readonly world: World
+  readonly outcome: Outcome
+  readonly acknowledged: ReadonlyArray<Acknowledged>
+}
+
+interface Firing {
+  readonly runId: string
+  readonly nodeId: string
+  readonly firing: number
+  readonly status: string
+  readonly attempt: number
+  readonly crashes: number
+}
+
+/** Compares the rows with what the outside saw: the crash-free outcome, the ledger, the handlers' calls, the answers. */
+export const checkEndToEnd = async (seen: Observation): Promise<void> => {
+  const rows = await seen.database.query(
+    "select run_id, node_id, firing, status, attempt, crashes from perdure.run_node_state"
+  )
+  const firings = rows.map(
+    (row): Firing => ({
+      runId: String(row["run_id"]),
+      nodeId: String(row["node_id"]),
+      firing: Number(row["firing"]),
+      status: String(row["status"]),
+      attempt: Number(row["attempt"]),
+      crashes: Number(row["crashes"])
+    })
+  )
+  checkOutcome(seen)
+  checkLedger(seen, firings)
+  checkCounters(seen, firings)
+  await checkAnswers(seen)
+}
+
+const keyOf = (of: { readonly runId: string; readonly nodeId: string; readonly firing: number }): string =>
+  `${of.runId}/${of.nodeId}/${of.firing}`
+
+/** O1: the outcome is that of the crash-free execution, or another possible one. */
+const checkOutcome = ({ crashFree, outcome, subject, world }: Observation): void => {
+  const wrong = subject.expect?.(outcome)
+  if (wrong !== undefined) world.report("expect", wrong)
+  if (crashFree === undefined) return
+  if (subject.possible !== undefined) {
+    const why = subject.possible(outcome, crashFree.outcome)
+    if (why !== undefined) world.report("O1_outcome", why)
+    return
+  }
+  const [is, was] = [JSON.stringify(outcome), JSON.stringify(crashFree.outcome)]
+  if (is !== was) world.report("O1_outcome", `${is}, and without a fault ${was}`)
+}
+
+/** O2: outside, each effect of a committed firing was done once, and without a fault nothing else would have been. */
+const checkLedger = ({ crashFree, outcome, subject, world }: Observation, firings: ReadonlyArray<Firing>): void => {
+  const done = new Map<string, Array<LedgerEntry>>()
+  for (const entry of world.entries) {
+    const name = `${keyOf(entry)} ${entry.effect}`
+    done.set(name, [...(done.get(name) ?? []), entry])
+  }
+  const completed = new Set(firings.filter(({ status }) => status === "completed").map(keyOf))
+  for (const [name, entries] of done) {
+    if (entries.length > 1) {
+      world.report(
+        "O2_repeated",
+        `${name} was done ${entries.length} times: ${entries.map(({ key }) => key).join(", ")}`
+      )
+    }
+  }
+  if (crashFree === undefined || subject.possible !== undefined) return
+  const whole = outcome.every(({ status }) => status === "completed")
+  for (const entry of crashFree.entries) {
+    const name = `${keyOf(entry)} ${entry.effect}`
+    if (completed.has(keyOf(entry)) && !done.has(name)) world.report("O2_missing", `${name} was not done`)
+  }
+  if (!whole) return
+  const before = new Set(crashFree.entries.map((entry) => `${keyOf(entry)} ${entry.effect}`))
+  for (const name of done.keys()) if (!before.has(name)) world.report("O2_invented", `${name} was done`)
+}
+
+/** S9: attempts are what the handlers saw; crashes are at least the deaths during them, and at most one more per death. */
+const checkCounters = ({ world }: Observation, firings: ReadonlyArray<Firing>): void => {
+  const calls = new Map<string, Array<Attempt>>()
+  for (const call of world.attempts) calls.set(keyOf(call), [...(calls.get(keyOf(call)) ?? []), call])
+  const faults = world.points.hit.length
+  for (const firing of firings) {
+    const name = keyOf(firing)
+    const seen = calls.get(name) ?? []
+    const tried = Math.max(0, ...seen.map(({ attempt }) => attempt))
+    const over = firing.status === "completed" || firing.status === "failed"
+    if (over && firing.attempt !== tried) {
+      world.report("S9_attempts", `${name} is at attempt ${firing.attempt}, its handler saw ${tried}`)
+    }
+    const dead = seen.filter(
+      ({ end, worker }) => end === "running" && world.deaths.some((death) => death.worker === worker)
+    )
+    if (firing.crashes < dead.length || firing.crashes > dead.length + faults) {
+      world.report("S9_crashes", `${name} has ${firing.crashes} crashes; ${dead.length} calls of it died`)
+    }
+  }
+}
+
+/** O4: what was acknowledged is there. */
+const checkAnswers = async ({ acknowledged, database, outcome, world }: Observation): Promise<void> => {
+  const runs = new Set(outcome.map(({ runId }) => runId))
+  const rows = await database.query("select run_id, node_id, input_id from perdure.trigger_inputs")
+  const inputs = new Set(rows.map((row) => `${row["run_id"]}/${row["node_id"]}/${row["input_id"]}`))
+  for (const answer of acknowledged) {
+    if (!runs.has(answer.runId)) world.report("O4_lost_start", answer.runId)
+    if (answer.kind !== "trigger") continue
+    const name = `${answer.runId}/${answer.nodeId}/${answer.inputId}`
+    if (!inputs.has(name)) world.report("O4_lost_input", name)
+  }
+}

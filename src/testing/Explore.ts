@@ -1,0 +1,155 @@
+import { type Case, type Executed, execute } from "./Case.js"
+import { modes as allModes, type Injection, type Mode, modesOf, type Point, spell } from "./Points.js"
+import type { Subject } from "./Subject.js"
+import type { TestDatabase } from "./TestDatabase.js"
+import type { Violation, WorldOptions } from "./World.js"
+
+/** How far a subject is explored. */
+export interface ExploreOptions {
+  readonly subject: Subject
+  readonly database: TestDatabase
+  readonly seed: number
+  readonly modes?: ReadonlyArray<Mode>
+  /** Second injections tried for each first one: a number drawn by seed, or all. */
+  readonly double?: number | "all"
+  /** Explores only a part of the points, as one of several processes does. */
+  readonly shard?: { readonly index: number; readonly of: number }
+  readonly rewrite?: WorldOptions["rewrite"]
+  /** Asked before each case whether to go on. */
+  readonly goOn?: () => boolean
+  /** Is told of each failing case. */
+  readonly onFailure?: (failure: Failure) => void
+}
+
+/** A case in which something was that must not be. */
+export interface Failure {
+  readonly subject: string
+  readonly seed: number
+  readonly injections: ReadonlyArray<Injection>
+  readonly violations: ReadonlyArray<Violation>
+  readonly log: ReadonlyArray<string>
+}
+
+/** What an exploration came to. */
+export interface Exploration {
+  readonly subject: string
+  /** Points of the crash-free execution. */
+  readonly points: ReadonlyArray<Point>
+  readonly cases: number
+  /** Injections that hit. */
+  readonly reached: ReadonlyArray<Injection>
+  readonly notReached: ReadonlyArray<Injection>
+  readonly failures: ReadonlyArray<Failure>
+}
+
+/** Every way to hit the points of an execution. */
+export const injectionsOf = (points: ReadonlyArray<Point>, modes: ReadonlyArray<Mode> = allModes): Array<Injection> =>
+  points.flatMap(({ kind, name, occurrence }) =>
+    modesOf[kind].filter((mode) => modes.includes(mode)).map((mode) => ({ name, occurrence, mode }))
+  )
+
+/**
+ * Executes a subject once without a fault, then once for each way to hit each point of that, and checks every execution.
+ */
+export const explore = async (options: ExploreOptions): Promise<Exploration> => {
+  const { database, goOn = () => true, seed, shard = { index: 0, of: 1 }, subject } = options
+  const base = { subject, database, seed, ...(options.rewrite === undefined ? {} : { rewrite: options.rewrite }) }
+  const tally = new Tally(subject.name, seed, options.onFailure)
+  const crashFree = await execute({ ...base, injections: [] })
+  tally.add([], crashFree)
+  if (crashFree.violations.length > 0) return tally.result(crashFree)
+  const singles = injectionsOf(crashFree.points, options.modes)
+  const random = randomOf(seed)
+  for (const [index, single] of singles.entries()) {
+    if (index % shard.of !== shard.index) continue
+    if (!goOn()) break
+    const executed = await execute({ ...base, crashFree, injections: [single] })
+    tally.add([single], executed)
+    if (executed.missed.length > 0 || executed.violations.length > 0) continue
+    const later = injectionsOf(executed.points.slice(executed.hitAt), options.modes)
+    for (const second of drawn(later, options.double ?? 0, random)) {
+      if (!goOn()) break
+      const both = [single, second]
+      tally.add(both, await execute({ ...base, crashFree, injections: both }))
+    }
+  }
+  return tally.result(crashFree)
+}
+
+/** Executes one case again. */
+export const replay = async (
+  one: Omit<Case, "crashFree">
+): Promise<{ readonly crashFree: Executed; readonly executed: Executed }> => {
+  const crashFree = await execute({ ...one, injections: [] })
+  return { crashFree, executed: await execute({ ...one, crashFree }) }
+}
+
+/** A smaller case that fails in the same way: fewer injections, as early as they can be. */
+export const shrink = async (one: Case, failed: ReadonlyArray<Violation>): Promise<ReadonlyArray<Injection>> => {
+  const names = new Set(failed.map(({ name }) => name))
+  const fails = async (injections: ReadonlyArray<Injection>) =>
+    (await execute({ ...one, injections })).violations.some(({ name }) => names.has(name))
+  let smallest = one.injections
+  for (const injection of one.injections) {
+    const fewer = smallest.filter((each) => each !== injection)
+    if (fewer.length > 0 && (await fails(fewer))) smallest = fewer
+  }
+  for (const injection of smallest) {
+    for (let occurrence = 1; occurrence < injection.occurrence; occurrence++) {
+      const earlier = smallest.map((each) => (each === injection ? { ...each, occurrence } : each))
+      if (!(await fails(earlier))) continue
+      smallest = earlier
+      break
+    }
+  }
+  return smallest
+}
+
+class Tally {
+  private cases = 0
+  private readonly reached: Array<Injection> = []
+  private readonly notReached: Array<Injection> = []
+  private readonly failures: Array<Failure> = []
+
+  constructor(
+    private readonly subject: string,
+    private readonly seed: number,
+    private readonly onFailure: ((failure: Failure) => void) | undefined
+  ) {}
+
+  add(injections: ReadonlyArray<Injection>, executed: Executed): void {
+    this.cases++
+    const missed = new Set(executed.missed)
+    for (const injection of injections) (missed.has(injection) ? this.notReached : this.reached).push(injection)
+    if (executed.violations.length === 0) return
+    const { log, violations } = executed
+    const failure = { subject: this.subject, seed: this.seed, injections, violations, log }
+    this.failures.push(failure)
+    this.onFailure?.(failure)
+  }
+
+  result(crashFree: Executed): Exploration {
+    const { cases, failures, notReached, reached, subject } = this
+    return { subject, points: crashFree.points, cases, reached, notReached, failures }
+  }
+}
+
+/** A small generator of numbers in [0, 1): the same for the same seed. */
+const randomOf = (seed: number): (() => number) => {
+  let state = (seed ^ 0x9e3779b9) >>> 0
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
+  }
+}
+
+const drawn = <A>(items: ReadonlyArray<A>, count: number | "all", random: () => number): ReadonlyArray<A> => {
+  if (count === "all" || items.length === 0) return count === 0 ? [] : items
+  return Array.from({ length: Math.min(count, items.length) }, () => items[Math.floor(random() * items.length)]!)
+}
+
+/** The line that executes a failing case again. */
+export const replayLine = ({ injections, seed, subject }: Pick<Failure, "injections" | "seed" | "subject">): string =>
+  `npm run explore -- --workflow ${subject} --seed ${seed} --replay '${injections.map(spell).join(" + ")}'`

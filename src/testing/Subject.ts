@@ -1,0 +1,40 @@
+import type { SettingsShape } from "../runtime/Settings.js"
+import type { Client } from "./Client.js"
+import type { WorkflowLayer } from "./TestWorker.js"
+
+/** What a run came to. */
+export interface RunOutcome {
+  readonly runId: string
+  readonly status: string
+  readonly output: string | null
+  readonly failure: string | null
+}
+
+/** What an execution came to, run by run. */
+export type Outcome = ReadonlyArray<RunOutcome>
+
+/** What a crash explorer explores: workflows, and somebody outside who uses them. */
+export interface Subject {
+  readonly name: string
+  readonly workflows: WorkflowLayer
+  /** What the client does; the execution is over when it is through. */
+  readonly script: (client: Client) => Promise<unknown>
+  readonly settings?: Partial<SettingsShape>
+  /**
+   * Whether another outcome than that of the crash-free execution may be right: says why it is not, if it is not. Absent:
+   * the outcome must be the same.
+   */
+  readonly possible?: (outcome: Outcome, crashFree: Outcome) => string | undefined
+  /** What must hold besides, in every execution: says what does not. */
+  readonly expect?: (outcome: Outcome) => string | undefined
+}
+
+/** Short times, since each look at the database is paid for in every case. */
+export const exploredSettings: Partial<SettingsShape> = {
+  leaseMs: 3_000,
+  heartbeatMs: 1_000,
+  pollMs: 1_000,
+  idleMs: 500,
+  graceMs: 2_000,
+  slots: 16
+}

@@ -1,0 +1,201 @@
+/** One invariant: its name and a query over the facts that gives a row (`run_id`, `detail`) for each violation. */
+export interface Invariant {
+  readonly name: string
+  readonly query: (schema: string) => string
+}
+
+const open = "('scheduled', 'running', 'suspended')"
+const ended = "('completed', 'failed', 'cancelled', 'compensated')"
+
+/** What must hold at any time, in the middle of anything. */
+export const safety: ReadonlyArray<Invariant> = [
+  {
+    name: "S2_taken_twice",
+    query: () => `
+      select run_id, node_id || '.' || handle || ' took ' || producer || '/' || from_firing || '/' || from_ordinal
+        || ' in firings ' || string_agg(firing::text, ', ') as detail
+      from taken where mode = 'one' and producer is not null
+      group by run_id, node_id, handle, producer, from_firing, from_ordinal having count(*) > 1`
+  },
+  {
+    name: "S2_took_nothing",
+    query: () => `
+      select t.run_id, t.node_id || '/' || t.firing || '.' || t.handle || ' took ' || t.producer || '/' || t.from_firing
+        || '/' || t.from_ordinal || ', which is ' || case when m.run_id is null then 'not there' else 'discarded' end
+      from taken t
+      join kept k on k.run_id = t.run_id
+      left join messages m on m.run_id = t.run_id and m.node_id = t.node_id and m.handle = t.handle
+        and m.producer = t.producer and m.firing = t.from_firing and m.ordinal = t.from_ordinal
+      where t.producer is not null and (m.run_id is null or (m.discarded and t.mode <> 'shared'))`
+  },
+  {
+    name: "S2_left_over",
+    query: () => `
+      select m.run_id, m.node_id || '.' || m.handle || ' holds ' || m.producer || '/' || m.firing || '/' || m.ordinal
+      from messages m
+      join handles h on h.workflow = m.workflow and h.workflow_version = m.workflow_version
+        and h.node_id = m.node_id and h.handle = m.handle
+      where m.status = 'completed' and not m.discarded and h.mode = 'one'
+        and not exists (
+          select from taken t where t.run_id = m.run_id and t.node_id = m.node_id and t.handle = m.handle
+            and t.producer = m.producer and t.from_firing = m.firing and t.from_ordinal = m.ordinal
+        )`
+  },
+  {
+    name: "S2_all",
+    query: () => `
+      select t.run_id, t.node_id || '.' || t.handle || ' took ' || t.count || ' of ' || count(m.run_id)
+      from taken t
+      join kept k on k.run_id = t.run_id
+      left join messages m on m.run_id = t.run_id and m.node_id = t.node_id and m.handle = t.handle and not m.discarded
+      where t.mode = 'all'
+      group by t.run_id, t.node_id, t.firing, t.handle, t.count having count(m.run_id) <> t.count`
+  },
+  {
+    name: "S3_lost",
+    query: () => `
+      select e.run_id, e.node_id || '.' || e.handle || ' lacks ' || e.producer || '/' || e.firing || '/' || e.ordinal
+        || coalesce(' ' || e.tombstone, '')
+      from expected e join kept k on k.run_id = e.run_id
+      where not exists (
+        select from messages m where m.run_id = e.run_id and m.node_id = e.node_id and m.handle = e.handle
+          and m.producer = e.producer and m.firing = e.firing and m.ordinal = e.ordinal
+          and m.tombstone is not distinct from e.tombstone
+      )`
+  },
+  {
+    name: "S3_invented",
+    query: () => `
+      select m.run_id, m.node_id || '.' || m.handle || ' has ' || m.producer || '/' || m.firing || '/' || m.ordinal
+        || coalesce(' ' || m.tombstone, '')
+      from messages m
+      where m.handle <> '$external' and not exists (
+        select from expected e where e.run_id = m.run_id and e.node_id = m.node_id and e.handle = m.handle
+          and e.producer = m.producer and e.firing = m.firing and e.ordinal = m.ordinal
+          and e.tombstone is not distinct from m.tombstone
+      )`
+  },
+  {
+    name: "S4_gap",
+    query: () => `
+      select run_id, node_id || '.' || handle || ' from ' || producer || '/' || firing || ' has ' || count(*)
+        || ' messages up to ordinal ' || max(ordinal) as detail
+      from messages group by run_id, node_id, handle, producer, firing having count(*) <> max(ordinal) + 1
+      union all
+      select run_id, node_id || ' has ' || count(*) || ' firings up to ' || max(firing)
+      from firings group by run_id, node_id having count(*) <> max(firing)
+      union all
+      select m.run_id, m.node_id || ' has ' || count(*) || ' events up to ' || max(m.firing)
+      from messages m where m.handle = '$external'
+      group by m.run_id, m.node_id having count(*) <> max(m.firing)`
+  },
+  {
+    name: "S5_numbers",
+    query: (s) => `
+      select f.run_id, f.node_id || '/' || f.firing || ' was written in ' || f.opened_in || '..' || f.written_in
+        || ' of ' || r.version as detail
+      from firings f join runs r on r.run_id = f.run_id where f.written_in > r.version or f.opened_in > f.written_in
+      union all
+      select r.run_id, 'leased to a worker nobody knows' from runs r
+      where r.worker is not null and not exists (select from ${s}.workers w where w.incarnation = r.worker)`
+  },
+  {
+    name: "S6_ended_leased",
+    query: () => `
+      select run_id, status as detail from runs
+      where status in ${ended} and (worker is not null or ready or due_at is not null)`
+  },
+  {
+    name: "S7_applied",
+    query: (s) => `
+      select coalesce(i.run_id, m.run_id), coalesce(i.node_id, m.node_id) || ' has ' || coalesce(i.count, 0)
+        || ' applied inputs and ' || coalesce(m.count, 0) || ' events' as detail
+      from (
+        select t.run_id, t.node_id, count(*) from ${s}.trigger_inputs t join kept k on k.run_id = t.run_id
+        where t.status = 'applied' group by 1, 2
+      ) i
+      full join (
+        select run_id, node_id, count(*) from messages where handle = '$external' group by 1, 2
+      ) m on m.run_id = i.run_id and m.node_id = i.node_id
+      where coalesce(i.count, 0) <> coalesce(m.count, 0)`
+  },
+  {
+    name: "S8_ended_open",
+    query: () => `
+      select r.run_id, f.node_id || '/' || f.firing || ' is ' || f.status as detail
+      from runs r join firings f on f.run_id = r.run_id
+      where r.status in ${ended} and f.status in ${open}`
+  },
+  {
+    name: "frontier",
+    query: () => `
+      select r.run_id, n.key || ' says ' || n.value::text || ', rows say next ' || coalesce(max(f.firing), 0) + 1
+        || ', low ' || coalesce(min(f.firing) filter (where f.status in ${open}), coalesce(max(f.firing), 0) + 1) as detail
+      from runs r cross join jsonb_each(r.frontier->'nodes') n
+      left join firings f on f.run_id = r.run_id and f.node_id = n.key
+      where r.ended_at is null
+      group by r.run_id, n.key, n.value
+      having (n.value->>'next')::int4 <> coalesce(max(f.firing), 0) + 1
+        or (n.value->>'low')::int4
+          <> coalesce(min(f.firing) filter (where f.status in ${open}), coalesce(max(f.firing), 0) + 1)
+      union all
+      select r.run_id, f.node_id || '/' || f.firing || ' is ' || f.status || ', the frontier does not know it'
+      from runs r join firings f on f.run_id = r.run_id
+      where r.ended_at is null and f.status in ${open} and not r.frontier->'nodes' ? f.node_id`
+  }
+]
+
+/** What must hold once the world is at rest and every fault has healed. */
+export const liveness: ReadonlyArray<Invariant> = [
+  {
+    name: "L1_stuck",
+    query: () => `
+      select r.run_id, r.status || ' with nothing to wait for' as detail from runs r
+      where r.ended_at is null and not (
+        (r.status = 'parked' and r.reason is not null) or r.status = 'paused'
+        or (r.status = 'suspended' and exists (
+          select from firings f where f.run_id = r.run_id and (f.status = 'suspended' or f.not_before is not null)
+        ))
+      )`
+  },
+  {
+    name: "L2_satisfied",
+    query: () => `
+      select f.run_id, f.node_id || '/' || f.firing || ' waits for an event that is there' as detail
+      from firings f
+      join messages m on m.run_id = f.run_id and m.node_id = f.node_id and m.handle = '$external' and not m.discarded
+      join runs r on r.run_id = f.run_id
+      where f.status = 'suspended' and r.status = 'suspended'
+        and m.firing > coalesce((
+          select max(coalesce(t.from_firing, t.count)) from taken t
+          where t.run_id = f.run_id and t.node_id = f.node_id and t.handle = '$external'
+        ), 0)`
+  },
+  {
+    name: "L3_stranded",
+    query: (s) => `
+      select r.run_id, r.status || ' and nobody will look for it' as detail
+      from runs r
+      where r.ended_at is null and r.status not in ('parked', 'paused')
+        and not exists (select from ${s}.workers w where w.incarnation = r.worker and ${s}.worker_alive(w))
+        and (
+          r.worker is not null
+          or exists (
+            select from firings f where f.run_id = r.run_id and f.not_before is not null
+              and (r.due_at is null or r.due_at > f.not_before)
+          )
+          or (not r.ready and r.status <> 'suspended')
+        )`
+  },
+  {
+    name: "L4_unapplied",
+    query: (s) => `
+      select t.run_id, 'input ' || t.input_id || ' for ' || t.node_id || ' is still ' || t.status as detail
+      from ${s}.trigger_inputs t join runs r on r.run_id = t.run_id
+      where t.status = 'new' or (t.status = 'held' and r.status <> 'parked')
+      union all
+      select c.run_id, 'command ' || c.kind || ' is still ' || c.status
+      from ${s}.run_commands c join runs r on r.run_id = c.run_id
+      where c.status = 'new' or (c.status = 'held' and r.status <> 'parked')`
+  }
+]
