@@ -24,8 +24,11 @@ export const StartRun = closed({
 /** What is sent to a node. */
 export const SendTrigger = closed({ inputId: InputId, payload: Value })
 
-/** The body of a call that needs none. */
-export const Nothing = closed({})
+/** The body of a call that needs none: an empty object. A struct without fields would take anything. */
+export const Nothing = Schema.Record({
+  key: Schema.String,
+  value: Schema.Never.annotations({ message: () => "is not a field of this body" })
+})
 
 export const Healthy = Schema.Struct({ status: Schema.Literal("ok") })
 
