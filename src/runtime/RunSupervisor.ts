@@ -6,6 +6,7 @@ import * as Layer from "effect/Layer"
 import * as Queue from "effect/Queue"
 import * as Schedule from "effect/Schedule"
 import type { RunId } from "../model/Ids.js"
+import { Limits } from "../model/Limits.js"
 import type { RunCommand, TriggerInput } from "../model/Run.js"
 import { StateStore } from "../store/StateStore.js"
 import { Transactor } from "../store/Transactor.js"
@@ -135,7 +136,8 @@ const make = Effect.gen(function* () {
       if (inTime._tag === "Some") return
       yield* Effect.logInfo("Firings are interrupted: the grace time is over")
       for (const fiber of leaving) fiber.interruptFirings()
-      yield* Effect.timeoutOption(gone, grace)
+      const ended = yield* Effect.timeoutOption(gone, Duration.millis(Limits.interruptGraceMs))
+      if (ended._tag === "None") yield* Effect.logWarning("Some firings don't end; their runs go on elsewhere")
     })
 
   const drain = Effect.suspend(() => {
