@@ -82,11 +82,12 @@ export class Draft {
   /** Writes a firing as it stands now: into the open ones, or out of them when it has ended. */
   put(plan: PlanNode, firing: OpenFiring): void {
     const open = this.ownOpen(plan.index)
-    const at = open.findIndex((candidate) => candidate.firing >= firing.firing)
-    const present = at >= 0 && open[at]!.firing === firing.firing
-    if (present) assertMove(plan, firing.firing, open[at]!.status, firing.status)
-    if (at < 0) open.push(firing)
-    else open.splice(at, present ? 1 : 0, firing)
+    let at = open.length
+    while (at > 0 && open[at - 1]!.firing >= firing.firing) at--
+    const before = open[at]?.firing === firing.firing ? open[at] : undefined
+    if (before !== undefined) assertMove(plan, firing.firing, before.status, firing.status)
+    if (at === open.length) open.push(firing)
+    else open.splice(at, before === undefined ? 0 : 1, firing)
     this.row(plan, firing, firing.status, null, null)
   }
 

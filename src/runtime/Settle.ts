@@ -118,6 +118,7 @@ const wait: Alignment = { _tag: "Wait" }
 
 /** Opens firings in order: skips dead ones, suspends those that wait for an event, starts the others while there is room. */
 const openFirings = (draft: Draft, plan: PlanNode, canStart: boolean): void => {
+  let room = canStart ? plan.concurrency - runningCount(draft.nodes[plan.index]!) : 0
   for (;;) {
     const node = draft.nodes[plan.index]!
     if (!canOpen(plan, node)) return
@@ -134,8 +135,9 @@ const openFirings = (draft: Draft, plan: PlanNode, canStart: boolean): void => {
       if (canStart) startWaiting(draft, plan)
       continue
     }
-    if (!canStart || draft.slots <= 0 || runningCount(node) >= plan.concurrency) return
+    if (draft.slots <= 0 || room <= 0) return
     start(draft, plan, open(draft, plan, alignment.taken, "running"))
+    room--
   }
 }
 

@@ -140,8 +140,10 @@ class Driver {
     else if (harness.status === "paused") harness.step([harness.asks("resume")], { slots: this.slots() })
     else {
       const waiting = this.external.filter((node) => this.waits(node) && this.sentTo(node) < this.supplyOf(node))
-      if (waiting.length === 0) return false
-      harness.step([this.send(waiting[this.choose(waiting.length)]!)], { slots: this.slots() })
+      const command = waiting.length > 0 ? undefined : this.commands.shift()
+      if (waiting.length > 0) harness.step([this.send(waiting[this.choose(waiting.length)]!)], { slots: this.slots() })
+      else if (command !== undefined) harness.step([harness.asks(command)], { slots: this.slots() })
+      else return false
     }
     return true
   }

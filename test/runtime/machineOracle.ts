@@ -198,7 +198,7 @@ class MeantNode {
   }
 
   private resultOf(takes: Takes, event: Json | undefined): RuleOutcome["result"] {
-    const handles = Object.entries(takes).map(([name, taken]) => [name, valueOf(taken)] as const)
+    const handles = Object.entries(takes).map(([name, taken]) => [name, handedOver(taken)] as const)
     const inputs = { handles: Object.fromEntries(handles) }
     return this.rule(this.node.id, event === undefined ? inputs : { ...inputs, event }).result
   }
@@ -218,7 +218,7 @@ const valuesOn = (port: string, result: RuleOutcome["result"] | undefined): Read
   return result?._tag === "Complete" ? (result.outputs[port] ?? []) : []
 }
 
-const valueOf = (taken: Takes[string]): Json => {
+const handedOver = (taken: Takes[string]): Json => {
   if (taken === undefined) return null
   return "producer" in taken ? (taken.value ?? null) : taken.map(({ value }) => value ?? null)
 }
