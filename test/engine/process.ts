@@ -1,0 +1,108 @@
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Layer from "effect/Layer"
+import type * as Redacted from "effect/Redacted"
+import * as Runtime from "effect/Runtime"
+import * as Scope from "effect/Scope"
+import type { Registry } from "../../src/definition/Registry.js"
+import { Engine } from "../../src/Engine.js"
+import { layerEngine } from "../../src/layers.js"
+import { layer as stores } from "../../src/postgres/layer.js"
+import * as PgWakeups from "../../src/postgres/PgWakeups.js"
+import * as Pool from "../../src/postgres/Pool.js"
+import type { SettingsShape } from "../../src/runtime/Settings.js"
+import type { AuditLog } from "../../src/store/AuditLog.js"
+import { LifeScheduler } from "../../src/testing/LifeScheduler.js"
+
+/** What a process is made of. */
+export interface ProcessOptions {
+  readonly workflows: Layer.Layer<never, unknown, Registry>
+  readonly settings?: Partial<SettingsShape>
+  /** Replaces the audit log. */
+  readonly audit?: Layer.Layer<AuditLog>
+  /** Stands between the engine and its connections. */
+  readonly pool?: (pool: Layer.Layer<Pool.PgPool>) => Layer.Layer<Pool.PgPool>
+}
+
+/** An engine with a scheduler and connections of its own: it can end like a process, by SIGKILL. */
+export interface EngineProcess {
+  /** Each call runs in this process. */
+  readonly engine: Context.Tag.Service<Engine>
+  /** By this name the database knows its sessions. */
+  readonly sessions: string
+  /** Runs an effect in this process; it never ends if the process dies. */
+  readonly run: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+  /** Stops every fiber for good, with no finalizer. Its sessions still have to be ended. */
+  readonly halt: () => void
+  /** Stops every fiber until `unfreeze`: SIGSTOP. */
+  readonly freeze: () => void
+  readonly unfreeze: () => void
+  /** Ends it in order. */
+  readonly stop: Effect.Effect<void>
+}
+
+let count = 0
+
+/** Times in which a test need not wait for a regular look. */
+const quick: Partial<SettingsShape> = { pollMs: 100, heartbeatMs: 200, idleMs: 50 }
+
+const layersOf = (url: Redacted.Redacted, sessions: string, options: ProcessOptions) => {
+  const pool = Pool.layer({ url, applicationName: sessions, maxConnections: 4 })
+  const base = Layer.merge(
+    stores().pipe(Layer.provide(options.pool === undefined ? pool : options.pool(pool))),
+    PgWakeups.layer({ url })
+  )
+  const ground = options.audit === undefined ? base : Layer.merge(base, options.audit)
+  return options.workflows.pipe(
+    Layer.provideMerge(layerEngine({ ...quick, workerId: sessions, ...options.settings })),
+    Layer.provide(ground)
+  )
+}
+
+/** Starts a process; it is stopped with the scope, if it still lives then. */
+export const startProcess = (
+  url: Redacted.Redacted,
+  options: ProcessOptions
+): Effect.Effect<EngineProcess, unknown, Scope.Scope> =>
+  Effect.gen(function* () {
+    const scheduler = new LifeScheduler()
+    const scope = yield* Scope.make()
+    const sessions = `process-${++count}`
+    const run = inside(scheduler)
+    const stop = Effect.suspend(() => (scheduler.life === "dead" ? Effect.void : run(Scope.close(scope, Exit.void))))
+    yield* Effect.addFinalizer(() => stop)
+    const context = yield* run(Layer.buildWithScope(layersOf(url, sessions, options), scope))
+    return {
+      engine: callsInside(Context.get(context, Engine), run),
+      sessions,
+      run,
+      halt: () => scheduler.kill(),
+      freeze: () => scheduler.pause(),
+      unfreeze: () => scheduler.resume(),
+      stop
+    }
+  })
+
+const inside =
+  (scheduler: LifeScheduler) =>
+  <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+    Effect.flatMap(Effect.runtime<R>(), (runtime) =>
+      Effect.async<A, E>((resume) => {
+        const fiber = Runtime.runFork(runtime)(Effect.withScheduler(effect, scheduler), { scheduler, immediate: false })
+        fiber.addObserver((exit) => resume(exit))
+        return Effect.sync(() => fiber.unsafeInterruptAsFork(fiber.id()))
+      })
+    )
+
+/** The facade, with every call moved into the process. */
+const callsInside = (engine: Context.Tag.Service<Engine>, run: EngineProcess["run"]): Context.Tag.Service<Engine> =>
+  new Proxy(engine, {
+    get: (target, key) => {
+      const member: unknown = Reflect.get(target, key)
+      if (Effect.isEffect(member)) return run(member as Effect.Effect<unknown>)
+      if (typeof member !== "function") return member
+      return (...parameters: ReadonlyArray<unknown>) =>
+        run((member as (...all: ReadonlyArray<unknown>) => Effect.Effect<unknown>)(...parameters))
+    }
+  })
