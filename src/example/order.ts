@@ -11,7 +11,7 @@ import { Effects } from "./Effects.js"
 const Name = Schema.String.pipe(Schema.minLength(1), Schema.maxLength(200))
 
 /** What somebody orders; `card` says how the payment will go. */
-export const OrderRequest = Schema.Struct({
+const OrderRequest = Schema.Struct({
   id: Name,
   item: Name,
   quantity: Schema.Int.pipe(Schema.greaterThanOrEqualTo(1)),
@@ -20,17 +20,17 @@ export const OrderRequest = Schema.Struct({
 })
 
 /** What becomes of an order. */
-export const Receipt = Schema.Struct({
+const Receipt = Schema.Struct({
   orderId: Schema.String,
   status: Schema.Literal("shipped", "declined", "rejected"),
   amount: Schema.Number
 })
 
 /** Somebody's word on an order above {@link approvalLimit}. */
-export const Decision = Schema.Struct({ approved: Schema.Boolean, by: Name })
+const Decision = Schema.Struct({ approved: Schema.Boolean, by: Name })
 
 /** The card is not good for this amount: final, and a case the workflow handles. */
-export class CardDeclined extends Schema.TaggedError<CardDeclined>()("CardDeclined", {
+class CardDeclined extends Schema.TaggedError<CardDeclined>()("CardDeclined", {
   orderId: Schema.String,
   amount: Schema.Number
 }) {
@@ -40,7 +40,7 @@ export class CardDeclined extends Schema.TaggedError<CardDeclined>()("CardDeclin
 }
 
 /** The payment provider could not be reached: worth another attempt. */
-export class ProviderUnavailable extends Schema.TaggedError<ProviderUnavailable>()("ProviderUnavailable", {
+class ProviderUnavailable extends Schema.TaggedError<ProviderUnavailable>()("ProviderUnavailable", {
   orderId: Schema.String,
   amount: Schema.Number
 }) {
@@ -52,7 +52,7 @@ export class ProviderUnavailable extends Schema.TaggedError<ProviderUnavailable>
 const PaymentProblem = Schema.Union(CardDeclined, ProviderUnavailable)
 
 /** Above this amount a person decides. */
-export const approvalLimit = 100
+const approvalLimit = 100
 
 /** Attempts that fail before a `flaky` card is charged. */
 const flakyAttempts = 2

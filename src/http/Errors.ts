@@ -32,13 +32,13 @@ export const BodyTooLarge = ofHttp("BodyTooLarge", 413, { limitBytes: Schema.Int
 /** The body is not declared as JSON. */
 export const UnsupportedMediaType = ofHttp("UnsupportedMediaType", 415, {})
 /** The request was sent to a name this server does not go by. */
-export const ForbiddenHost = ofHttp("ForbiddenHost", 403, {})
+const ForbiddenHost = ofHttp("ForbiddenHost", 403, {})
 /** A page of another site wants to change something. */
-export const ForbiddenOrigin = ofHttp("ForbiddenOrigin", 403, {})
+const ForbiddenOrigin = ofHttp("ForbiddenOrigin", 403, {})
 /** No such path. */
-export const RouteNotFound = ofHttp("RouteNotFound", 404, { path: Schema.String })
+const RouteNotFound = ofHttp("RouteNotFound", 404, { path: Schema.String })
 /** The path knows other methods; they stand in the header `Allow`, too. */
-export const MethodNotAllowed = ofHttp("MethodNotAllowed", 405, { allow: Schema.Array(Schema.String) })
+const MethodNotAllowed = ofHttp("MethodNotAllowed", 405, { allow: Schema.Array(Schema.String) })
 /** The database did not do what it was asked; `id` finds the details in the log. */
 export const DatabaseUnavailable = ofHttp("DatabaseUnavailable", 503, { id: Schema.String })
 /** Something is wrong with this server; `id` finds the details in the log. */

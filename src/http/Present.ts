@@ -81,6 +81,6 @@ export const eventOf = (event: RecordedEvent): (typeof Shapes.Events.Type)["even
   ...given("nodeId", event.nodeId),
   ...given("firing", event.firing),
   ...given("attempt", event.attempt),
-  ...given("commit", event.version),
+  ...(event.version === null ? {} : { commit: event.version }),
   ...given("detail", event.detail)
 })
