@@ -1,6 +1,7 @@
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as FiberId from "effect/FiberId"
 import * as FiberSet from "effect/FiberSet"
 import * as Layer from "effect/Layer"
 import * as Queue from "effect/Queue"
@@ -163,10 +164,11 @@ const make = Effect.gen(function* () {
       looks.unsafeOffer(runId)
     },
     park,
-    abandon: Effect.zipRight(
-      Effect.sync(() => runs.clear()),
-      FiberSet.clear(fibers)
-    ),
+    // Not waited for: a handler that can't be interrupted must not keep the worker from starting anew.
+    abandon: Effect.sync(() => {
+      runs.clear()
+      for (const fiber of fibers) fiber.unsafeInterruptAsFork(FiberId.none)
+    }),
     drain
   }
 })
