@@ -7,7 +7,7 @@ import type { Transaction } from "../store/Transactor.js"
 import { textArray } from "./Arrays.js"
 import { run, runCounted, runExactly } from "./Execution.js"
 import { decodeGuaranteed, rowDecoder } from "./Rows.js"
-import { qualifier, type SchemaName, statementsOf } from "./Statement.js"
+import { isNew, qualifier, type SchemaName, statementsOf } from "./Statement.js"
 
 const cancelStatements = (schema: SchemaName) => {
   const statement = statementsOf(schema)
@@ -20,7 +20,7 @@ const cancelStatements = (schema: SchemaName) => {
       where r.run_id = any($1::text[]) and r.ended_at is null and r.status <> 'compensating'
         and not exists (select from ${s}.workers w where w.incarnation = r.worker and ${s}.worker_alive(w))
         and exists (
-          select from ${s}.run_commands m where m.run_id = r.run_id and m.kind = 'cancel' and m.status = 'new'
+          select from ${s}.run_commands m where m.run_id = r.run_id and m.kind = 'cancel' and ${isNew("m")}
         )
       order by r.run_id
       for no key update skip locked`

@@ -12,7 +12,7 @@ import { reasonText, rests } from "./Columns.js"
 import { run, runCounted, runExactly } from "./Execution.js"
 import { anyFirings, makeOpenFirings, openFirings } from "./OpenFirings.js"
 import { decodeFrontier, decodeGuaranteed, rowDecoder } from "./Rows.js"
-import { qualifier, type SchemaName, statementsOf } from "./Statement.js"
+import { anyRow, isNew, qualifier, type SchemaName, statementsOf, unapplied } from "./Statement.js"
 
 type Write<A> = Effect.Effect<A, DatabaseError, Transaction>
 
@@ -35,8 +35,8 @@ const releaseStatements = (schema: SchemaName) => {
       select
         r.run_id as "runId", r.fence, r.version, r.status,
         case when c.force then r.frontier end as frontier,
-        exists (select from ${s}.trigger_inputs t where t.run_id = r.run_id and t.status = 'new')
-          or exists (select from ${s}.run_commands m where m.run_id = r.run_id and m.status = 'new') as unapplied
+        ${anyRow(`${s}.trigger_inputs t where t.run_id = r.run_id and ${unapplied("t")}`)}
+          or ${anyRow(`${s}.run_commands m where m.run_id = r.run_id and ${unapplied("m")}`)} as unapplied
       from unnest($1::text[], $2::bool[]) c(run_id, force)
       join ${s}.run_state r on r.run_id = c.run_id
       order by r.run_id
@@ -146,27 +146,27 @@ const parkStatements = (schema: SchemaName) => {
 export const makeHold = (schema: SchemaName) => {
   const statement = statementsOf(schema)
   const s = qualifier(schema)
-  const move = (table: string, from: string, to: string) =>
+  const move = (table: string, which: string, to: string) =>
     statement(
       `hold.${table}.${to}`,
       `
       with moved as (
-        update ${s}.${table} set status = '${to}'
-        where run_id = any($1::text[]) and status = '${from}'${table === "run_commands" ? " and kind <> 'cancel'" : ""}
+        update ${s}.${table} t set status = '${to}'
+        where t.run_id = any($1::text[]) and ${which}${table === "run_commands" ? " and kind <> 'cancel'" : ""}
         returning 1
       )
       select count(*)::int4 as count from moved`
     )
-  const moveBoth = (from: string, to: string) => {
-    const inputs = move("trigger_inputs", from, to)
-    const commands = move("run_commands", from, to)
+  const moveBoth = (which: string, to: string) => {
+    const inputs = move("trigger_inputs", which, to)
+    const commands = move("run_commands", which, to)
     return (runIds: ReadonlyArray<string>): Write<number> => {
       if (runIds.length === 0) return Effect.succeed(0)
       const parameters = [textArray(runIds)]
       return Effect.zipWith(runCounted(inputs, parameters), runCounted(commands, parameters), (a, b) => a + b)
     }
   }
-  return { hold: moveBoth("new", "held"), unhold: moveBoth("held", "new") }
+  return { hold: moveBoth(isNew("t"), "held"), unhold: moveBoth("t.status = 'held'", "new") }
 }
 
 /** How a parked run says why. */
@@ -179,10 +179,12 @@ export const makePark = (schema: SchemaName) => {
   return (runs: ReadonlyArray<Lease & { readonly reason: ParkReason; readonly detail: string }>): Write<number> =>
     Effect.gen(function* () {
       if (runs.length === 0) return 0
+      // in the order in which everybody locks runs
+      const sorted = [...runs].sort((a, b) => (a.runId < b.runId ? -1 : 1))
       const rows = yield* run(statements.park, [
-        textArray(runs.map((one) => one.runId)),
-        int4Array(runs.map((one) => one.fence)),
-        textArray(runs.map((one) => parkText(one.reason, one.detail)))
+        textArray(sorted.map((one) => one.runId)),
+        int4Array(sorted.map((one) => one.fence)),
+        textArray(sorted.map((one) => parkText(one.reason, one.detail)))
       ])
       yield* hold(rows.map((row) => String(row["runId"])))
       return rows.length

@@ -58,7 +58,7 @@ const inTransaction = <A, E, R>(
 ): Effect.Effect<A, E | DatabaseError, Exclude<R, Transaction>> =>
   Effect.gen(function* () {
     const session = makeSession(operation, connection, options)
-    yield* Effect.mapError(session.execute({ name: "begin", text: begin }), (error) => beforeCommit(operation, error))
+    yield* session.begin(begin)
     const exit = yield* Effect.exit(Effect.provideService(effect, Transaction, { run: session.run }))
     session.close()
     if (Exit.isSuccess(exit)) return yield* Effect.as(session.commit, exit.value)
@@ -69,14 +69,27 @@ const inTransaction = <A, E, R>(
 /** One transaction on one connection: it remembers the first error, and destroys the connection when it is in doubt. */
 const makeSession = (operation: string, connection: Connection, options: TransactOptions) => {
   let open = true
+  let doubtful = false
   let firstError: DatabaseError | undefined
   const deadlineMs =
     options.statementTimeout === undefined ? undefined : Duration.toMillis(options.statementTimeout) + answerGraceMs
 
+  const destroy = Effect.suspend(() => {
+    doubtful = true
+    return connection.destroy
+  })
+
   const execute = (query: Query) =>
     Effect.tapError(
       connection.execute({ ...query, operation, ...(deadlineMs === undefined ? {} : { deadlineMs }) }),
-      (error: QueryError) => (isInDoubt(error) ? connection.destroy : Effect.void)
+      (error: QueryError) => (isInDoubt(error) ? destroy : Effect.void)
+    )
+
+  // It is several statements: one that fails may have left a transaction open.
+  const begin = (text: string) =>
+    Effect.mapError(
+      Effect.tapError(execute({ name: "begin", text }), () => destroy),
+      (error) => beforeCommit(operation, error)
     )
 
   const run = (statement: Statement, parameters: ReadonlyArray<unknown>) => {
@@ -100,17 +113,22 @@ const makeSession = (operation: string, connection: Connection, options: Transac
     )
   )
 
-  const commit = execute({ name: "commit", text: "commit" }).pipe(
+  const sendCommit = execute({ name: "commit", text: "commit" }).pipe(
     Effect.mapError((error) => atCommit(operation, error)),
-    Effect.tapError((error) => (error.outcome === "unknown" ? connection.destroy : Effect.void)),
+    Effect.tapError((error) => (error.outcome === "unknown" ? destroy : Effect.void)),
     Effect.flatMap((result) => (result.command === "COMMIT" ? Effect.void : aborted))
   )
 
-  // What failed is already known; a rollback that fails as well costs the connection and changes nothing.
-  const rollback = Effect.catchAll(execute({ name: "rollback", text: "rollback" }), () => connection.destroy)
+  // An effect that went on over a broken connection has nothing to commit.
+  const commit = Effect.suspend(() => (doubtful ? aborted : sendCommit))
+
+  // A connection in doubt is closed, which rolls back. A rollback that fails costs the connection; what failed is known.
+  const rollback = Effect.suspend(() =>
+    doubtful ? Effect.void : Effect.catchAll(execute({ name: "rollback", text: "rollback" }), () => destroy)
+  )
 
   return {
-    execute,
+    begin,
     run,
     commit,
     rollback,

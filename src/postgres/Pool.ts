@@ -52,6 +52,7 @@ const sessionSettings: ReadonlyArray<readonly [name: string, value: string]> = [
   ["enable_hashjoin", "off"],
   ["enable_mergejoin", "off"],
   ["enable_bitmapscan", "off"],
+  ["enable_material", "off"],
   ["plan_cache_mode", "force_generic_plan"],
   ["jit", "off"],
   ["client_encoding", "'UTF8'"],

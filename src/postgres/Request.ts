@@ -9,7 +9,7 @@ import type { RequestOutcome } from "../store/TriggerStore.js"
 import { run } from "./Execution.js"
 import { decodeGuaranteed, rowDecoder } from "./Rows.js"
 import { shownStatus } from "./RunReads.js"
-import { qualifier, type SchemaName, statementsOf } from "./Statement.js"
+import { anyRow, qualifier, type SchemaName, statementsOf, unapplied } from "./Statement.js"
 
 const requestStatements = (schema: SchemaName) => {
   const statement = statementsOf(schema)
@@ -20,9 +20,7 @@ const requestStatements = (schema: SchemaName) => {
       `
       select
         r.run_id as "runId", r.status, ${shownStatus(s)} as shown,
-        exists (
-          select from ${s}.run_commands m where m.run_id = r.run_id and m.kind = $2 and m.status in ('new', 'held')
-        ) as waiting
+        ${anyRow(`${s}.run_commands m where m.run_id = r.run_id and m.kind = $2 and ${unapplied("m")}`)} as waiting
       from ${s}.run_state r where r.run_id = $1`
     ),
     insert: statement(

@@ -16,7 +16,7 @@ import {
   decodeView,
   type RowDecoder
 } from "./Rows.js"
-import { qualifier, type SchemaName, statementsOf } from "./Statement.js"
+import { anyRow, isNew, qualifier, type SchemaName, statementsOf } from "./Statement.js"
 
 type Read<A> = Effect.Effect<A, DatabaseError | UndecodableRow, Transaction>
 
@@ -26,9 +26,9 @@ const millis = (column: string): string => `(extract(epoch from ${column}) * 100
 /** A cancel that the run's owner has not taken up yet already reads as `cancelling`. */
 export const shownStatus = (s: string): string => `
   case
-    when r.status in ('pending', 'running', 'suspended', 'recovering', 'paused') and exists (
-      select from ${s}.run_commands m where m.run_id = r.run_id and m.kind = 'cancel' and m.status = 'new'
-    ) then 'cancelling'
+    when r.status in ('pending', 'running', 'suspended', 'recovering', 'paused')
+      and ${anyRow(`${s}.run_commands m where m.run_id = r.run_id and m.kind = 'cancel' and ${isNew("m")}`)}
+    then 'cancelling'
     else r.status
   end`
 
@@ -78,9 +78,7 @@ const viewStatements = (schema: SchemaName) => {
       `
       select
         r.run_id as "runId", ${shownStatus(s)} as status, r.worker as "leasedBy",
-        exists (
-          select from ${s}.workers w where w.incarnation = r.worker and ${s}.worker_alive(w)
-        ) as "leaseAlive",
+        ${anyRow(`${s}.workers w where w.incarnation = r.worker and ${s}.worker_alive(w)`)} as "leaseAlive",
         r.ready, ${millis("r.due_at")} as "dueAt",
         (
           select count(*)::int4 from ${s}.trigger_inputs t where t.run_id = r.run_id and t.status in ('new', 'held')
@@ -93,7 +91,10 @@ const viewStatements = (schema: SchemaName) => {
   }
 }
 
-/** One statement for each kind of filter, so that each has its index. */
+/**
+ * One statement for each kind of filter, so that each has its index. A status may be rare or nearly all there is: these
+ * statements are planned for the value asked for.
+ */
 const listStatements = (schema: SchemaName) => {
   const s = qualifier(schema)
   const list = (name: string, where: string) =>
@@ -105,6 +106,7 @@ const listStatements = (schema: SchemaName) => {
       order by r.created_at desc, r.run_id desc limit $1`
     )
   return {
+    planForValues: statementsOf(schema)("run.list.planForValues", "set local plan_cache_mode = force_custom_plan"),
     all: list("all", ""),
     workflow: list("workflow", " and r.workflow = $4"),
     status: list("status", " and r.status = $4"),
@@ -143,11 +145,12 @@ export const makeReads = (schema: SchemaName) => {
     const after = filter.after
     const page = [filter.limit, after?.createdAt.getTime() ?? null, after?.runId ?? null]
     const { workflow, status } = filter
-    if (workflow !== undefined && status !== undefined)
-      return readAll(decodeSummary, lists.both, [...page, workflow, status])
-    if (workflow !== undefined) return readAll(decodeSummary, lists.workflow, [...page, workflow])
-    if (status !== undefined) return readAll(decodeSummary, lists.status, [...page, status])
-    return readAll(decodeSummary, lists.all, page)
+    if (workflow === undefined && status === undefined) return readAll(decodeSummary, lists.all, page)
+    const filtered =
+      workflow !== undefined && status !== undefined
+        ? readAll(decodeSummary, lists.both, [...page, workflow, status])
+        : readAll(decodeSummary, status === undefined ? lists.workflow : lists.status, [...page, workflow ?? status])
+    return Effect.zipRight(run(lists.planForValues, []), filtered)
   }
 
   return {

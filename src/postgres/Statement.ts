@@ -4,12 +4,12 @@ import type { Statement } from "../store/Transactor.js"
 /**
  * The name of the database schema that holds the engine's tables.
  *
- * **Details** Lower case letters, digits and `_`, at most 40, so that it needs no quotes and fits into the names of
+ * **Details** Lower case letters, digits and `_`, at most 30, so that it needs no quotes and fits into the names of
  * channels and prepared statements.
  */
 export const SchemaName = Schema.String.pipe(
-  Schema.pattern(/^[a-z_][a-z0-9_]{0,39}$/, {
-    message: () => "expected a lower case letter or _ and then up to 39 lower case letters, digits or _"
+  Schema.pattern(/^[a-z_][a-z0-9_]{0,29}$/, {
+    message: () => "expected a lower case letter or _ and then up to 29 lower case letters, digits or _"
   }),
   Schema.filter((name) => !name.startsWith("pg_") || "names that begin with pg_ belong to PostgreSQL"),
   Schema.brand("SchemaName")
@@ -29,6 +29,18 @@ export const statementsOf =
     name: `${schema}.${name}`,
     text: text.trim().replaceAll(/\s*\n\s*/g, "\n")
   })
+
+/**
+ * Whether there is a row; for the select list, where EXISTS might be planned as a scan of everything into a hash table.
+ */
+export const anyRow = (from: string): string => `(select true from ${from} limit 1) is not null`
+
+/**
+ * What waits for a run, worded so that it is found by the index that begins with the run, and never by the index of a
+ * look, in which everything that is new in the whole database stands.
+ */
+export const unapplied = (alias: string): string => `${alias}.status in ('new', 'held')`
+export const isNew = (alias: string): string => `${unapplied(alias)} and ${alias}.status <> 'held'`
 
 /** The ended statuses of runs and of firings, as the tables' CHECKs list them. */
 export const endedStatuses = "('completed', 'failed', 'cancelled', 'compensated')"

@@ -3,7 +3,7 @@ import type { RunId } from "../model/Ids.js"
 import { textArray } from "./Arrays.js"
 import { run } from "./Execution.js"
 import { decodeAll, decodeCommand, decodeInput, decodeUnapplied } from "./Rows.js"
-import { qualifier, type SchemaName, statementsOf } from "./Statement.js"
+import { isNew, qualifier, type SchemaName, statementsOf } from "./Statement.js"
 
 const inputColumns = `
   t.seq::text as seq, t.run_id as "runId", t.node_id as "nodeId", t.input_id as "inputId", t.payload, t.status`
@@ -30,13 +30,13 @@ const readStatements = (schema: SchemaName) => {
       "inputs",
       `
       select ${inputColumns} from ${s}.trigger_inputs t
-      where t.run_id = any($1::text[]) and t.status = 'new' order by t.seq`
+      where t.run_id = any($1::text[]) and ${isNew("t")} order by t.seq`
     ),
     commands: statement(
       "commands",
       `
       select t.seq::text as seq, t.run_id as "runId", t.kind, t.status from ${s}.run_commands t
-      where t.run_id = any($1::text[]) and t.status = 'new' order by t.seq`
+      where t.run_id = any($1::text[]) and ${isNew("t")} order by t.seq`
     ),
     history: statement(
       "inputs.history",

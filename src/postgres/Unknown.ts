@@ -10,24 +10,27 @@ import { run, runExactly } from "./Execution.js"
 import { makeHold, parkText, placesOf } from "./Leases.js"
 import { makeOpenFirings } from "./OpenFirings.js"
 import { decodeGuaranteed, decodeRunId, rowDecoder } from "./Rows.js"
-import { qualifier, type SchemaName, statementsOf } from "./Statement.js"
+import { anyRow, qualifier, type SchemaName, statementsOf } from "./Statement.js"
 
 type Write<A> = Effect.Effect<A, DatabaseError, Transaction>
 
-const parkStatements = (schema: SchemaName) => {
+/** Definitions that no live worker has served for so many milliseconds, the first parameter. */
+const silent = (s: string): string => `
+  silent as (
+    select workflow, workflow_version from ${s}.definitions
+    where served_at < ${s}.clock() - make_interval(secs => $1 / 1000.0)
+  )`
+
+const ofDefinition = "r.workflow = d.workflow and r.workflow_version = d.workflow_version"
+
+const findStatements = (schema: SchemaName) => {
   const statement = statementsOf(schema)
   const s = qualifier(schema)
-  const silent = `
-    silent as (
-      select workflow, workflow_version from ${s}.definitions
-      where served_at < ${s}.clock() - make_interval(secs => $1 / 1000.0)
-    )`
-  const ofDefinition = "r.workflow = d.workflow and r.workflow_version = d.workflow_version"
   return {
     find: statement(
       "unknown.find",
       `
-      with recursive ${silent}, ${deadHolders(s)}
+      with recursive ${silent(s)}, ${deadHolders(s)}
       (
         select f.run_id as "runId" from silent d cross join lateral (
           select r.run_id from ${s}.run_state r where ${ofDefinition} and r.worker is null and r.ready limit $2
@@ -51,7 +54,7 @@ const parkStatements = (schema: SchemaName) => {
     findByInput: statement(
       "unknown.findByInput",
       `
-      with ${silent},
+      with ${silent(s)},
       seen as (
         select t.seq, t.run_id from ${s}.trigger_inputs t
         where t.status = 'new' and t.seq > $3::int8 order by t.seq limit $2
@@ -61,11 +64,18 @@ const parkStatements = (schema: SchemaName) => {
         ${s}.run_state r join silent d on ${ofDefinition}
       ) on r.run_id = seen.run_id and r.status <> 'paused'
       order by seen.seq`
-    ),
+    )
+  }
+}
+
+const parkStatements = (schema: SchemaName) => {
+  const statement = statementsOf(schema)
+  const s = qualifier(schema)
+  return {
     lock: statement(
       "unknown.lock",
       `
-      with ${silent}
+      with ${silent(s)}
       select r.run_id as "runId", r.worker is not null as "takenOver", r.frontier, r.workflow,
         r.workflow_version as "workflowVersion"
       from ${s}.run_state r
@@ -114,7 +124,7 @@ const start = "0"
 
 /** The verb `parkUnknown`. */
 export const makeParkUnknown = (schema: SchemaName) => {
-  const statements = parkStatements(schema)
+  const statements = { ...findStatements(schema), ...parkStatements(schema) }
   const open = makeOpenFirings(schema)
   const { hold } = makeHold(schema)
   let cursor = start
@@ -153,6 +163,7 @@ export const makeParkUnknown = (schema: SchemaName) => {
 
 const unparkStatement = (schema: SchemaName) => {
   const s = qualifier(schema)
+  const ran = "(n.status <> 'scheduled' or n.attempt > 1 or n.crashes > 0)"
   // A cancel that was applied before still holds. Where nothing ever ran, the run is as it was started.
   return statementsOf(schema)(
     "unknown.unpark",
@@ -171,13 +182,9 @@ const unparkStatement = (schema: SchemaName) => {
     update ${s}.run_state r
     set ready = true, reason = null, updated_at = ${s}.clock(),
       status = case
-        when exists (
-          select from ${s}.run_commands m where m.run_id = r.run_id and m.kind = 'cancel' and m.status = 'applied'
-        ) then 'cancelling'
-        when exists (
-          select from ${s}.run_node_state n
-          where n.run_id = r.run_id and (n.status <> 'scheduled' or n.attempt > 1 or n.crashes > 0)
-        ) then 'recovering'
+        when ${anyRow(`${s}.run_commands m where m.run_id = r.run_id and m.kind = 'cancel' and m.status = 'applied'`)}
+        then 'cancelling'
+        when ${anyRow(`${s}.run_node_state n where n.run_id = r.run_id and ${ran}`)} then 'recovering'
         else 'pending'
       end
     from found f

@@ -1,6 +1,7 @@
 import { it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Hash from "effect/Hash"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import * as Scope from "effect/Scope"
@@ -26,13 +27,17 @@ export const freshUrl: Effect.Effect<Redacted.Redacted, never, Scope.Scope> = Ef
   Redacted.make(url)
 )
 
-/** Runs a test on a PostgreSQL database of its own; sessions it holds end before the database does. */
+/** Runs a test on this database; sessions it holds end before the pool does. */
+export const onFreshUrl =
+  (url: Redacted.Redacted, config: Omit<Pool.PoolConfig, "url"> = {}) =>
+  <A, E>(test: Effect.Effect<A, E, Stores | Pool.PgPool | Scope.Scope>): Effect.Effect<A, E> =>
+    test.pipe(Effect.scoped, Effect.provide(over(Pool.layer({ url, ...config }))))
+
+/** Runs a test on a PostgreSQL database of its own. */
 export const onFreshDatabase =
   (config: Omit<Pool.PoolConfig, "url"> = {}) =>
   <A, E>(test: Effect.Effect<A, E, Stores | Pool.PgPool | Scope.Scope>): Effect.Effect<A, E> =>
-    Effect.scoped(
-      Effect.flatMap(freshUrl, (url) => test.pipe(Effect.scoped, Effect.provide(over(Pool.layer({ url, ...config })))))
-    )
+    Effect.scoped(Effect.flatMap(freshUrl, (url) => onFreshUrl(url, config)(test)))
 
 /** One embedded database for all tests of a file, opened by the first of them. */
 let opened: Promise<EmbeddedDatabase.EmbeddedDatabase> | undefined
@@ -68,7 +73,9 @@ export const transact = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
 
 /** One statement in the present transaction. */
 export const sql = (text: string, parameters: ReadonlyArray<unknown> = []) =>
-  Effect.flatMap(Transaction, (transaction) => transaction.run({ name: `test ${text.slice(0, 50)}`, text }, parameters))
+  Effect.flatMap(Transaction, (transaction) =>
+    transaction.run({ name: `${text.slice(0, 40)} ${Hash.string(text)}`, text }, parameters)
+  )
 
 /** One statement in its own transaction. */
 export const query = (text: string, parameters: ReadonlyArray<unknown> = []) => transact(sql(text, parameters))

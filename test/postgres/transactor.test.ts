@@ -62,7 +62,7 @@ describe("a transaction", () => {
       yield* table
       const error = yield* Effect.flip(transact(Effect.zipRight(insert, insert)))
       expect(error).toMatchObject({ _tag: "DatabaseError", outcome: "fatal", sqlState: "23505" })
-      expect(error.message).toContain("test: test insert into")
+      expect(error.message).toContain("test: insert into")
       expect(yield* rows).toBe(0)
     }).pipe(onFreshDatabase())
   )
@@ -109,6 +109,28 @@ describe("a transaction", () => {
       expect(error).toMatchObject({ _tag: "DatabaseError", outcome: "unknown", reason: "planted" })
       expect(yield* rows).toBe(1)
       expect((yield* one("select pg_backend_pid() as pid"))["pid"]).not.toBe(pid)
+    }).pipe(onFreshDatabase({ maxConnections: 1 }))
+  )
+
+  it.live("that went on over a broken connection did not happen, and is not left in doubt", () =>
+    Effect.gen(function* () {
+      yield* table
+      const terminate = Effect.ignore(sql("select pg_terminate_backend(pg_backend_pid())"))
+      const error = yield* Effect.flip(transact(Effect.zipRight(insert, terminate)))
+      expect(error).toMatchObject({ outcome: "retryable", sqlState: "57P01" })
+      expect(yield* rows).toBe(0)
+    }).pipe(onFreshDatabase())
+  )
+
+  it.live("whose BEGIN fails half way leaves nothing behind", () =>
+    Effect.gen(function* () {
+      const pool = yield* Pool.PgPool
+      const broken = Layer.provide(
+        PgTransactor.layer,
+        Layer.succeed(Pool.PgPool, { ...pool, preamble: "; set local no_such_setting = 1" })
+      )
+      expect(yield* query("select 1").pipe(Effect.provide(broken), Effect.flip)).toMatchObject({ sqlState: "42704" })
+      expect(yield* one("select 1 as one")).toEqual({ one: 1 })
     }).pipe(onFreshDatabase({ maxConnections: 1 }))
   )
 
