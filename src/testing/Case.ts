@@ -5,6 +5,7 @@ import type { LedgerEntry } from "./Ledger.js"
 import type { Injection, Point } from "./Points.js"
 import { exploredSettings, type Outcome, type Subject } from "./Subject.js"
 import type { TestDatabase } from "./TestDatabase.js"
+import type { TestWorker } from "./TestWorker.js"
 import { type Violation, World, type WorldOptions } from "./World.js"
 
 /** One execution of a subject, with what is injected into it. */
@@ -87,7 +88,7 @@ class Execution {
     while (!this.through) {
       const stopped = world.workers.filter((worker) => worker.life === "paused")
       const until = stopped.length > 0 ? world.clock.now + stoppedForMs : deadline
-      const over = await world.passUntil(() => this.through || world.live.length === 0, until)
+      const over = await world.passUntil(() => this.through || !this.client.isServed, until)
       if (over && !this.through) await this.takeOver()
       if (over) continue
       if (stopped.length === 0) return world.report("L1_not_over", `after ${patienceMs} ms: ${world.describe()}`)
@@ -97,20 +98,28 @@ class Execution {
   }
 
   private begin(): void {
-    this.lives++
+    const { subject } = this.one
+    const workers = Array.from({ length: subject.workers ?? 1 }, () => this.launch())
+    this.client.serve(workers[0]!)
+  }
+
+  private launch(): TestWorker {
     const { seed, subject } = this.one
-    this.client.serve(
-      this.world.start({
-        name: `worker ${this.lives}`,
-        workflows: subject.workflows,
-        settings: this.settings,
-        seed: seed + this.lives
-      })
-    )
+    this.lives++
+    return this.world.start({
+      name: `worker ${this.lives}`,
+      workflows: subject.workflows,
+      settings: this.settings,
+      seed: seed + this.lives,
+      audit: subject.audit,
+      mutate: subject.mutate
+    })
   }
 
   /** Nobody works any more: after the lease of the dead, or now and then at once, somebody begins. */
   private async takeOver(): Promise<void> {
+    const [other] = this.world.live
+    if (other !== undefined) return this.client.serve(other)
     if (this.lives >= maxLives) throw new Error(`${maxLives} lives were not enough`)
     const atOnce = (this.one.seed + this.lives) % 4 === 0
     if (!atOnce) await this.world.pass((this.settings.leaseMs ?? 0) + 1)

@@ -33,6 +33,11 @@ export class Client {
     for (const call of this.changes.splice(0)) call()
   }
 
+  /** Whether the worker that calls go to is at work. */
+  get isServed(): boolean {
+    return this.worker?.life === "live"
+  }
+
   /** Lets time pass. */
   sleep(ms: number): Promise<void> {
     return new Promise((resolve) => this.world.clock.sleepUntil(this, this.world.clock.now + ms, resolve))

@@ -1,5 +1,5 @@
 import { type Case, type Executed, execute } from "./Case.js"
-import { modes as allModes, type Injection, type Mode, modesOf, type Point, spell } from "./Points.js"
+import { modes as allModes, type Injection, type Mode, modesOf, type Point, type PointKind, spell } from "./Points.js"
 import type { Subject } from "./Subject.js"
 import type { TestDatabase } from "./TestDatabase.js"
 import type { Violation, WorldOptions } from "./World.js"
@@ -12,6 +12,8 @@ export interface ExploreOptions {
   readonly modes?: ReadonlyArray<Mode>
   /** Second injections tried for each first one: a number drawn by seed, or all. */
   readonly double?: number | "all"
+  /** Hits, by a second injection, what only an execution with a fault passes. */
+  readonly revealed?: boolean
   /** Explores only a part of the points, as one of several processes does. */
   readonly shard?: { readonly index: number; readonly of: number }
   readonly rewrite?: WorldOptions["rewrite"]
@@ -36,6 +38,8 @@ export interface Exploration {
   /** Points of the crash-free execution. */
   readonly points: ReadonlyArray<Point>
   readonly cases: number
+  /** Every kind of point that any execution passed. */
+  readonly passed: ReadonlyMap<string, PointKind>
   /** Injections that hit. */
   readonly reached: ReadonlyArray<Injection>
   readonly notReached: ReadonlyArray<Injection>
@@ -60,18 +64,28 @@ export const explore = async (options: ExploreOptions): Promise<Exploration> => 
   if (crashFree.violations.length > 0) return tally.result(crashFree)
   const singles = injectionsOf(crashFree.points, options.modes)
   const random = randomOf(seed)
+  const known = new Set(crashFree.points.map(({ name }) => name))
+  const revealed: Array<ReadonlyArray<Injection>> = []
   for (const [index, single] of singles.entries()) {
     if (index % shard.of !== shard.index) continue
     if (!goOn()) break
     const executed = await execute({ ...base, crashFree, injections: [single] })
     tally.add([single], executed)
     if (executed.missed.length > 0 || executed.violations.length > 0) continue
+    for (const point of options.revealed === true ? executed.points : []) {
+      if (known.has(point.name)) continue
+      known.add(point.name)
+      for (const second of injectionsOf([point], options.modes)) revealed.push([single, second])
+    }
     const later = injectionsOf(executed.points.slice(executed.hitAt), options.modes)
     for (const second of drawn(later, options.double ?? 0, random)) {
       if (!goOn()) break
       const both = [single, second]
       tally.add(both, await execute({ ...base, crashFree, injections: both }))
     }
+  }
+  for (const injections of revealed) {
+    if (goOn()) tally.add(injections, await execute({ ...base, crashFree, injections }))
   }
   return tally.result(crashFree)
 }
@@ -107,6 +121,7 @@ export const shrink = async (one: Case, failed: ReadonlyArray<Violation>): Promi
 
 class Tally {
   private cases = 0
+  private readonly passed = new Map<string, PointKind>()
   private readonly reached: Array<Injection> = []
   private readonly notReached: Array<Injection> = []
   private readonly failures: Array<Failure> = []
@@ -119,6 +134,7 @@ class Tally {
 
   add(injections: ReadonlyArray<Injection>, executed: Executed): void {
     this.cases++
+    for (const { kind, name } of executed.points) this.passed.set(name, kind)
     const missed = new Set(executed.missed)
     for (const injection of injections) (missed.has(injection) ? this.notReached : this.reached).push(injection)
     if (executed.violations.length === 0) return
@@ -129,8 +145,8 @@ class Tally {
   }
 
   result(crashFree: Executed): Exploration {
-    const { cases, failures, notReached, reached, subject } = this
-    return { subject, points: crashFree.points, cases, reached, notReached, failures }
+    const { cases, failures, notReached, passed, reached, subject } = this
+    return { subject, points: crashFree.points, cases, passed, reached, notReached, failures }
   }
 }
 

@@ -15,7 +15,7 @@ export interface FaultHost {
   /** The process dies now. */
   readonly kill: () => void
   /** The process is stopped; gives whether it goes on, or has died meanwhile. */
-  readonly pause: () => Promise<boolean>
+  readonly pause: (mode: "zombie" | "awakened") => Promise<boolean>
   /** Whether the server ends the sessions of a process that is stopped; else they hold their locks. */
   readonly sessionsTimeOut: () => boolean
   /** Something is under way that the world has to wait for, until the function it gives is called. */
@@ -128,8 +128,8 @@ export class FaultPool {
     const kind = kinds[query.name] ?? "statement"
     const mode = this.host.pass(kind, `${query.operation ?? "other"}: ${query.name}`)
     if (mode === "before") return this.die()
-    if (mode === "zombie") {
-      const goesOn = this.host.pause()
+    if (mode === "zombie" || mode === "awakened") {
+      const goesOn = this.host.pause(mode)
       if (this.host.sessionsTimeOut()) await this.timeOut(lease)
       if (!(await goesOn)) return gone()
     }

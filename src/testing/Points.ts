@@ -6,18 +6,18 @@ export type PointKind = "begin" | "statement" | "commit" | "rollback" | "effect"
  *
  * **Details** `before`, `after`: the process dies there. `lost`: COMMIT is done and its acknowledgement never comes.
  * `40001`, `40P01`: the server aborts the transaction. `57P01`: the server ends the session. `zombie`: the process is stopped
- * there, another one finishes its work, then it goes on.
+ * there, another one finishes its work, then it goes on; `awakened`: it goes on when the other is about to commit.
  */
-export type Mode = "before" | "after" | "lost" | "40001" | "40P01" | "57P01" | "zombie"
+export type Mode = "before" | "after" | "lost" | "40001" | "40P01" | "57P01" | "zombie" | "awakened"
 
 /** Every mode. */
-export const modes: ReadonlyArray<Mode> = ["before", "after", "lost", "40001", "40P01", "57P01", "zombie"]
+export const modes: ReadonlyArray<Mode> = ["before", "after", "lost", "40001", "40P01", "57P01", "zombie", "awakened"]
 
 /** The modes that mean something at a kind of point. */
 export const modesOf: Readonly<Record<PointKind, ReadonlyArray<Mode>>> = {
-  begin: ["before", "after", "57P01", "zombie"],
+  begin: ["before", "after", "57P01", "zombie", "awakened"],
   statement: ["before", "after", "40001", "40P01", "57P01"],
-  commit: ["before", "after", "lost", "40001", "57P01", "zombie"],
+  commit: ["before", "after", "lost", "40001", "57P01", "zombie", "awakened"],
   rollback: ["before", "after", "57P01"],
   effect: ["before", "after"],
   handler: ["before", "after"]

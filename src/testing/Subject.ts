@@ -1,6 +1,6 @@
 import type { SettingsShape } from "../runtime/Settings.js"
 import type { Client } from "./Client.js"
-import type { WorkflowLayer } from "./TestWorker.js"
+import type { WorkerOptions, WorkflowLayer } from "./TestWorker.js"
 
 /** What a run came to. */
 export interface RunOutcome {
@@ -20,6 +20,12 @@ export interface Subject {
   /** What the client does; the execution is over when it is through. */
   readonly script: (client: Client) => Promise<unknown>
   readonly settings?: Partial<SettingsShape>
+  /** How many workers there are at a time; one unless told otherwise. */
+  readonly workers?: number
+  /** Replaces the audit log. */
+  readonly audit?: WorkerOptions["audit"]
+  /** Replaces verbs of the state store. */
+  readonly mutate?: WorkerOptions["mutate"]
   /**
    * Whether another outcome than that of the crash-free execution may be right: says why it is not, if it is not. Absent:
    * the outcome must be the same.

@@ -15,6 +15,7 @@ import * as PgWakeups from "../postgres/PgWakeups.js"
 import { PgPool } from "../postgres/Pool.js"
 import type { SettingsShape } from "../runtime/Settings.js"
 import type { AuditLog } from "../store/AuditLog.js"
+import { StateStore } from "../store/StateStore.js"
 import { FaultPool } from "./FaultPool.js"
 import { type Ledger, layer as ledgerLayer } from "./Ledger.js"
 import { LifeScheduler } from "./LifeScheduler.js"
@@ -32,8 +33,13 @@ export interface WorkerOptions {
   /** How much this worker's clock differs from the others'. */
   readonly skewMs?: number
   /** Replaces the audit log. */
-  readonly audit?: Layer.Layer<AuditLog>
+  readonly audit?: Layer.Layer<AuditLog> | undefined
+  /** Replaces verbs of the state store, as a mutated engine would. */
+  readonly mutate?: ((store: StateStore["Type"]) => StateStore["Type"]) | undefined
 }
+
+/** What a worker does before it writes the first commit of a run it took. */
+const firstCommit = "commit: begin"
 
 /** What a call came to; `died`: the worker was killed, and nobody knows. */
 export type Called<A, E> = Exit.Exit<A, E> | "died"
@@ -54,6 +60,7 @@ export class TestWorker {
   private readonly deaths: Array<() => void> = []
   /** Whether its engine was there; before, trouble with the database ends a process in order. */
   private ready = false
+  private sleepsLightly = false
   private stopped: Promise<void> | undefined
 
   constructor(
@@ -62,9 +69,12 @@ export class TestWorker {
   ) {
     this.name = options.name
     this.connections = new FaultPool(world.database.pool, {
-      pass: (kind, name) => world.points.pass(kind, name),
+      pass: (kind, name) => {
+        if (name === firstCommit) world.awaken(this)
+        return world.points.pass(kind, name)
+      },
       kill: () => this.kill(),
-      pause: () => this.pauseHere(),
+      pause: (mode) => this.pauseHere(mode === "awakened"),
       sessionsTimeOut: () => world.database.sessions === "one" || options.seed % 2 === 0,
       busy: () => world.busy(),
       preamble: () => world.preamble(),
@@ -127,8 +137,14 @@ export class TestWorker {
     return Promise.race([promise, new Promise<"died">((resolve) => this.deaths.push(() => resolve("died")))])
   }
 
-  private pauseHere(): Promise<boolean> {
+  /** Goes on when another worker is about to write its first commit. */
+  awaken(): void {
+    if (this.sleepsLightly) this.resume()
+  }
+
+  private pauseHere(lightly: boolean): Promise<boolean> {
     this.pause()
+    this.sleepsLightly = lightly
     const resume = this.world.rest()
     return new Promise((resolve) =>
       this.waiting.push((goesOn) => {
@@ -169,7 +185,10 @@ export class TestWorker {
     const stores = Layer.merge(PgStores.layer(), PgWakeups.layerLocal).pipe(
       Layer.provide(Layer.succeed(PgPool, this.connections.pool))
     )
-    const opened = this.options.audit === undefined ? stores : Layer.merge(stores, this.options.audit)
+    const { audit, mutate = (store) => store } = this.options
+    const mutated = Layer.effect(StateStore, Effect.map(StateStore, mutate))
+    const kept = mutated.pipe(Layer.provideMerge(stores))
+    const opened = audit === undefined ? kept : Layer.merge(kept, audit)
     const engine = layerEngine({ workerId: this.name, ...this.options.settings }).pipe(Layer.provide(opened))
     const observed = Layer.effect(
       Registry,

@@ -65,6 +65,11 @@ export class World {
     return this.workers.filter((worker) => worker.life === "live")
   }
 
+  /** Processes that were stopped go on while somebody else is at work. */
+  awaken(by: TestWorker): void {
+    for (const worker of this.workers) if (worker !== by) worker.awaken()
+  }
+
   /** Notes what must not be. */
   report(name: string, detail: string): void {
     this.violations.push({ name, detail })

@@ -1,5 +1,30 @@
 import type { Subject } from "../../../src/testing/Subject.js"
 import { chain } from "./chain.js"
+import { evicted, fanOut, merging, oneSlot, twoWorkers } from "./fanOut.js"
+import { randoms } from "./random.js"
+import { errors, failure, routing, timeout } from "./routing.js"
+import { cancelled, cancelRace, during, early, late, paused, repeated, suspend } from "./waiting.js"
 
-/** Everything that is explored. */
-export const corpus: ReadonlyArray<Subject> = [chain]
+const written: ReadonlyArray<Subject> = [
+  chain,
+  routing,
+  fanOut,
+  evicted,
+  oneSlot,
+  twoWorkers,
+  merging,
+  errors,
+  failure,
+  timeout,
+  early,
+  during,
+  late,
+  suspend,
+  repeated,
+  cancelled,
+  cancelRace,
+  paused
+]
+
+/** Everything that is explored: what was written, and what a seed draws. */
+export const corpus = (seed: number): ReadonlyArray<Subject> => [...written, ...randoms(seed)]

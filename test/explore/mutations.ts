@@ -1,0 +1,97 @@
+import * as Effect from "effect/Effect"
+import type { Query } from "../../src/postgres/Connection.js"
+import { explore } from "../../src/testing/Explore.js"
+import type { Mode } from "../../src/testing/Points.js"
+import type { Subject } from "../../src/testing/Subject.js"
+import type { TestDatabase } from "../../src/testing/TestDatabase.js"
+import { corpus } from "./corpus/index.js"
+
+/** A way to break the engine that must not go unnoticed. */
+export interface Mutation {
+  readonly name: string
+  /** What is explored, in which modes. */
+  readonly subjects: ReadonlyArray<string>
+  readonly modes: ReadonlyArray<Mode>
+  readonly rewrite?: (query: Query) => Query
+  readonly mutate?: Subject["mutate"]
+}
+
+const replacing =
+  (name: RegExp, from: string | RegExp, to: string) =>
+  (query: Query): Query =>
+    name.test(query.name) ? { ...query, name: `${query.name}.mutated`, text: query.text.replace(from, to) } : query
+
+/** V3: each of these takes away one thing that the guarantees stand on. */
+export const mutations: ReadonlyArray<Mutation> = [
+  {
+    name: "no fence: a claim keeps the number of the right to a run",
+    subjects: ["chain", "fanOut", "triggerAfter"],
+    modes: ["zombie", "awakened"],
+    rewrite: replacing(/claim\.(ready|due|orphaned|named|own)$/, "fence = r.fence + 1", "fence = greatest(r.fence, 1)")
+  },
+  {
+    name: "no commit number: what was committed is committed again",
+    subjects: ["chain", "fanOut"],
+    modes: ["lost"],
+    rewrite: replacing(/runs\.(goOn|rest)$/, " and r.version = c.version - 1", ""),
+    mutate: (store) => ({
+      ...store,
+      check: (commits, options) =>
+        Effect.map(store.check(commits, options), (checks) =>
+          checks.map((check) => (check === "Applied" ? "Ready" : check))
+        )
+    })
+  },
+  {
+    name: "no idempotent insert of a start",
+    subjects: ["chain"],
+    modes: ["lost", "after"],
+    rewrite: replacing(/start\.insert$/, "on conflict (run_id) do nothing", "")
+  },
+  {
+    name: "no idempotent insert of an input",
+    subjects: ["triggerBefore"],
+    modes: ["lost", "after"],
+    rewrite: replacing(/deliver\.insert$/, "on conflict do nothing", "")
+  },
+  {
+    name: "no claim condition: a run is taken from a worker that lives",
+    subjects: ["twoWorkers"],
+    modes: ["before"],
+    rewrite: replacing(
+      /claim\.(orphaned|named)$/,
+      /not exists \(select from \S+workers w where/g,
+      'true or not exists (select from "perdure".workers w where'
+    )
+  },
+  {
+    name: "no crash count",
+    subjects: ["chain"],
+    modes: ["before", "after"],
+    rewrite: replacing(/open\.crashed$/, "crashes = n.crashes + 1", "crashes = n.crashes + 0")
+  }
+]
+
+/** Explores with a mutated engine until something is noticed; gives what, or nothing. */
+export const runMutation = async (
+  mutation: Mutation,
+  database: TestDatabase,
+  seed: number
+): Promise<string | undefined> => {
+  let noticed: string | undefined
+  for (const subject of corpus(seed).filter(({ name }) => mutation.subjects.includes(name))) {
+    if (noticed !== undefined) break
+    await explore({
+      subject: mutation.mutate === undefined ? subject : { ...subject, mutate: mutation.mutate },
+      database,
+      seed,
+      modes: mutation.modes,
+      goOn: () => noticed === undefined,
+      onFailure: ({ violations: [first] }) => {
+        noticed ??= `${first?.name}: ${first?.detail}`.slice(0, 200)
+      },
+      ...(mutation.rewrite === undefined ? {} : { rewrite: mutation.rewrite })
+    })
+  }
+  return noticed
+}
