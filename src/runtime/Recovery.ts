@@ -4,8 +4,8 @@ import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
 import type { DatabaseError, UndecodableRow } from "../model/Errors.js"
 import type { RunId } from "../model/Ids.js"
-import { Inbox, type InboxMessage } from "../store/Inbox.js"
-import { type ClaimedRun, type ClaimLook, StateStore } from "../store/StateStore.js"
+import { Inbox, type InboxMessage, type PendingMessages } from "../store/Inbox.js"
+import { type ClaimedRun, type ClaimLook, type Claims, StateStore } from "../store/StateStore.js"
 import { Transactor } from "../store/Transactor.js"
 import { Definitions, type Registered } from "./Definitions.js"
 import { Identity } from "./Identity.js"
@@ -51,20 +51,24 @@ const make = Effect.gen(function* () {
         const registered = definitions.find(run.row.workflow, run.row.workflowVersion)
         return registered === undefined ? [] : [{ run, registered }]
       })
+      // Claimed as its own, but its workflow has left this process meanwhile: others have it, or it is parked in time.
+      const strange = claimed.filter(({ row }) => definitions.find(row.workflow, row.workflowVersion) === undefined)
+      yield* states.release(strange.map(({ row }) => ({ ...row, ready: true, dueAt: null, force: true })))
       const ranges = known.flatMap(({ registered, run }) => pendingRanges(registered.plan, run.row))
       const { messages, undecodable: unreadable } = yield* inbox.pending(ranges)
-      return { claimed: known, messages, broken: [...undecodable, ...unreadable] }
+      return { claimed: known, messages, undecodable, unreadable, count: claimed.length + undecodable.length }
     })
 
   const rebuild = (found: {
     readonly claimed: ReadonlyArray<{ readonly run: ClaimedRun; readonly registered: Registered }>
     readonly messages: ReadonlyArray<InboxMessage>
-    readonly broken: ReadonlyArray<{ readonly runId: RunId; readonly error: UndecodableRow }>
+    readonly undecodable: Claims["undecodable"]
+    readonly unreadable: PendingMessages["undecodable"]
   }): Rebuilt => {
     const messages = groupByRun(found.messages)
-    const broken = new Map(found.broken.map(({ error, runId }) => [runId, error.message]))
+    const broken = new Map(found.unreadable.map(({ error, runId }) => [runId, error.message]))
     const held: Array<HeldRun> = []
-    const parkings: Array<Parking> = []
+    const parkings = found.undecodable.map(({ error, fence, runId }) => undecodable(runId, fence, error.message))
     for (const { registered, run } of found.claimed) {
       const { fence, runId } = run.row
       const unreadable = broken.get(runId)
@@ -72,7 +76,7 @@ const make = Effect.gen(function* () {
         unreadable === undefined
           ? readable(registered, { row: run.row, firings: run.firings, messages: messages.get(runId) ?? [] })
           : Either.left(unreadable)
-      if (Either.isLeft(state)) parkings.push({ runId, fence, reason: "UndecodableRow", detail: state.left })
+      if (Either.isLeft(state)) parkings.push(undecodable(runId, fence, state.left))
       else held.push({ registered, state: state.right, fence, starts: [] })
     }
     return { held, broken: parkings }
@@ -88,7 +92,7 @@ const make = Effect.gen(function* () {
           const { broken, held } = rebuild(found)
           return Effect.forEach(held, supervisor.adopt, { discard: true }).pipe(
             Effect.zipRight(Effect.forEach(broken, supervisor.park, { discard: true })),
-            Effect.as(found.claimed.length)
+            Effect.as(found.count)
           )
         }),
         Effect.ensuring(Effect.sync(() => supervisor.reserve(-size)))
@@ -96,6 +100,13 @@ const make = Effect.gen(function* () {
     }).pipe(Effect.uninterruptible)
 
   return { claim }
+})
+
+const undecodable = (runId: RunId, fence: number, detail: string): Parking => ({
+  runId,
+  fence,
+  reason: "UndecodableRow",
+  detail
 })
 
 /** The state that rows give; damage that nobody thought of costs this run, and none of those claimed with it. */
