@@ -119,3 +119,17 @@ export const Values = Workflow.make("values", { version: 1, input: { value: Sche
   .node("echo", Echo, ({ input }) => ({ value: input.value }))
   .node("again", Again, ({ echo }) => ({ value: echo.value }))
   .output(({ again }) => ({ value: again.value }))
+
+/** A zip of a short and a long stream: what the long one has more is left over. */
+export const Pair = Node.make("pair", {
+  inputs: { n: Schema.Number },
+  outputs: { long: Output.many(Schema.Number), short: Output.many(Schema.Number) }
+})
+export const Zip = Node.make("zip", {
+  inputs: { long: Schema.Number, short: Schema.Number },
+  outputs: { sum: Schema.Number }
+})
+export const Zipped = Workflow.make("zipped", { version: 1, input: { n: Schema.Number } })
+  .node("pair", Pair, ({ input }) => ({ n: input.n }))
+  .node("zip", Zip, ({ pair }) => ({ long: pair.long, short: pair.short }))
+  .output(({ zip }) => ({ sums: zip.sum }))

@@ -21,6 +21,7 @@ import {
   Hasty,
   Hurried,
   Notify,
+  Pair,
   Poll,
   Polled,
   Quick,
@@ -29,7 +30,9 @@ import {
   Second,
   Split,
   Sum,
-  Values
+  Values,
+  Zip,
+  Zipped
 } from "./fixtures.js"
 
 /** What a handler may do besides its work; it is told the attempt. */
@@ -136,5 +139,17 @@ export const values = (make: (value: unknown) => unknown = (value) => value) =>
     Layer.provide([
       Echo.toLayer(({ value }) => Effect.sync(() => ({ value: make(value) }))),
       Again.toLayer(({ value }) => Effect.succeed({ value }))
+    ])
+  )
+
+/** 1 … n beside 10 … 10 · (n − 1), added. */
+export const zipped = () =>
+  Zipped.layer.pipe(
+    Layer.provide([
+      Pair.toLayer(({ n }) => {
+        const long = Array.from({ length: n }, (_, index) => index + 1)
+        return Effect.succeed({ long, short: long.slice(1).map((_, index) => (index + 1) * 10) })
+      }),
+      Zip.toLayer(({ long, short }) => Effect.succeed({ sum: long + short }))
     ])
   )

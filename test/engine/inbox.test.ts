@@ -9,8 +9,9 @@ import * as DatabaseClock from "../../src/runtime/DatabaseClock.js"
 import { Janitor, layer as janitor } from "../../src/runtime/Janitor.js"
 import { largePayloads } from "../../src/runtime/LargePayloads.js"
 import { Inbox } from "../../src/store/Inbox.js"
-import { Approved, Chain, Fan, Values } from "./fixtures.js"
-import { approved, chain, fan, makeGate, values as valuesWorkflow } from "./handlers.js"
+import { loseAcknowledgement } from "./faults.js"
+import { Approved, Chain, Fan, Values, Zipped } from "./fixtures.js"
+import { approved, chain, fan, makeGate, values as valuesWorkflow, zipped } from "./handlers.js"
 import { scenario, values } from "./world.js"
 
 scenario("a commit puts a message into the inbox of whoever is wired, with an id derived from its producer", (world) =>
@@ -117,32 +118,26 @@ scenario("order is that of positions, whatever firing ends first", (world) =>
   })
 )
 
-scenario("appending the same commit again appends nothing: a message stays what it was", (world) =>
+scenario("a commit whose acknowledgement was lost is not appended again", (world) =>
   Effect.gen(function* () {
-    const { engine } = yield* world.start({ workflows: chain() })
+    const { fault, pool } = loseAcknowledgement("commit")
+    const { engine } = yield* world.start({ workflows: chain(), pool })
     yield* engine.start(Chain, { n: 1 }, { runId: "a" })
-    yield* engine.awaitEnd("a")
-    // a recovered run goes through the very same commit again when its acknowledgement was lost
-    yield* Effect.forEach([1, 2], () => engine.start(Chain, { n: 1 }, { runId: "a" }))
+    expect(yield* engine.await(Chain, "a")).toEqual({ n: 4 })
+    expect(fault.happened).toBe(1)
+    expect(yield* world.run("a")).toMatchObject({ version: 3, fence: 1 })
     const counted = yield* world.sql("select count(*)::int4 as count from perdure.run_inbox_messages")
     expect(counted).toEqual([{ count: 3 }])
   })
 )
 
-scenario("messages that nobody will take are discarded, visibly", (world) =>
+scenario("messages left over by the end of their consumer are discarded, visibly", (world) =>
   Effect.gen(function* () {
-    const gate = yield* makeGate
-    const { engine } = yield* world.start({ workflows: approved(gate.hook) })
-    yield* engine.start(Approved, { n: 1 }, { runId: "a" })
-    for (const inputId of ["1", "2"]) {
-      yield* engine.trigger(Approved, "a", "approval", { approved: true }, { inputId })
-    }
-    yield* gate.arrived
-    yield* gate.open
-    yield* engine.awaitEnd("a")
-    // the trigger takes one event; the second is kept, but is no message
-    expect(yield* world.messages("a", "approval", "$external", "$external")).toHaveLength(1)
-    expect(yield* world.inputs("a")).toMatchObject([{ status: "applied" }, { status: "dead" }])
+    const { engine } = yield* world.start({ workflows: zipped() })
+    yield* engine.start(Zipped, { n: 3 }, { runId: "a" })
+    expect(yield* engine.await(Zipped, "a")).toEqual({ sums: [11, 22] })
+    const longs = yield* world.messages("a", "zip", "long", "pair.long")
+    expect(longs.map(({ discarded }) => discarded)).toEqual([false, false, true])
   })
 )
 

@@ -2,9 +2,10 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
-import type * as Redacted from "effect/Redacted"
+import * as Redacted from "effect/Redacted"
 import * as Runtime from "effect/Runtime"
 import * as Scope from "effect/Scope"
+import pg from "pg"
 import type { Registry } from "../../src/definition/Registry.js"
 import { Engine } from "../../src/Engine.js"
 import { layerEngine } from "../../src/layers.js"
@@ -47,8 +48,19 @@ let count = 0
 /** Times in which a test need not wait for a regular look. */
 const quick: Partial<SettingsShape> = { pollMs: 100, heartbeatMs: 200, idleMs: 50 }
 
+/** A pool whose clients have a listener from the first: a dead process attaches none, and its sessions are ended. */
+const openPool = (url: Redacted.Redacted, sessions: string) =>
+  Effect.acquireRelease(
+    Effect.sync(() => {
+      const pool = new pg.Pool({ connectionString: Redacted.value(url), max: 4, application_name: sessions })
+      pool.on("connect", (client) => client.on("error", () => undefined))
+      return pool
+    }),
+    (pool) => Effect.promise(() => pool.end())
+  )
+
 const layersOf = (url: Redacted.Redacted, sessions: string, options: ProcessOptions) => {
-  const pool = Pool.layer({ url, applicationName: sessions, maxConnections: 4 })
+  const pool = Layer.unwrapScoped(Effect.map(openPool(url, sessions), (opened) => Pool.layerFromPool(opened)))
   const base = Layer.merge(
     stores().pipe(Layer.provide(options.pool === undefined ? pool : options.pool(pool))),
     PgWakeups.layer({ url })

@@ -1,0 +1,47 @@
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import { type Connection, type Query, QueryError } from "../../src/postgres/Connection.js"
+import * as Pool from "../../src/postgres/Pool.js"
+
+/** What stands between a process and its connections: the statement, and how to run it. */
+type Between = (query: Query, run: ReturnType<Connection["execute"]>) => ReturnType<Connection["execute"]>
+
+/** Puts something between a process and its connections. */
+const between =
+  (fault: Between) =>
+  (pool: Layer.Layer<Pool.PgPool>): Layer.Layer<Pool.PgPool> =>
+    Layer.effect(
+      Pool.PgPool,
+      Effect.map(Pool.PgPool, (inner) => ({
+        ...inner,
+        acquire: Effect.map(inner.acquire, (connection) => ({
+          ...connection,
+          execute: (query: Query) => fault(query, connection.execute(query))
+        }))
+      }))
+    ).pipe(Layer.provide(pool))
+
+/** The session broke before an answer came. */
+const broken = new QueryError({ sqlState: undefined, reason: "Connection terminated unexpectedly", broken: true })
+
+/** The first COMMIT of these transactions goes through, and nobody hears of it. */
+export const loseAcknowledgement = (operation: string) => {
+  const fault = { happened: 0 }
+  const pool = between((query, run) => {
+    if (query.text !== "commit" || query.operation !== operation || fault.happened > 0) return run
+    fault.happened++
+    return Effect.zipRight(run, Effect.fail(broken))
+  })
+  return { fault, pool }
+}
+
+/** The first statement of this name is refused by the server, `times` times. */
+export const refuse = (name: string, sqlState: string, times = 1) => {
+  const fault = { happened: 0 }
+  const pool = between((query, run) => {
+    if (!query.name.endsWith(name) || fault.happened >= times) return run
+    fault.happened++
+    return Effect.fail(new QueryError({ sqlState, reason: `refused with ${sqlState}`, broken: false }))
+  })
+  return { fault, pool }
+}
