@@ -1,4 +1,4 @@
-import { describe, expect, it } from "@effect/vitest"
+import { describe, expect, it, vi } from "@effect/vitest"
 import * as FastCheck from "effect/FastCheck"
 import type { Engine } from "../../src/postgres/embedded/Engine.js"
 import {
@@ -129,5 +129,22 @@ describe("the gate before an engine", () => {
     expect(said[1]).toMatch(/rollback.*discard all/s)
     await expect(gate.exchange(first.guest, queryMessage("late"), 1)).rejects.toThrow("given up")
     await gate.close()
+  })
+
+  it("refuses a guest whose turn does not come, and keeps the one that is in", async () => {
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] })
+    try {
+      const engine = engineOf(() => ready)
+      const gate = new SessionGate(engine, () => undefined)
+      const [first, second] = [guest(), guest()]
+      gate.enter(first.guest)
+      gate.enter(second.guest)
+      await first.admitted
+      vi.advanceTimersByTime(10_000)
+      await expect(second.admitted).rejects.toThrow("one connection only")
+      expect(await gate.exchange(first.guest, queryMessage("select 1"), 1)).toEqual(ready)
+    } finally {
+      vi.useRealTimers()
+    }
   })
 })
