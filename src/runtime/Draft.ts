@@ -194,9 +194,11 @@ export class Draft {
     }
   }
 
-  /** Ends a node. */
+  /** Ends a node; its messages needn't be kept in memory any more. */
   close(index: number): void {
-    this.edit(index).ended = true
+    const node = this.edit(index)
+    node.ended = true
+    node.handles = []
     this.finished.push(index)
   }
 

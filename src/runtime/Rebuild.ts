@@ -53,7 +53,7 @@ export const fromRows = (plan: Plan, rows: RunRows): Either.Either<RunState, str
     const nodes = plan.nodes.map((node, index): NodeState => {
       const skipped = hasBit(frontier.skipped, index)
       if (hasBit(frontier.ended, index)) {
-        return { ...fresh.nodes[index]!, ended: true, touched: true, ran: !skipped, next: skipped ? 2 : 1 }
+        return { ...fresh.nodes[index]!, handles: [], ended: true, touched: true, ran: !skipped, next: skipped ? 2 : 1 }
       }
       if (frontier.nodes[node.id] === undefined) return fresh.nodes[index]!
       return new NodeRows(plan, node, rows.row, firings.get(node.id) ?? [], messages).build(skipped)

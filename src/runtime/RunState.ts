@@ -9,7 +9,7 @@ import type { Plan } from "./Plan.js"
 /** What a firing got on one handle: one message, or all of them. */
 export type Taken = Message | ReadonlyArray<Message>
 
-/** A firing that has not ended; `external` is the event that woke it, once it has. */
+/** A firing that has not ended. */
 export interface OpenFiring {
   readonly firing: number
   readonly status: "scheduled" | "running" | "suspended"
@@ -42,7 +42,7 @@ export interface HandleState {
   readonly edges: ReadonlyArray<EdgeState>
 }
 
-/** A node of a run. `open` is in order of firing. `received` counts external events. */
+/** A node of a run. `open` is in order of firing. `received` counts external events. An ended node keeps no handles. */
 export interface NodeState {
   readonly next: number
   readonly open: ReadonlyArray<OpenFiring>

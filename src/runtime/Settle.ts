@@ -5,7 +5,7 @@ import type { PlanNode } from "./Plan.js"
 import { type HandleState, isSkipped, type NodeState, type OpenFiring, runningCount, type Taken } from "./RunState.js"
 
 /** The reason a trigger node's firing shows while it waits. */
-export const waitsForTrigger = "trigger"
+const waitsForTrigger = "trigger"
 
 /**
  * Lets everything follow from what has changed: messages join their queues, dead paths close, events wake firings,
@@ -248,8 +248,8 @@ const endNode = (draft: Draft, plan: PlanNode): void => {
   const node = draft.nodes[plan.index]!
   if (node.open.length > 0) return
   if (canOpen(plan, node) && !exhausted(plan, node)) return
-  draft.close(plan.index)
   discardLeftOvers(draft, plan, node)
+  draft.close(plan.index)
 }
 
 /** Whether no further firing can align: a `one` handle has ended. */

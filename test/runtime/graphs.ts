@@ -28,7 +28,7 @@ export interface GraphOptions {
   readonly errors: boolean
 }
 
-export const everyGraph: GraphOptions = {
+const everyGraph: GraphOptions = {
   maxNodes: 10,
   manyPorts: 3,
   merging: true,

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest"
 import { chain, graphOf, handlers } from "./machineGraphs.js"
 import { Harness } from "./machineHarness.js"
-import { arrivals, discarded, given, inbox, runOut, started, statuses, taken } from "./machineViews.js"
+import { discarded, given, inbox, runOut, started, statuses, taken } from "./machineViews.js"
 
 /** `split` puts three elements on `xs`, `worker` takes one after the other. */
 const fanOut = graphOf({
@@ -39,6 +39,21 @@ describe("input modes", () => {
     })
     const run = runOut(started(graph, handlers(three)))
     expect(run.tables.output).toBe('{"converted":["x1+rate","x2+rate","x3+rate"]}')
+  })
+
+  it("shared skips every firing if its value never comes", () => {
+    const graph = graphOf({
+      nodes: {
+        split: { inputs: { a: "input.in" }, outputs: { xs: "many", none: "many", route: "optional" } },
+        zip: { inputs: { a: "split.none", b: "input.in" } },
+        empty: { inputs: { x: "split.xs", value: "shared zip.out" } },
+        tombstone: { inputs: { x: "split.xs", value: "shared split.route" } }
+      }
+    })
+    const run = runOut(started(graph, handlers({ split: () => ({ xs: ["x1", "x2"], none: [] }) })))
+    expect([statuses(run, "zip"), run.status]).toEqual([[], "completed"])
+    expect(statuses(run, "empty")).toEqual(["skipped", "skipped"])
+    expect(statuses(run, "tombstone")).toEqual(["skipped", "skipped"])
   })
 
   it("all is everything until the end, as an array in position order", () => {
@@ -220,6 +235,25 @@ describe("several producers into one handle", () => {
     const none = runOut(started(graph, handlers({ ...sided, left: () => ({}) })))
     expect([statuses(none, "merge"), taken(none, "merge", "x")]).toEqual([["skipped"], ["nothing"]])
   })
+
+  it("count for one firing if nothing came, which takes what is aligned with it", () => {
+    const zipped = graphOf({
+      nodes: {
+        route: { inputs: { a: "input.in" }, outputs: { left: "optional", right: "optional" } },
+        slow: { inputs: { a: "input.in" }, outputs: { xs: "many" } },
+        zip: { inputs: { merged: "route.left route.right", x: "slow.xs" } }
+      }
+    })
+    const run = started(zipped, handlers({ route: () => ({}), slow: () => ({ xs: ["x1", "x2"] }) }))
+    run.end("route")
+    expect(statuses(run, "zip")).toEqual([])
+    run.end("slow")
+    expect([statuses(run, "zip"), taken(run, "zip", "x"), discarded(run, "zip", "x")]).toEqual([
+      ["skipped"],
+      ["x1"],
+      ["x2"]
+    ])
+  })
 })
 
 describe("concurrency", () => {
@@ -294,72 +328,6 @@ describe("the end of a node", () => {
     expect(discarded(run, "zip", "x")).toEqual(["x2"])
     run.end("slow", 3)
     expect([run.status, discarded(run, "zip", "x")]).toEqual(["completed", ["x2", "x3"]])
-  })
-})
-
-describe("a trigger node", () => {
-  const approval = (trigger: number | "endless") =>
-    graphOf({
-      nodes: { approval: { inputs: { order: "shared input.in" }, trigger } },
-      results: { approved: trigger === 1 ? "value approval.out" : "array approval.out" }
-    })
-
-  it("fires once, with an event and its inputs, and keeps what comes after as dead", () => {
-    const run = started(approval(1), handlers({ approval: ({ order }, event) => ({ out: `${order} ${event}` }) }))
-    expect([run.status, run.tables.row.reason]).toEqual(["suspended", "approval: trigger"])
-    run.step([run.arrives("approval", "yes"), run.arrives("approval", "no")])
-    expect(runOut(run).tables.output).toBe('{"approved":"in yes"}')
-    expect(arrivals(run)).toEqual(["applied", "dead"])
-  })
-
-  it("takes an event that came before the node waits", () => {
-    const graph = graphOf({
-      nodes: { first: { inputs: { a: "input.in" } }, wait: { inputs: { a: "first.out" }, trigger: 1 } }
-    })
-    const run = started(graph)
-    run.step([run.arrives("wait", "early")])
-    run.crash()
-    run.look()
-    run.end("first")
-    expect(given(run, "wait/1", "$external")).toBe("early")
-  })
-
-  it("fires as often as it is declared to, or without end", () => {
-    const twice = started(approval(2))
-    for (const payload of ["a", "b", "c"]) twice.step([twice.arrives("approval", payload)])
-    expect([statuses(runOut(twice), "approval"), twice.status]).toEqual([["completed", "completed"], "completed"])
-    expect(arrivals(twice)).toEqual(["applied", "applied", "dead"])
-    const endless = started(approval("endless"))
-    endless.step(["a", "b", "c"].map((payload) => endless.arrives("approval", payload)))
-    expect(statuses(runOut(endless), "approval")).toEqual(["completed", "completed", "completed", "suspended"])
-    expect(endless.status).toBe("suspended")
-  })
-
-  it("is skipped once when a value that all its firings share never comes", () => {
-    const graph = graphOf({
-      nodes: {
-        route: { inputs: { a: "input.in" }, outputs: { out: "optional" } },
-        wait: { inputs: { a: "shared route.out" }, trigger: "endless" }
-      }
-    })
-    const run = runOut(started(graph, handlers({ route: () => ({}) })))
-    expect([statuses(run, "wait"), run.status]).toEqual([["skipped"], "completed"])
-  })
-
-  it("discards events that found no firing, and refuses those it can't take", () => {
-    const graph = graphOf({
-      nodes: {
-        route: { inputs: { a: "input.in" }, outputs: { out: "optional" } },
-        wait: { inputs: { a: "route.out" }, trigger: 1 },
-        long: { inputs: { a: "input.in" } }
-      }
-    })
-    const run = started(graph, handlers({ route: () => ({}) }))
-    run.step([run.arrives("wait", "early"), run.arrives("long", "takes none"), run.arrives("nobody", "unknown")])
-    run.end("route")
-    expect(discarded(run, "wait")).toEqual(["early"])
-    run.step([run.arrives("wait", "late"), { _tag: "InputUnreadable", seq: run.tables.deliver("wait", "broken") }])
-    expect(arrivals(run)).toEqual(["applied", "dead", "dead", "dead", "dead"])
   })
 })
 

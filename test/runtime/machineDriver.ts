@@ -18,7 +18,7 @@ export const schedules: FastCheck.Arbitrary<Schedule> = FastCheck.array(FastChec
 })
 
 /** The schedule in which what started first ends first, alone, with room for everything. */
-export const plainSchedule: Schedule = []
+const plainSchedule: Schedule = []
 
 const choosing = (schedule: Schedule): Choose => {
   let next = 0

@@ -231,13 +231,26 @@ describe("recovery", () => {
           worker: { inputs: { x: "split.xs" }, concurrency: 1 }
         }
       }),
-      handlers({ split: () => ({ xs: Array.from({ length: 50 }, (_, index) => index) }) })
+      handlers({ split: () => ({ xs: Array.from({ length: 200 }, (_, index) => index) }) })
     )
     run.end("split")
-    for (let firing = 1; firing <= 45; firing++) run.end("worker", firing)
+    for (let firing = 1; firing <= 195; firing++) run.end("worker", firing)
     const { firings, messages } = run.tables.read()
-    expect(firings.map(({ firing }) => firing)).toEqual([46])
-    expect(messages.map(({ ordinal }) => ordinal)).toEqual([45, 46, 47, 48, 49])
+    expect(firings.map(({ firing }) => firing)).toEqual([196])
+    expect(messages.map(({ ordinal }) => ordinal)).toEqual([195, 196, 197, 198, 199])
+  })
+
+  it("gives every element of a long queue to the firing of its place", () => {
+    const xs = Array.from({ length: 200 }, (_, index) => index)
+    const graph = graphOf({
+      nodes: {
+        split: { inputs: { a: "input.in" }, outputs: { xs: "many" } },
+        worker: { inputs: { x: "split.xs" }, concurrency: 1 }
+      },
+      results: { all: "array worker.out" }
+    })
+    const run = runOut(started(graph, handlers({ split: () => ({ xs }) })))
+    expect(JSON.parse(run.tables.output!)).toEqual({ all: xs.map(String) })
   })
 
   it("needs few characters of a run's row, however long the run", () => {

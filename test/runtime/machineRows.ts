@@ -201,8 +201,6 @@ export const firingKey = (firing: Pick<FiringRow, "nodeId" | "firing">): string 
 export const messageKey = (message: MessageKey): string =>
   `${message.nodeId}.${message.handle} < ${message.producer}/${message.firing}/${message.ordinal}`
 
-export const compareText = (a: string, b: string): number => (a < b ? -1 : Number(a > b))
-
 /** A paused run may end by what still ran: one commit is then two moves. */
 const legalRunMove = (from: RunRow["status"], to: RunRow["status"]): boolean =>
   canMoveRun(from, to) || (from === "paused" && canMoveRun("running", to))
