@@ -29,7 +29,10 @@ export const rowDecoder = <A, I>(
         new UndecodableRow({
           table,
           key: key.map((column) => String(row[column])).join("/"),
-          reason: ParseResult.TreeFormatter.formatErrorSync(error).slice(0, reasonCharacters)
+          reason: ParseResult.ArrayFormatter.formatErrorSync(error)
+            .map((issue) => `${issue.path.join(".")}: ${issue.message}`)
+            .join("; ")
+            .slice(0, reasonCharacters)
         })
     )
 }
