@@ -172,5 +172,5 @@ const run = (): Promise<number> => {
   return given.replay === undefined ? runAll() : runReplay(given.replay)
 }
 
-if (given.shard === undefined) run().then((code) => process.exit(code))
-else await runShard(given.shard)
+if (given.shard !== undefined) await runShard(given.shard)
+process.exit(await run())
