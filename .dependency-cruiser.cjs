@@ -14,6 +14,12 @@ const layer = (name, comment, from, allowed) => ({
 const packages = (names) => `(^|/)node_modules/(${names})/|^(${names})(/|$)`
 
 const compositionRoots = "^src/(main|index|layers)\\.ts$|^src/(cli|testing|example)/|^src/http/server[^/]*\\.ts$"
+/** The facade: its interface and, in a folder, what is behind it. */
+const engine = "^src/Engine\\.ts$|^src/engine/"
+
+/** Who passes a caller's transaction on. */
+const joins = `${engine}|^src/store/Transactor\\.ts$`
+
 const databaseClients = packages("pg|@electric-sql/pglite|@effect/sql[^/]*")
 
 module.exports = {
@@ -46,8 +52,8 @@ module.exports = {
     layer(
       "engine-above-runtime",
       "The facade is complete without HTTP, commands and a choice of database.",
-      "^src/Engine\\.ts$",
-      "^src/(model|definition|store|runtime)/|^src/Engine\\.ts$"
+      engine,
+      `^src/(model|definition|store|runtime)/|${engine}`
     ),
     {
       name: "http-and-cli-on-top",
@@ -67,21 +73,21 @@ module.exports = {
       name: "database-clients-only-in-postgres",
       comment: "SQL, sessions and their traps stay behind the ports.",
       severity: "error",
-      from: { path: "^src/", pathNot: "^src/postgres/|^src/Engine\\.ts$" },
+      from: { path: "^src/", pathNot: `^src/postgres/|${joins}` },
       to: { path: databaseClients }
     },
     {
       name: "engine-knows-sql-by-type",
-      comment: "Engine.inTransaction takes the caller's SqlClient: a type, not an import that runs.",
+      comment: "Engine.inTransaction takes the caller's SqlClient down to the transactor: a type, not an import that runs.",
       severity: "error",
-      from: { path: "^src/Engine\\.ts$" },
+      from: { path: joins },
       to: { path: databaseClients, dependencyTypesNot: ["type-only"] }
     },
     {
       name: "engine-knows-no-driver",
       comment: "Not even by type: an application may bring any SqlClient for PostgreSQL.",
       severity: "error",
-      from: { path: "^src/Engine\\.ts$" },
+      from: { path: joins },
       to: { path: packages("pg|@electric-sql/pglite|@effect/sql-[^/]*") }
     },
     {
