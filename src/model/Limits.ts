@@ -12,6 +12,8 @@ export const Limits = {
   commitBatch: 256,
   /** Runs started by one transaction. */
   startBatch: 256,
+  /** How often a batch is tried as a whole while the database is away, before its items go alone. */
+  batchTries: 5,
   /** How often a start, an input or a command is tried by itself before its caller is told of the trouble. */
   startTries: 6,
   /** Trigger inputs or commands inserted by one transaction. */

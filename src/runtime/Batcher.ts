@@ -13,6 +13,9 @@ interface Waiting<Item, Out, E> {
   readonly answer: Deferred.Deferred<Out, E>
 }
 
+/** Fibers are scheduled with priority 0 and in rising order. */
+const afterAllOthers = 1
+
 /**
  * Gathers what is submitted while the batch before is under way; a lone item on an idle system goes at once.
  *
@@ -28,8 +31,13 @@ export const make = <Item, Out, E>(options: {
 }): Effect.Effect<Batcher<Item, Out, E>, never, Scope.Scope> =>
   Effect.gen(function* () {
     const queue = yield* Queue.unbounded<Waiting<Item, Out, E>>()
-    const turn = Effect.flatMap(Queue.takeBetween(queue, 1, options.max), (taken) => {
-      const batch = Array.from(taken)
+    const gathered = Effect.gen(function* () {
+      const first = yield* Queue.take(queue)
+      // Whoever can run now may have something to submit; on an idle system nobody can, and this costs nothing.
+      yield* Effect.yieldNow({ priority: afterAllOthers })
+      return [first, ...(yield* Queue.takeUpTo(queue, options.max - 1))]
+    })
+    const turn = Effect.flatMap(gathered, (batch) => {
       return options
         .flush(
           batch.map((waiting) => waiting.item),

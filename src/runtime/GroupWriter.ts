@@ -1,13 +1,18 @@
+import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as FiberSet from "effect/FiberSet"
+import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import type { DatabaseError } from "../model/Errors.js"
+import { Limits } from "../model/Limits.js"
 import * as Batcher from "./Batcher.js"
 
 /** Trouble that says nothing about a single item: the connection, the server, its resources. */
-export const concernsAll = (error: DatabaseError): boolean =>
-  error.outcome === "unknown" || error.sqlState === undefined || /^(08|53|57P|58)/.test(error.sqlState)
+export const concernsAll = (error: DatabaseError): boolean => {
+  if (error.sqlState === undefined) return error.outcome !== "fatal"
+  return error.outcome === "unknown" || /^(08|53|57P|58)/.test(error.sqlState)
+}
 
 /** Waits 50 ms, then longer, never more than 2 s. */
 export const backoff = Schedule.exponential("50 millis").pipe(
@@ -29,7 +34,7 @@ export const make = <Item, Out, E>(options: {
   readonly max: number
   readonly write: (items: ReadonlyArray<Item>) => Effect.Effect<ReadonlyArray<Out | typeof postponed>, DatabaseError>
   readonly alone: (item: Item) => Effect.Effect<Out, E>
-  /** Whether a batch waits for a database that is away, or its items go their own ways at once. */
+  /** Whether a batch waits a while for a database that is away, or its items go their own ways at once. */
   readonly waits: boolean
 }): Effect.Effect<Batcher.Batcher<Item, Out, E>, never, Scope.Scope> =>
   Effect.gen(function* () {
@@ -59,30 +64,39 @@ export const make = <Item, Out, E>(options: {
         { discard: true }
       )
 
-    /** The batch as a whole is tried until the database answers: it is the same commits, and writing them is idempotent. */
+    const allAlone = (items: ReadonlyArray<Item>, answer: Answer, offset: number) =>
+      settle(
+        items,
+        items.map(() => postponed),
+        offset,
+        answer
+      )
+
+    /**
+     * The batch as a whole is tried a few times: it is the same items, and writing them is idempotent. What looks like the
+     * database's trouble may still be that of one row, so in the end each goes alone.
+     */
     const waitAndRepeat = (items: ReadonlyArray<Item>, answer: Answer, offset: number, first: DatabaseError) =>
       Effect.logWarning("Writes wait for the database", first).pipe(
         Effect.zipRight(Effect.sleep("50 millis")),
         Effect.zipRight(options.write(items)),
-        Effect.retry({ schedule: backoff, while: concernsAll }),
-        Effect.matchEffect({
+        Effect.retry({ schedule: backoff, while: concernsAll, times: Limits.batchTries }),
+        Effect.matchCauseEffect({
           onSuccess: (outcomes) => settle(items, outcomes, offset, answer),
-          onFailure: () => flush(items, answer, offset)
+          onFailure: () => allAlone(items, answer, offset)
         })
       )
 
     const flush = (items: ReadonlyArray<Item>, answer: Answer, offset: number): Effect.Effect<void> =>
-      Effect.matchEffect(options.write(items), {
+      Effect.matchCauseEffect(options.write(items), {
         onSuccess: (outcomes) => settle(items, outcomes, offset, answer),
-        onFailure: (error) => {
-          if (options.waits && concernsAll(error)) return waitAndRepeat(items, answer, offset, error)
-          if (items.length === 1 || concernsAll(error))
-            return settle(
-              items,
-              items.map(() => postponed),
-              offset,
-              answer
-            )
+        onFailure: (cause) => {
+          const error = Option.getOrUndefined(Cause.failureOption(cause))
+          if (error !== undefined && concernsAll(error)) {
+            return options.waits ? waitAndRepeat(items, answer, offset, error) : allAlone(items, answer, offset)
+          }
+          // A broken invariant of one item, a defect, is that item's alone too.
+          if (items.length === 1) return allAlone(items, answer, offset)
           const half = items.length >> 1
           return Effect.zipRight(
             flush(items.slice(0, half), answer, offset),
