@@ -25,7 +25,7 @@ export interface FreshDatabase {
 }
 
 /** The present schema, as migrations make it. */
-export const migrated: Template = {
+const migrated: Template = {
   key: Effect.map(load, (migrations) => `migrated ${migrations.map(({ checksum }) => checksum).join(" ")}`),
   prepare: (url) =>
     migrate().pipe(

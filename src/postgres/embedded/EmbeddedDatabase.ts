@@ -39,6 +39,8 @@ export interface OpenOptions {
   readonly upkeep?: Partial<Upkeep.UpkeepLimits>
 }
 
+const closePatienceMs = 2_000
+
 /** Work in progress of a first start; `folder` is the finished one. */
 const names = { folder: "database", unfinished: "database.new-" } as const
 
@@ -102,9 +104,16 @@ const poolOver = (gate: SessionGate): pg.Pool => {
   return pool
 }
 
-/** Ends the pool; clients that are still out are given a moment, then cut off. */
+/** Ends the pool; clients that are still out are given a moment, in real time, then the gate cuts them off. */
 const end = (pool: pg.Pool): Effect.Effect<void> =>
-  Effect.promise(() => pool.end()).pipe(Effect.interruptible, Effect.timeoutOption("3 seconds"), Effect.asVoid)
+  Effect.async<void>((resume) => {
+    const done = () => resume(Effect.void)
+    const timer = setTimeout(done, closePatienceMs)
+    pool.end(() => {
+      clearTimeout(timer)
+      done()
+    })
+  })
 
 /**
  * Opens a database inside this process: PGlite, PostgreSQL compiled to WebAssembly.
