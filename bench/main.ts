@@ -1,6 +1,6 @@
 import { startServer } from "../test/support/postgresServer.js"
 import { measureChain } from "./src/chain.js"
-import { measureFloor } from "./src/floor.js"
+import { type Floor, measureFloor } from "./src/floor.js"
 
 const median = (values: ReadonlyArray<number>): number => [...values].sort((a, b) => a - b)[values.length >> 1]!
 
@@ -12,7 +12,7 @@ const thresholds = { chainToTwoStatementsAt8: 1, rowWritesPerStep: 4.5, transact
 const server = await startServer({ durable: true, settings: { shared_buffers: "128MB" } })
 try {
   const seconds = quick ? 2 : 5
-  const floors = []
+  const floors: Array<Floor> = []
   for (const work of ["two statements", "one statement"] as const) {
     for (const connections of [1, 8, 64]) floors.push(await measureFloor(server.url, work, connections, seconds))
   }
@@ -34,10 +34,10 @@ try {
   console.log(
     JSON.stringify({
       work: "W1 raw",
-      stepsPerSecond: median(chain.stepsPerSecond),
-      ratioToTwoStatementsAt8: Number(ratio.toFixed(2)),
       ...chain,
       rounds: chain.stepsPerSecond,
+      stepsPerSecond: median(chain.stepsPerSecond),
+      ratioToTwoStatementsAt8: Number(ratio.toFixed(2)),
       claims
     })
   )

@@ -14,9 +14,6 @@ export interface Position {
 /** Orders two positions of one producer. */
 export const comparePositions = (a: Position, b: Position): number => a.firing - b.firing || a.ordinal - b.ordinal
 
-/** The first position any producer can have. */
-export const firstPosition: Position = { firing: 0, ordinal: 0 }
-
 /** Which message: with (run, node, handle) its whole identity, derived and never counted. */
 export interface MessageRef extends Position {
   /** `nodeId.port` of the producer; `input.name` for the run's input, `$external` for trigger inputs. */

@@ -24,7 +24,7 @@ export class AuditTrail extends Context.Tag("perdure/AuditTrail")<
 >() {}
 
 /** What a commit has to tell: one event for the run's step, one for each firing that changed. */
-export const eventsOf = (commit: RunCommit, at: number): ReadonlyArray<AuditEvent> => {
+const eventsOf = (commit: RunCommit, at: number): ReadonlyArray<AuditEvent> => {
   const base = { runId: commit.runId, version: commit.version, at }
   const firings = commit.firings.map(
     (firing): AuditEvent => ({

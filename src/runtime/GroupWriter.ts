@@ -9,7 +9,7 @@ import { Limits } from "../model/Limits.js"
 import * as Batcher from "./Batcher.js"
 
 /** Trouble that says nothing about a single item: the connection, the server, its resources. */
-export const concernsAll = (error: DatabaseError): boolean => {
+const concernsAll = (error: DatabaseError): boolean => {
   if (error.sqlState === undefined) return error.outcome !== "fatal"
   return error.outcome === "unknown" || /^(08|53|57P|58)/.test(error.sqlState)
 }
