@@ -40,7 +40,7 @@ const make = Effect.gen(function* () {
   /** One transaction: lock and check the runs, then write what is ready. Everything of a batch or nothing. */
   const write = (commits: ReadonlyArray<RunCommit>, wait: boolean) =>
     transactor.transact(
-      "commit",
+      "runs",
       Effect.gen(function* () {
         const checks = yield* states.check(commits, { wait })
         const ready = commits.filter((_, index) => checks[index] === "Ready")
