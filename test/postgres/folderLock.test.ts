@@ -58,14 +58,18 @@ describe("a folder's lock", () => {
     Effect.gen(function* () {
       if (!onLinux) return
       const folder = yield* temporaryFolder
-      // the shell becomes a program that never asks for its child
+      // the shell becomes a program that never asks for its child; only then is the child told to end
+      const script = "exec 3<&0; head -c 1 <&3 >&2 & echo $!; exec sleep 600"
       const parent = yield* Effect.acquireRelease(
-        Effect.sync(() => spawn("sh", ["-c", "true & echo $!; exec cat"], { stdio: ["pipe", "pipe", "inherit"] })),
-        (child) => Effect.sync(() => child.stdin.end())
+        Effect.sync(() => spawn("sh", ["-c", script], { stdio: ["pipe", "pipe", "ignore"] })),
+        (child) => Effect.sync(() => child.kill("SIGKILL"))
       )
       const pid = Number(yield* Effect.promise(async () => String((await once(parent.stdout, "data"))[0])))
+      const nameOf = (one: number | undefined) => readFileSync(`/proc/${one}/comm`, "utf8").trim()
       const state = () => readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]?.[0]
       yield* Effect.promise(async () => {
+        while (nameOf(parent.pid) !== "sleep") await delay(1)
+        parent.stdin.write("x")
         while (state() !== "Z") await delay(1)
       })
       lockedBy(folder, { pid, boot: me.boot, start: "" })
