@@ -26,6 +26,9 @@ export interface ProcessOptions {
   readonly pool?: (pool: Layer.Layer<Pool.PgPool>) => Layer.Layer<Pool.PgPool>
 }
 
+/** Where the processes of a world live: on a server, or in an embedded database that is opened already. */
+export type Ground = { readonly url: Redacted.Redacted } | { readonly embedded: pg.Pool }
+
 /** An engine with a scheduler and connections of its own: it can end like a process, by SIGKILL. */
 export interface EngineProcess {
   /** Each call runs in this process. */
@@ -59,22 +62,28 @@ const openPool = (url: Redacted.Redacted, sessions: string) =>
     (pool) => Effect.promise(() => pool.end())
   )
 
-const layersOf = (url: Redacted.Redacted, sessions: string, options: ProcessOptions) => {
-  const pool = Layer.unwrapScoped(Effect.map(openPool(url, sessions), (opened) => Pool.layerFromPool(opened)))
+const poolOn = (ground: Ground, sessions: string): Layer.Layer<Pool.PgPool> =>
+  "embedded" in ground
+    ? Pool.layerFromPool(ground.embedded)
+    : Layer.unwrapScoped(Effect.map(openPool(ground.url, sessions), (opened) => Pool.layerFromPool(opened)))
+
+const layersOf = (ground: Ground, sessions: string, options: ProcessOptions) => {
+  const pool = poolOn(ground, sessions)
+  const exclusive = "embedded" in ground
   const base = Layer.merge(
-    stores().pipe(Layer.provide(options.pool === undefined ? pool : options.pool(pool))),
-    PgWakeups.layer({ url })
+    stores(undefined, { exclusive }).pipe(Layer.provide(options.pool === undefined ? pool : options.pool(pool))),
+    "embedded" in ground ? PgWakeups.layerLocal : PgWakeups.layer({ url: ground.url })
   )
-  const ground = options.audit === undefined ? base : Layer.merge(base, options.audit)
+  const all = options.audit === undefined ? base : Layer.merge(base, options.audit)
   return options.workflows.pipe(
     Layer.provideMerge(layerEngine({ ...quick, workerId: sessions, ...options.settings })),
-    Layer.provide(ground)
+    Layer.provide(all)
   )
 }
 
 /** Starts a process; it is stopped with the scope, if it still lives then. */
 export const startProcess = (
-  url: Redacted.Redacted,
+  ground: Ground,
   options: ProcessOptions
 ): Effect.Effect<EngineProcess, unknown, Scope.Scope> =>
   Effect.gen(function* () {
@@ -84,7 +93,7 @@ export const startProcess = (
     const run = inside(scheduler)
     const stop = Effect.suspend(() => (scheduler.life === "dead" ? Effect.void : run(Scope.close(scope, Exit.void))))
     yield* Effect.addFinalizer(() => stop)
-    const context = yield* run(Layer.buildWithScope(layersOf(url, sessions, options), scope))
+    const context = yield* run(Layer.buildWithScope(layersOf(ground, sessions, options), scope))
     return {
       engine: callsInside(Context.get(context, Engine), run),
       sessions,

@@ -83,7 +83,7 @@ const makeWorld = Effect.gen(function* () {
     read,
     sql,
     over: (effect) => Effect.provide(effect, context),
-    start: (options) => startProcess(url, options),
+    start: (options) => startProcess({ url }, options),
     expire,
     kill: (process) =>
       Effect.sync(process.halt).pipe(
