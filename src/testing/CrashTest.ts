@@ -71,6 +71,9 @@ export class CrashTestFailed extends Data.TaggedError("CrashTestFailed")<{
 
 const shownFailures = 5
 
+/** Failing executions after which no further one is begun: they mostly say the same. */
+const enoughFailures = 5
+
 /** The id of the run under test. */
 const runId = "run"
 
@@ -126,13 +129,18 @@ export const explore = <W extends Workflow.Any>(
   Effect.scoped(
     Effect.gen(function* () {
       const database = options.database ?? (yield* openEmbedded)
+      let seen = 0
       const found = yield* Effect.promise(() =>
         exploreSubject({
           subject: subjectOf(options),
           database,
           seed: options.seed ?? 1,
           modes: options.modes ?? allModes,
-          double: doubles[options.crashes ?? 1]
+          double: doubles[options.crashes ?? 1],
+          goOn: () => seen < enoughFailures,
+          onFailure: () => {
+            seen++
+          }
         })
       )
       const { cases, failures, notReached, points, reached } = found

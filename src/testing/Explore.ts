@@ -10,6 +10,8 @@ export interface ExploreOptions {
   readonly database: TestDatabase
   readonly seed: number
   readonly modes?: ReadonlyArray<Mode>
+  /** Only points of these names are hit first. */
+  readonly names?: RegExp
   /** Second injections tried for each first one: a number drawn by seed, or all. */
   readonly double?: number | "all"
   /** Hits, by a second injection, what only an execution with a fault passes. */
@@ -62,7 +64,8 @@ export const explore = async (options: ExploreOptions): Promise<Exploration> => 
   const crashFree = await execute({ ...base, injections: [] })
   tally.add([], crashFree)
   if (crashFree.violations.length > 0) return tally.result(crashFree)
-  const singles = injectionsOf(crashFree.points, options.modes)
+  const points = crashFree.points.filter(({ name }) => options.names?.test(name) ?? true)
+  const singles = injectionsOf(points, options.modes)
   const random = randomOf(seed)
   const known = new Set(crashFree.points.map(({ name }) => name))
   const revealed: Array<ReadonlyArray<Injection>> = []

@@ -6,7 +6,7 @@ export type PointKind = "begin" | "statement" | "commit" | "rollback" | "effect"
  *
  * **Details** `before`, `after`: the process dies there. `lost`: COMMIT is done and its acknowledgement never comes.
  * `40001`, `40P01`: the server aborts the transaction. `57P01`: the server ends the session. `zombie`: the process is stopped
- * there, another one finishes its work, then it goes on; `awakened`: it goes on when the other is about to commit.
+ * there, another one finishes its work, then it goes on; `awakened`: it goes on as soon as the other has taken its runs.
  */
 export type Mode = "before" | "after" | "lost" | "40001" | "40P01" | "57P01" | "zombie" | "awakened"
 

@@ -38,8 +38,8 @@ export interface WorkerOptions {
   readonly mutate?: ((store: StateStore["Type"]) => StateStore["Type"]) | undefined
 }
 
-/** What a worker does before it writes the first commit of a run it took. */
-const firstCommit = "commit: begin"
+/** What a worker does when it has taken runs and has not written a commit of them. */
+const takesOver = "claim: commit"
 
 /** What a call came to; `died`: the worker was killed, and nobody knows. */
 export type Called<A, E> = Exit.Exit<A, E> | "died"
@@ -70,7 +70,7 @@ export class TestWorker {
     this.name = options.name
     this.connections = new FaultPool(world.database.pool, {
       pass: (kind, name) => {
-        if (name === firstCommit) world.awaken(this)
+        if (name === takesOver) world.awaken(this)
         return world.points.pass(kind, name)
       },
       kill: () => this.kill(),
@@ -137,7 +137,7 @@ export class TestWorker {
     return Promise.race([promise, new Promise<"died">((resolve) => this.deaths.push(() => resolve("died")))])
   }
 
-  /** Goes on when another worker is about to write its first commit. */
+  /** Goes on when another worker has taken runs and has not written a commit of them. */
   awaken(): void {
     if (this.sleepsLightly) this.resume()
   }

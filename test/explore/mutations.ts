@@ -12,6 +12,8 @@ export interface Mutation {
   /** What is explored, in which modes. */
   readonly subjects: ReadonlyArray<string>
   readonly modes: ReadonlyArray<Mode>
+  readonly names?: RegExp
+  readonly workers?: number
   readonly rewrite?: (query: Query) => Query
   readonly mutate?: Subject["mutate"]
 }
@@ -25,14 +27,16 @@ const replacing =
 export const mutations: ReadonlyArray<Mutation> = [
   {
     name: "no fence: a claim keeps the number of the right to a run",
-    subjects: ["chain", "fanOut", "triggerAfter"],
-    modes: ["zombie", "awakened"],
+    subjects: ["chain"],
+    modes: ["awakened"],
+    names: /^runs: /,
     rewrite: replacing(/claim\.(ready|due|orphaned|named|own)$/, "fence = r.fence + 1", "fence = greatest(r.fence, 1)")
   },
   {
     name: "no commit number: what was committed is committed again",
-    subjects: ["chain", "fanOut"],
+    subjects: ["chain"],
     modes: ["lost"],
+    names: /^runs: /,
     rewrite: replacing(/runs\.(goOn|rest)$/, " and r.version = c.version - 1", ""),
     mutate: (store) => ({
       ...store,
@@ -46,18 +50,20 @@ export const mutations: ReadonlyArray<Mutation> = [
     name: "no idempotent insert of a start",
     subjects: ["chain"],
     modes: ["lost", "after"],
+    names: /^start: /,
     rewrite: replacing(/start\.insert$/, "on conflict (run_id) do nothing", "")
   },
   {
     name: "no idempotent insert of an input",
-    subjects: ["triggerBefore"],
-    modes: ["lost", "after"],
+    subjects: ["suspend"],
+    modes: [],
     rewrite: replacing(/deliver\.insert$/, "on conflict do nothing", "")
   },
   {
     name: "no claim condition: a run is taken from a worker that lives",
-    subjects: ["twoWorkers"],
-    modes: ["before"],
+    subjects: ["long"],
+    workers: 2,
+    modes: [],
     rewrite: replacing(
       /claim\.(orphaned|named)$/,
       /not exists \(select from \S+workers w where/g,
@@ -67,7 +73,8 @@ export const mutations: ReadonlyArray<Mutation> = [
   {
     name: "no crash count",
     subjects: ["chain"],
-    modes: ["before", "after"],
+    modes: ["before"],
+    names: /^handler /,
     rewrite: replacing(/open\.crashed$/, "crashes = n.crashes + 1", "crashes = n.crashes + 0")
   }
 ]
@@ -82,7 +89,11 @@ export const runMutation = async (
   for (const subject of corpus(seed).filter(({ name }) => mutation.subjects.includes(name))) {
     if (noticed !== undefined) break
     await explore({
-      subject: mutation.mutate === undefined ? subject : { ...subject, mutate: mutation.mutate },
+      subject: {
+        ...subject,
+        ...(mutation.mutate === undefined ? {} : { mutate: mutation.mutate }),
+        ...(mutation.workers === undefined ? {} : { workers: mutation.workers })
+      },
       database,
       seed,
       modes: mutation.modes,
@@ -90,6 +101,7 @@ export const runMutation = async (
       onFailure: ({ violations: [first] }) => {
         noticed ??= `${first?.name}: ${first?.detail}`.slice(0, 200)
       },
+      ...(mutation.names === undefined ? {} : { names: mutation.names }),
       ...(mutation.rewrite === undefined ? {} : { rewrite: mutation.rewrite })
     })
   }

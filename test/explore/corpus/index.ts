@@ -2,7 +2,7 @@ import type { Subject } from "../../../src/testing/Subject.js"
 import { chain } from "./chain.js"
 import { evicted, fanOut, merging, oneSlot, twoWorkers } from "./fanOut.js"
 import { randoms } from "./random.js"
-import { errors, failure, routing, timeout } from "./routing.js"
+import { errors, failure, longer, routing, timeout } from "./routing.js"
 import { cancelled, cancelRace, during, early, late, paused, repeated, suspend } from "./waiting.js"
 
 const written: ReadonlyArray<Subject> = [
@@ -16,6 +16,7 @@ const written: ReadonlyArray<Subject> = [
   errors,
   failure,
   timeout,
+  longer,
   early,
   during,
   late,

@@ -126,3 +126,16 @@ export const timeout = oneRun({
     })
   )
 })
+
+const long = Node.make("long", { inputs: { v: N }, outputs: { v: N } })
+
+const longWorkflow = Workflow.make("long", { version: 1, input: { v: N } })
+  .node("long", long, ({ input }) => ({ v: input.v }))
+  .output(({ long }) => ({ v: long.v }))
+
+/** A firing that takes longer than a lease. */
+export const longer = oneRun({
+  workflow: longWorkflow,
+  input: { v: 1 },
+  handlers: long.toLayer(({ v }) => Effect.sleep("4 seconds").pipe(Effect.zipRight(effect("long")), Effect.as({ v })))
+})

@@ -81,6 +81,7 @@ export const suspend = oneRun({
   meanwhile: async (client) => {
     await client.sleep(100)
     await client.trigger(runId, "ask", 1, "one")
+    await client.trigger(runId, "ask", 1, "one")
     await client.sleep(1_500)
     await client.trigger(runId, "ask", 2, "two")
   }
