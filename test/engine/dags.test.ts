@@ -96,7 +96,6 @@ const compare = (bed: Bed, { crash, evicts, graph: drawn, seed }: Case) =>
     const died = yield* Effect.raceFirst(Effect.as(doomed.dead, true), Effect.as(living, false))
     if (died) {
       first.halt()
-      yield* doomed.bury
       yield* Effect.promise(() =>
         bed.ask("update perdure.workers set heartbeat_at = '-infinity' where stopped_at is null")
       )

@@ -1,9 +1,7 @@
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
 import * as FiberId from "effect/FiberId"
 import * as Layer from "effect/Layer"
-import * as Scope from "effect/Scope"
 import { type Connection, type Query, QueryError } from "../../src/postgres/Connection.js"
 import * as Pool from "../../src/postgres/Pool.js"
 
@@ -50,45 +48,17 @@ export const refuse = (name: string, sqlState: string, times = 1) => {
   return { fault, pool }
 }
 
-/** A pool whose process can die in it: what it had out is destroyed, as the server does when the process is gone. */
+/** Says when a process has made a commit after which it shall die; nothing of it goes on from there. */
 export const mortal = (dies: (commits: number) => boolean) => {
-  const out = new Set<{ readonly connection: Connection; readonly scope: Scope.CloseableScope }>()
   const dead = Deferred.unsafeMake<void>(FiberId.none)
   let commits = 0
-  const pool = (given: Layer.Layer<Pool.PgPool>): Layer.Layer<Pool.PgPool> =>
-    Layer.effect(
-      Pool.PgPool,
-      Effect.map(Pool.PgPool, (inner) => ({
-        ...inner,
-        acquire: Effect.uninterruptible(
-          Effect.gen(function* () {
-            const scope = yield* Scope.make()
-            const connection = yield* Scope.extend(inner.acquire, scope)
-            const mine = { connection, scope }
-            out.add(mine)
-            yield* Effect.addFinalizer((exit) =>
-              Effect.suspend(() => (out.delete(mine) ? Scope.close(scope, exit) : Effect.void))
-            )
-            return {
-              ...connection,
-              execute: (query: Query) =>
-                Effect.flatMap(connection.execute(query), (result) => {
-                  const counts = query.text === "commit" && /^(start|commit)$/.test(query.operation ?? "")
-                  if (!counts || !dies(++commits)) return Effect.succeed(result)
-                  Deferred.unsafeDone(dead, Effect.void)
-                  return Effect.never
-                })
-            }
-          })
-        )
-      }))
-    ).pipe(Layer.provide(given))
-  // A finalizer runs with the scheduler of whoever acquired, which is dead: nobody may wait for it.
-  const bury = Effect.sync(() => {
-    for (const { connection, scope } of out) {
-      Effect.runFork(Effect.zipRight(connection.destroy, Scope.close(scope, Exit.void)))
-    }
-    out.clear()
-  })
-  return { pool, dead: Deferred.await(dead), bury, commits: () => commits }
+  const pool = between((query, run) =>
+    Effect.flatMap(run, (result) => {
+      const counts = query.text === "commit" && /^(start|commit)$/.test(query.operation ?? "")
+      if (!counts || !dies(++commits)) return Effect.succeed(result)
+      Deferred.unsafeDone(dead, Effect.void)
+      return Effect.never
+    })
+  )
+  return { pool, dead: Deferred.await(dead) }
 }

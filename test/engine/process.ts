@@ -15,6 +15,7 @@ import * as Pool from "../../src/postgres/Pool.js"
 import type { SettingsShape } from "../../src/runtime/Settings.js"
 import type { AuditLog } from "../../src/store/AuditLog.js"
 import { LifeScheduler } from "../../src/testing/LifeScheduler.js"
+import { lend } from "./lentPool.js"
 
 /** What a process is made of. */
 export interface ProcessOptions {
@@ -37,7 +38,7 @@ export interface EngineProcess {
   readonly sessions: string
   /** Runs an effect in this process; it never ends if the process dies. */
   readonly run: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
-  /** Stops every fiber for good, with no finalizer. Its sessions still have to be ended. */
+  /** Stops every fiber for good, with no finalizer, and drops its connections; the server may still be at a statement. */
   readonly halt: () => void
   /** Stops every fiber until `unfreeze`: SIGSTOP. */
   readonly freeze: () => void
@@ -52,23 +53,15 @@ let count = 0
 const quick: Partial<SettingsShape> = { pollMs: 100, heartbeatMs: 200, idleMs: 50 }
 
 /** A pool whose clients have a listener from the first: a dead process attaches none, and its sessions are ended. */
-const openPool = (url: Redacted.Redacted, sessions: string) =>
-  Effect.acquireRelease(
-    Effect.sync(() => {
-      const pool = new pg.Pool({ connectionString: Redacted.value(url), max: 4, application_name: sessions })
-      pool.on("connect", (client) => client.on("error", () => undefined))
-      return pool
-    }),
-    (pool) => Effect.promise(() => pool.end())
-  )
+const openPool = (url: Redacted.Redacted, sessions: string): pg.Pool => {
+  const pool = new pg.Pool({ connectionString: Redacted.value(url), max: 4, application_name: sessions })
+  pool.on("error", () => undefined)
+  pool.on("connect", (client) => client.on("error", () => undefined))
+  return pool
+}
 
-const poolOn = (ground: Ground, sessions: string): Layer.Layer<Pool.PgPool> =>
-  "embedded" in ground
-    ? Pool.layerFromPool(ground.embedded)
-    : Layer.unwrapScoped(Effect.map(openPool(ground.url, sessions), (opened) => Pool.layerFromPool(opened)))
-
-const layersOf = (ground: Ground, sessions: string, options: ProcessOptions) => {
-  const pool = poolOn(ground, sessions)
+const layersOf = (ground: Ground, sessions: string, lent: pg.Pool, options: ProcessOptions) => {
+  const pool = Pool.layerFromPool(lent)
   const exclusive = "embedded" in ground
   const base = Layer.merge(
     stores(undefined, { exclusive }).pipe(Layer.provide(options.pool === undefined ? pool : options.pool(pool))),
@@ -91,14 +84,26 @@ export const startProcess = (
     const scope = yield* Scope.make()
     const sessions = `process-${++count}`
     const run = inside(scheduler)
-    const stop = Effect.suspend(() => (scheduler.life === "dead" ? Effect.void : run(Scope.close(scope, Exit.void))))
-    yield* Effect.addFinalizer(() => stop)
-    const context = yield* run(Layer.buildWithScope(layersOf(ground, sessions, options), scope))
+    const own = "embedded" in ground ? ground.embedded : openPool(ground.url, sessions)
+    const lent = lend(own)
+    const stop = Effect.suspend(() => {
+      scheduler.resume()
+      return scheduler.life === "dead" ? Effect.void : run(Scope.close(scope, Exit.void))
+    })
+    // The pool of a dead process may have clients that never come back: nobody waits for its end.
+    const close = Effect.sync(() =>
+      "embedded" in ground ? undefined : Effect.runFork(Effect.promise(() => own.end()))
+    )
+    yield* Effect.addFinalizer(() => Effect.zipRight(stop, close))
+    const context = yield* run(Layer.buildWithScope(layersOf(ground, sessions, lent.pool, options), scope))
     return {
       engine: callsInside(Context.get(context, Engine), run),
       sessions,
       run,
-      halt: () => scheduler.kill(),
+      halt: () => {
+        scheduler.kill()
+        lent.takeBack()
+      },
       freeze: () => scheduler.pause(),
       unfreeze: () => scheduler.resume(),
       stop
