@@ -32,7 +32,7 @@ export interface Executed {
 }
 
 /** Virtual time after which an execution is stuck. */
-const patienceMs = 300_000
+const patienceMs = 60_000
 
 /** How long a process stays stopped at most while another one can't do its work. */
 const stoppedForMs = 20_000

@@ -18,10 +18,14 @@ export interface Mutation {
   readonly mutate?: Subject["mutate"]
 }
 
-const replacing =
-  (name: RegExp, from: string | RegExp, to: string) =>
-  (query: Query): Query =>
-    name.test(query.name) ? { ...query, name: `${query.name}.mutated`, text: query.text.replace(from, to) } : query
+let replacements = 0
+
+/** A prepared statement's name stands for one text, so each replacement has names of its own. */
+const replacing = (name: RegExp, from: string | RegExp, to: string) => {
+  const suffix = `mutated${++replacements}`
+  return (query: Query): Query =>
+    name.test(query.name) ? { ...query, name: `${query.name}.${suffix}`, text: query.text.replace(from, to) } : query
+}
 
 /** V3: each of these takes away one thing that the guarantees stand on. */
 export const mutations: ReadonlyArray<Mutation> = [
