@@ -40,7 +40,7 @@ export const runTransitions = {
     "cancelled",
     "parked"
   ],
-  paused: ["pending", "running", "suspended", "recovering", "cancelling", "cancelled", "parked"],
+  paused: ["pending", "running", "suspended", "recovering", "completed", "failed", "cancelling", "cancelled", "parked"],
   cancelling: ["compensating", "cancelled", "parked"],
   compensating: ["compensated", "failed", "parked"],
   parked: ["pending", "suspended", "recovering", "cancelling", "cancelled"],

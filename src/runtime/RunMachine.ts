@@ -266,7 +266,7 @@ const conclude = (draft: Draft, turn: Turn): Decision => {
     turn.answered.length > 0 ||
     status !== draft.state.status
   if (!changed) return unchanged(draft.state, dueAt, hungry)
-  if (!canMove(draft.state.status, status)) throw new Error(`run can't go from ${draft.state.status} to ${status}`)
+  if (!canMoveRun(draft.state.status, status)) throw new Error(`run can't go from ${draft.state.status} to ${status}`)
   const state = draft.finish(active, status, turn.cancelling, turn.paused)
   return {
     state,
@@ -307,10 +307,6 @@ const statusOf = (facts: {
   if (!facts.hungry) return "suspended"
   return facts.before === "pending" || facts.before === "recovering" ? facts.before : "running"
 }
-
-/** A paused run may end by what still ran: it moves on first and ends in the same commit. */
-const canMove = (from: RunStatus, to: RunStatus): boolean =>
-  canMoveRun(from, to) || (from === "paused" && canMoveRun("running", to))
 
 const cancelOpen = (draft: Draft, active: ReadonlyArray<number>): void => {
   for (const index of active) {

@@ -65,7 +65,7 @@ export class Tables {
   apply(commit: Omit<RunCommit, "fence">): void {
     assert.equal(commit.version, this.row.version + 1, "a commit writes only over version - 1")
     assert.ok(!isEnded(this.row.status), `S10: nothing is written after the end (${this.row.status})`)
-    assert.ok(legalRunMove(this.row.status, commit.status), `S10: ${this.row.status} to ${commit.status}`)
+    assert.ok(canMoveRun(this.row.status, commit.status), `S10: ${this.row.status} to ${commit.status}`)
     assert.equal(commit.output !== null, commit.status === "completed", "an output comes with completion")
     assert.equal(commit.failure !== null, commit.status === "failed", "a failure comes with failing")
     for (const firing of commit.firings) this.applyFiring(firing)
@@ -200,10 +200,6 @@ export const firingKey = (firing: Pick<FiringRow, "nodeId" | "firing">): string 
 
 export const messageKey = (message: MessageKey): string =>
   `${message.nodeId}.${message.handle} < ${message.producer}/${message.firing}/${message.ordinal}`
-
-/** A paused run may end by what still ran: one commit is then two moves. */
-const legalRunMove = (from: RunRow["status"], to: RunRow["status"]): boolean =>
-  canMoveRun(from, to) || (from === "paused" && canMoveRun("running", to))
 
 const settle = (row: { status: InputStatus } | undefined, status: InputStatus, why: string): void => {
   assert.equal(row?.status, "new", why)
