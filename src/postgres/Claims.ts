@@ -53,6 +53,7 @@ const looks = (s: string) => {
         ) f
         order by f.due_at limit $2
       )`,
+    // Not one's own: a worker whose heartbeat is late still has those in memory.
     orphaned: `
       with recursive ${deadHolders(s)},
       found as (
@@ -64,12 +65,14 @@ const looks = (s: string) => {
           limit $2
           for no key update skip locked
         ) f
+        where dead.worker <> $1::uuid
         limit $2
       )`,
     named: `
       with found as (
         select r.run_id, r.worker from ${s}.run_state r
         where r.run_id = any($5::text[]) and r.ended_at is null and r.status <> 'parked'
+          and r.worker is distinct from $1::uuid
           and exists (select from ${definitions} where ${ofDefinition})
           and not exists (select from ${s}.workers w where w.incarnation = r.worker and ${s}.worker_alive(w))
         order by r.run_id limit $2
