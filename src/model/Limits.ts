@@ -36,6 +36,10 @@ export const Limits = {
   auditQueue: 10_000,
   /** Audit events written by one transaction. */
   auditBatch: 500,
+  /** How long the audit log may take over one batch before it is lost. */
+  auditMs: 10_000,
+  /** The same for the last batch, which a stop waits for. */
+  auditLastMs: 3_000,
   /** How long a fiber may take to end after its interruption before the supervisor says so. */
   interruptGraceMs: 5_000,
   /** Bound on a caller's or a node's own transaction with the engine inside. */

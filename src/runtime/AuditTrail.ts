@@ -61,21 +61,25 @@ const make = Effect.gen(function* () {
       yield* Effect.logWarning(`The audit log failed; ${count} events are lost`, error)
     })
 
-  const record = (batch: ReadonlyArray<{ readonly commit: RunCommit; readonly at: number }>) => {
+  const record = (batch: ReadonlyArray<{ readonly commit: RunCommit; readonly at: number }>, boundMs: number) => {
     const events = batch.flatMap(({ at, commit }) => eventsOf(commit, at))
-    return Effect.interruptible(log.record(events)).pipe(
-      Effect.timeout(Duration.seconds(10)),
+    return Effect.interruptible(Effect.suspend(() => log.record(events))).pipe(
+      Effect.timeout(Duration.millis(boundMs)),
       Effect.sandbox,
       Effect.catchAll((cause) => lost(events.length, cause, batch[0]?.at ?? 0))
     )
   }
 
   const drain = Effect.flatMap(Queue.takeUpTo(queue, Limits.auditBatch), (rest) =>
-    rest.length > 0 ? record(Array.from(rest)) : Effect.void
+    rest.length > 0 ? record(Array.from(rest), Limits.auditLastMs) : Effect.void
   )
   yield* Effect.addFinalizer(() => drain)
   yield* Effect.forkScoped(
-    Effect.forever(Effect.flatMap(Queue.takeBetween(queue, 1, Limits.auditBatch), (batch) => record(Array.from(batch))))
+    Effect.forever(
+      Effect.flatMap(Queue.takeBetween(queue, 1, Limits.auditBatch), (batch) =>
+        record(Array.from(batch), Limits.auditMs)
+      )
+    )
   )
   return {
     committed: (commit: RunCommit, at: number) =>

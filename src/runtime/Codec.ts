@@ -30,11 +30,11 @@ export const codecOf = (schema: AnySchema): ValueCodec => {
   if (known !== undefined) return known
   const encodeSchema = ParseResult.encodeUnknownEither(schema)
   const decodeSchema = ParseResult.decodeUnknownEither(schema)
-  const decode: ValueCodec["decode"] = (value) => Either.mapLeft(decodeSchema(value), toRefusal)
+  const decode: ValueCodec["decode"] = (value) => Either.mapLeft(guarded(decodeSchema, value), toRefusal)
   const codec: ValueCodec = {
     decode,
     encode: (value) => {
-      const encoded = encodeSchema(value)
+      const encoded = guarded(encodeSchema, value)
       if (Either.isLeft(encoded)) return Either.left(toRefusal(encoded.left))
       const json = toJsonText(encoded.right)
       if (Either.isLeft(json)) return Either.left(json.left)
@@ -52,7 +52,21 @@ export const codecOf = (schema: AnySchema): ValueCodec => {
 /** Parses text from outside or from a row, without its schema. */
 export const parseJson = (text: string): Either.Either<Json, NotJson> => fromJsonText(text)
 
-const toRefusal = (issue: ParseResult.ParseIssue): Refusal => {
+/** A schema is code of others and may throw: a recursive one does, on a value deeper than the stack. */
+const guarded = <A>(
+  run: (value: unknown) => Either.Either<A, ParseResult.ParseIssue>,
+  value: unknown
+): Either.Either<A, ParseResult.ParseIssue | Refusal> => {
+  try {
+    return run(value)
+  } catch (defect) {
+    const message = defect instanceof RangeError ? "nested too deeply" : `its schema failed: ${String(defect)}`
+    return Either.left({ path: [], message })
+  }
+}
+
+const toRefusal = (issue: ParseResult.ParseIssue | Refusal): Refusal => {
+  if (!("_tag" in issue)) return issue
   const [first] = ParseResult.ArrayFormatter.formatIssueSync(issue)
   return first === undefined
     ? { path: [], message: "does not fit its schema" }
