@@ -25,8 +25,8 @@ const deterministic = { maxNodes: 6, manyPorts: 2, merging: false, triggers: fal
 const cases = FastCheck.record({
   graph: graphs(deterministic),
   seed: FastCheck.nat(),
-  // a share of the commits of the crash-free run
-  crash: FastCheck.double({ min: 0, max: 1, noNaN: true }),
+  // after which of the crash-free run's commits, counted round
+  crash: FastCheck.nat(1_000_000),
   evicts: FastCheck.boolean()
 })
 type Case = typeof cases extends FastCheck.Arbitrary<infer A> ? A : never
@@ -88,7 +88,7 @@ const compare = (bed: Bed, { crash, evicts, graph: drawn, seed }: Case) =>
     const { version } = yield* calm.engine.get(`calm-${count}`)
     yield* calm.stop
 
-    const doomed = mortal((commits) => commits === 1 + Math.floor(crash * version))
+    const doomed = mortal((commits) => commits === 1 + (crash % version))
     const first = yield* startProcess(bed.ground, { workflows, settings, pool: doomed.pool })
     const runId = `crashed-${count}`
     // The start itself may be the commit after which it dies: its caller never hears of it.

@@ -54,7 +54,7 @@ export const mortal = (dies: (commits: number) => boolean) => {
   let commits = 0
   const pool = between((query, run) =>
     Effect.flatMap(run, (result) => {
-      const counts = query.text === "commit" && /^(start|commit)$/.test(query.operation ?? "")
+      const counts = query.text === "commit" && /^(start|runs)$/.test(query.operation ?? "")
       if (!counts || !dies(++commits)) return Effect.succeed(result)
       Deferred.unsafeDone(dead, Effect.void)
       return Effect.never

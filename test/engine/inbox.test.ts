@@ -120,7 +120,7 @@ scenario("order is that of positions, whatever firing ends first", (world) =>
 
 scenario("a commit whose acknowledgement was lost is not appended again", (world) =>
   Effect.gen(function* () {
-    const { fault, pool } = loseAcknowledgement("commit")
+    const { fault, pool } = loseAcknowledgement("runs")
     const { engine } = yield* world.start({ workflows: chain(), pool })
     yield* engine.start(Chain, { n: 1 }, { runId: "a" })
     expect(yield* engine.await(Chain, "a")).toEqual({ n: 4 })

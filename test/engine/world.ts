@@ -1,4 +1,4 @@
-import { it } from "@effect/vitest"
+import { expect, it } from "@effect/vitest"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -15,6 +15,7 @@ import { Inbox, type InboxMessage } from "../../src/store/Inbox.js"
 import { type RunView, StateStore } from "../../src/store/StateStore.js"
 import { type RawRow, Transaction, Transactor } from "../../src/store/Transactor.js"
 import { TriggerStore } from "../../src/store/TriggerStore.js"
+import { invariantStatement } from "../../src/testing/invariants/check.js"
 import { freshDatabase } from "../support/database.js"
 import { type EngineProcess, type ProcessOptions, startProcess } from "./process.js"
 
@@ -32,6 +33,10 @@ export interface World {
   /** Runs an effect over the ports. */
   readonly over: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, Exclude<R, Stores | Pool.PgPool>>
   readonly sql: (text: string, parameters?: ReadonlyArray<unknown>) => Effect.Effect<ReadonlyArray<RawRow>>
+  /** Empties every table. */
+  readonly reset: Effect.Effect<void>
+  /** Runs an effect while another session has an open transaction in which the statement has run. */
+  readonly holding: <A, E, R>(statement: string, effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
   readonly run: (runId: string) => Effect.Effect<RunView>
   /** The firings of a run, by `nodeId/firing`. */
   readonly firings: (runId: string) => Effect.Effect<Readonly<Record<string, FiringRow>>>
@@ -55,6 +60,11 @@ export interface World {
     runId: string
   ) => Effect.Effect<ReadonlyArray<{ readonly inputId: string; readonly status: string }>>
 }
+
+const empty = `
+  delete from perdure.run_commands; delete from perdure.trigger_inputs; delete from perdure.run_inbox_messages;
+  delete from perdure.run_node_state; delete from perdure.run_values; delete from perdure.run_state;
+  delete from perdure.run_events; delete from perdure.workers; delete from perdure.definitions`
 
 const makeWorld = Effect.gen(function* () {
   const url = Redacted.make((yield* freshDatabase()).url)
@@ -81,6 +91,16 @@ const makeWorld = Effect.gen(function* () {
   const world: World = {
     url,
     read,
+    reset: Effect.forEach(empty.split(";"), (statement) => sql(statement.trim()), { discard: true }),
+    holding: (statement, effect) =>
+      Effect.scoped(
+        Effect.gen(function* () {
+          const connection = yield* Effect.orDie(Context.get(context, Pool.PgPool).acquire)
+          for (const text of ["begin", statement]) yield* Effect.orDie(connection.execute({ name: "hold", text }))
+          yield* Effect.addFinalizer(() => Effect.orDie(connection.execute({ name: "hold", text: "rollback" })))
+          return yield* effect
+        })
+      ),
     sql,
     over: (effect) => Effect.provide(effect, context),
     start: (options) => startProcess({ url }, options),
@@ -124,6 +144,8 @@ const makeWorld = Effect.gen(function* () {
 export interface ScenarioOptions {
   /** On a database of its own, for what changes tables. */
   readonly fresh?: boolean
+  /** It damages rows by hand, so that the invariants can't hold afterwards. */
+  readonly damages?: boolean
   readonly timeout?: number
 }
 
@@ -132,16 +154,9 @@ const file = Effect.runSync(Scope.make())
 afterAll(() => Effect.runPromise(Scope.close(file, Exit.void)))
 const shared = Effect.runSync(Effect.cached(Scope.extend(makeWorld, file)))
 
-const empty = `
-  delete from perdure.run_commands; delete from perdure.trigger_inputs; delete from perdure.run_inbox_messages;
-  delete from perdure.run_node_state; delete from perdure.run_values; delete from perdure.run_state;
-  delete from perdure.run_events; delete from perdure.workers; delete from perdure.definitions`
+const emptied = Effect.tap(shared, (world) => world.reset)
 
-const emptied = Effect.tap(shared, (world) =>
-  Effect.forEach(empty.split(";"), (statement) => world.sql(statement.trim()), { discard: true })
-)
-
-/** A test of engines on a real PostgreSQL. */
+/** A test of engines on a real PostgreSQL; whatever it does, the invariants of the rows hold at its end. */
 export const scenario = (
   name: string,
   body: (world: World) => Effect.Effect<void, unknown, Scope.Scope>,
@@ -149,7 +164,12 @@ export const scenario = (
 ): void =>
   it.live(
     name,
-    () => Effect.scoped(Effect.flatMap(options.fresh === true ? makeWorld : emptied, body)),
+    () =>
+      Effect.gen(function* () {
+        const world = yield* options.fresh === true ? makeWorld : emptied
+        yield* Effect.scoped(body(world))
+        if (options.damages !== true) expect(yield* world.sql(invariantStatement({ atRest: false }))).toEqual([])
+      }).pipe(Effect.scoped),
     options.timeout
   )
 
