@@ -66,7 +66,7 @@ export const facts = (s: string): string => `
     from firings f
     join ports p on p.workflow = f.workflow and p.workflow_version = f.workflow_version and p.node_id = f.node_id
     where f.status = 'failed' and f.typed
-      and exists (select from ports e where e.workflow = f.workflow and e.workflow_version = f.workflow_version and e.node_id = f.node_id and e.port = 'error')
+      and exists (select from edges e where e.workflow = f.workflow and e.workflow_version = f.workflow_version and e.from_node = f.node_id and e.from_port = 'error')
     union all
     select f.run_id, f.workflow, f.workflow_version, f.node_id, f.firing, p.port, 0, 'skipped'
     from firings f
