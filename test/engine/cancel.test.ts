@@ -91,28 +91,33 @@ scenario("a run of a dead worker and an unknown workflow is cancelled too, its d
   })
 )
 
-scenario("a parked run can be cancelled, with its definition and without, also one with a damaged row", (world) =>
-  Effect.gen(function* () {
-    const first = yield* world.start({ workflows: approved(), settings: { idleMs: 0 } })
-    for (const runId of ["frontier", "firing"]) {
-      yield* first.engine.start(Approved, { n: 1 }, { runId })
-      yield* world.untilReleased(runId)
-    }
-    yield* first.stop
-    yield* world.sql("update perdure.run_state set frontier = '{\"nodes\": 7}', ready = true where run_id = 'frontier'")
-    yield* world.sql("update perdure.run_node_state set inputs = '[]' where run_id = 'firing'")
-    yield* world.sql("update perdure.run_state set ready = true where run_id = 'firing'")
-    const second = yield* world.start({ workflows: approved() })
-    const other = yield* world.start({ workflows: chain() })
-    for (const [runId, process] of [
-      ["frontier", second],
-      ["firing", other]
-    ] as const) {
-      expect(yield* world.until(runId, "parked")).toMatchObject({ reason: expect.stringContaining("UndecodableRow") })
-      expect(yield* process.engine.cancel(runId)).toBe("cancelling")
-      expect(yield* process.engine.awaitEnd(runId)).toMatchObject({ status: "cancelled" })
-    }
-  })
+scenario(
+  "a parked run can be cancelled, with its definition and without, also one with a damaged row",
+  (world) =>
+    Effect.gen(function* () {
+      const first = yield* world.start({ workflows: approved(), settings: { idleMs: 0 } })
+      for (const runId of ["frontier", "firing"]) {
+        yield* first.engine.start(Approved, { n: 1 }, { runId })
+        yield* world.untilReleased(runId)
+      }
+      yield* first.stop
+      yield* world.sql(
+        "update perdure.run_state set frontier = '{\"nodes\": 7}', ready = true where run_id = 'frontier'"
+      )
+      yield* world.sql("update perdure.run_node_state set inputs = '[]' where run_id = 'firing'")
+      yield* world.sql("update perdure.run_state set ready = true where run_id = 'firing'")
+      const second = yield* world.start({ workflows: approved() })
+      const other = yield* world.start({ workflows: chain() })
+      for (const [runId, process] of [
+        ["frontier", second],
+        ["firing", other]
+      ] as const) {
+        expect(yield* world.until(runId, "parked")).toMatchObject({ reason: expect.stringContaining("UndecodableRow") })
+        expect(yield* process.engine.cancel(runId)).toBe("cancelling")
+        expect(yield* process.engine.awaitEnd(runId)).toMatchObject({ status: "cancelled" })
+      }
+    }),
+  { damages: true }
 )
 
 scenario("a cancel of an ended run is refused with its status and changes nothing", (world) =>
