@@ -111,6 +111,7 @@ class Execution {
       workflows: subject.workflows,
       settings: this.settings,
       seed: seed + this.lives,
+      skewMs: (subject.skewMs ?? 0) * this.lives,
       audit: subject.audit,
       mutate: subject.mutate
     })

@@ -49,7 +49,7 @@ export interface Exploration {
 }
 
 /** Every way to hit the points of an execution. */
-export const injectionsOf = (points: ReadonlyArray<Point>, modes: ReadonlyArray<Mode> = allModes): Array<Injection> =>
+const injectionsOf = (points: ReadonlyArray<Point>, modes: ReadonlyArray<Mode> = allModes): Array<Injection> =>
   points.flatMap(({ kind, name, occurrence }) =>
     modesOf[kind].filter((mode) => modes.includes(mode)).map((mode) => ({ name, occurrence, mode }))
   )

@@ -22,6 +22,8 @@ export interface Subject {
   readonly settings?: Partial<SettingsShape>
   /** How many workers there are at a time; one unless told otherwise. */
   readonly workers?: number
+  /** How much later the clock of each further worker is. */
+  readonly skewMs?: number
   /** Replaces the audit log. */
   readonly audit?: WorkerOptions["audit"]
   /** Replaces verbs of the state store. */

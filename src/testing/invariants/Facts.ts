@@ -5,7 +5,10 @@
  * firings must have left, edge by edge; `taken` is which firing took which message. Runs whose messages were cleaned up
  * are not in `kept`.
  */
-export const facts = (s: string): string => `
+export const facts = (s: string): string => `${definitions(s)},${rows(s)},${emitted}`
+
+/** The graphs, taken apart. */
+const definitions = (s: string): string => `
   defs as materialized (
     select workflow, workflow_version, graph::jsonb as g from ${s}.definitions
   ),
@@ -32,7 +35,10 @@ export const facts = (s: string): string => `
   edges as materialized (
     select h.workflow, h.workflow_version, h.node_id, h.handle, f.value->>'node' as from_node, f.value->>'port' as from_port
     from handles h cross join jsonb_array_elements(h.sources) f
-  ),
+  )`
+
+/** The rows, with the definition they belong to. */
+const rows = (s: string): string => `
   runs as materialized (
     select r.run_id, r.workflow, r.workflow_version, r.status, r.version, r.fence, r.worker, r.ready, r.due_at, r.frontier, r.ended_at, r.reason
     from ${s}.run_state r
@@ -49,7 +55,10 @@ export const facts = (s: string): string => `
   messages as materialized (
     select r.workflow, r.workflow_version, r.status, m.run_id, m.node_id, m.handle, m.producer, m.firing, m.ordinal, m.tombstone, m.discarded
     from ${s}.run_inbox_messages m join runs r on r.run_id = m.run_id
-  ),
+  )`
+
+/** What follows from the rows of firings alone. */
+const emitted = `
   emissions as materialized (
     select f.run_id, f.workflow, f.workflow_version, f.node_id, f.firing, p.port, o.ordinal, null::text as tombstone
     from firings f
