@@ -39,7 +39,7 @@ const nodeOf = (node: GraphNode): NodeDefinition => {
 }
 
 /** A workflow as data, from its graph. */
-export const definitionOf = (graph: Graph): WorkflowDefinition => ({
+const definitionOf = (graph: Graph): WorkflowDefinition => ({
   name: graph.name,
   version: graph.version,
   graph,
