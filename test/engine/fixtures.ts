@@ -11,9 +11,6 @@ export class Declined extends Schema.TaggedError<Declined>()("Declined", { code:
   }
 }
 
-/** One number in, one number out. */
-const Step = Node.make("step", { inputs: { in: Schema.Number }, outputs: { out: Schema.Number } })
-
 /** A chain of two steps, each a node of its own so that each has a handler of its own. */
 export const First = Node.make("first", { inputs: { in: Schema.Number }, outputs: { out: Schema.Number } })
 export const Second = Node.make("second", { inputs: { in: Schema.Number }, outputs: { out: Schema.Number } })
