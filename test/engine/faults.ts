@@ -62,3 +62,15 @@ export const mortal = (dies: (commits: number) => boolean) => {
   )
   return { pool, dead: Deferred.await(dead) }
 }
+
+/** Ends when the first transaction of this kind is over, be it written or rolled back. */
+export const seen = (operation: string) => {
+  const over = Deferred.unsafeMake<void>(FiberId.none)
+  const pool = between((query, run) =>
+    Effect.tap(run, () => {
+      const ends = query.text === "commit" || query.text === "rollback"
+      if (ends && query.operation === operation) Deferred.unsafeDone(over, Effect.void)
+    })
+  )
+  return { pool, over: Deferred.await(over) }
+}

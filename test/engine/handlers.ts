@@ -12,7 +12,7 @@ import {
   Chain,
   Charge,
   Charged,
-  Declined,
+  type Declined,
   Echo,
   Fan,
   First,

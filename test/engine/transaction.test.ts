@@ -2,7 +2,7 @@ import * as SqlClient from "@effect/sql/SqlClient"
 import * as PgClient from "@effect/sql-pg/PgClient"
 import { expect } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import * as String from "effect/String"
+import * as Str from "effect/String"
 import { Approved, Chain } from "./fixtures.js"
 import { approved, chain } from "./handlers.js"
 import { scenario, type World } from "./world.js"
@@ -11,8 +11,8 @@ import { scenario, type World } from "./world.js"
 const client = (world: World) =>
   PgClient.layer({
     url: world.url,
-    transformQueryNames: String.camelToSnake,
-    transformResultNames: String.snakeToCamel
+    transformQueryNames: Str.camelToSnake,
+    transformResultNames: Str.snakeToCamel
   })
 
 scenario("a start in the caller's transaction is invisible until it commits, and then runs", (world) =>

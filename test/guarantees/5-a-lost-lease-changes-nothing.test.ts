@@ -1,5 +1,6 @@
 import { expect } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import { seen } from "../engine/faults.js"
 import { Chain, Polled } from "../engine/fixtures.js"
 import { chain, makeGate, polled } from "../engine/handlers.js"
 import { scenario } from "../engine/world.js"
@@ -24,6 +25,24 @@ scenario("a zombie's commit is not written once another has taken over", (world)
     expect(yield* second.engine.await(Chain, "a")).toEqual({ n: 4 })
     expect(yield* world.run("a")).toMatchObject({ fence: 2, version: 4 })
     expect((yield* world.firings("a"))["first/1"]).toMatchObject({ crashes: 1, attempt: 1 })
+  })
+)
+
+scenario("a zombie's commit is not written where another has claimed and has written nothing yet", (world) =>
+  Effect.gen(function* () {
+    const gate = yield* makeGate
+    const { over, pool } = seen("runs")
+    const first = yield* world.start({ workflows: chain(gate.hook), settings: late, pool })
+    yield* first.engine.start(Chain, { n: 1 }, { runId: "a" })
+    yield* gate.arrived
+    yield* world.expire(first)
+    const second = yield* world.start({ workflows: chain(), settings: { slots: 0 } })
+    yield* world.untilRow("select from perdure.run_state where fence = 2")
+    const before = [yield* world.run("a"), yield* world.firings("a")]
+    yield* gate.open
+    yield* over
+    expect([yield* world.run("a"), yield* world.firings("a")]).toEqual(before)
+    yield* second.stop
   })
 )
 
