@@ -86,13 +86,13 @@ class Execution {
       }
     )
     while (!this.through) {
-      const stopped = world.workers.filter((worker) => worker.life === "paused")
-      const until = stopped.length > 0 ? world.clock.now + stoppedForMs : deadline
+      const until = world.clock.now + stoppedForMs
       const over = await world.passUntil(() => this.through || !this.client.isServed, until)
       if (over && !this.through) await this.takeOver()
       if (over) continue
-      if (stopped.length === 0) return world.report("L1_not_over", `after ${patienceMs} ms: ${world.describe()}`)
-      for (const worker of stopped) worker.resume()
+      world.clock.advanceTo(until)
+      if (until >= deadline) return world.report("L1_not_over", `after ${patienceMs} ms: ${world.describe()}`)
+      for (const worker of world.workers) if (worker.life === "paused") worker.resume()
     }
     await this.heal()
   }

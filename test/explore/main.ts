@@ -3,7 +3,7 @@ import { availableParallelism } from "node:os"
 import { fileURLToPath } from "node:url"
 import { parseArgs } from "node:util"
 import * as Effect from "effect/Effect"
-import { replay, replayLine, shrink } from "../../src/testing/Explore.js"
+import { type Failure, replay, replayLine, shrink } from "../../src/testing/Explore.js"
 import { unspell } from "../../src/testing/Points.js"
 import { openEmbedded } from "../../src/testing/TestDatabase.js"
 import { corpus } from "./corpus/index.js"
@@ -40,6 +40,9 @@ if (given.help || !Number.isInteger(seed) || !(minutes > 0) || subjects.length =
   process.exit(given.help ? 0 : 2)
 }
 
+/** Lines of a failing execution's log that are shown at once; a replay shows all. */
+const shownLog = 15
+
 /** Subjects of which a server shows more than one session can. */
 const onServerToo = new Set(["chain", "fanOut", "triggerDuring", "twoWorkers"])
 
@@ -52,16 +55,13 @@ const runShard = async (name: string): Promise<void> => {
     of,
     double: given.double ? ("all" as const) : 1,
     until: Date.now() + minutes * 60_000,
-    onFailure: ({
-      injections,
-      seed,
-      subject,
-      violations
-    }: Parameters<Parameters<typeof onEmbedded>[1]["onFailure"]>[0]) =>
+    onFailure: (failure: Failure) =>
       console.error(
-        [replayLine({ injections, seed, subject }), ...violations.map((each) => `  ${each.name}: ${each.detail}`)].join(
-          "\n"
-        )
+        [
+          replayLine(failure),
+          ...failure.violations.map(({ detail, name }) => `  ${name}: ${detail}`),
+          ...failure.log.slice(-shownLog).map((line) => `    ${line.split("\n", 1)[0]}`)
+        ].join("\n")
       )
   }
   const report = await Effect.runPromise(

@@ -63,7 +63,7 @@ describe("CrashTest.explore", () => {
       "finds the charge without idempotency key",
       () =>
         Effect.gen(function* () {
-          const failed = yield* Effect.flip(tested(WrongCharge, { modes: ["before", "after"] }))
+          const failed = yield* Effect.flip(tested(WrongCharge, { modes: ["after"], alwaysEvict: false }))
           expect(failed._tag).toBe("CrashTestFailed")
           expect(failed.message).toContain("O2_repeated: run/charge/1 charge was done 2 times")
           expect(failed.message).toContain("effect charge of charge#1@after")
@@ -75,9 +75,9 @@ describe("CrashTest.explore", () => {
       "finds nothing wrong with the one that has it",
       () =>
         Effect.gen(function* () {
-          const report = yield* tested(RightCharge, { modes: ["after", "lost", "57P01"] })
+          const report = yield* tested(RightCharge, { modes: ["lost", "awakened"], alwaysEvict: false })
           expect(report.notReached).toEqual([])
-          expect(report.cases).toBeGreaterThan(report.points)
+          expect(report.cases).toBe(report.reached + 1)
         }),
       120_000
     )
