@@ -12,8 +12,9 @@ export default defineConfig({
   test: {
     include: ["test/**/*.test.ts"],
     globalSetup: existsSync(new URL(globalSetup, import.meta.url)) ? [globalSetup] : [],
-    testTimeout: 30_000,
-    hookTimeout: 60_000,
+    // a hang fails; a slow machine does not
+    testTimeout: 120_000,
+    hookTimeout: 120_000,
     // a test that crashes or leaks a handle takes only its own process along; two of them fill two cores
     pool: "forks",
     poolOptions: { forks: { minForks: 1, maxForks: 2 } },

@@ -1,5 +1,5 @@
-import type { Case } from "./Case.js"
 import type { Acknowledged } from "./Client.js"
+import type { Case } from "./Execution.js"
 import type { LedgerEntry } from "./Ledger.js"
 import type { Attempt } from "./Observed.js"
 import type { Outcome } from "./Subject.js"

@@ -1,4 +1,5 @@
-import { type Case, type Executed, execute } from "./Case.js"
+import { execute } from "./Case.js"
+import type { Case, Executed } from "./Execution.js"
 import { modes as allModes, type Injection, type Mode, modesOf, type Point, type PointKind, spell } from "./Points.js"
 import type { Subject } from "./Subject.js"
 import type { TestDatabase } from "./TestDatabase.js"

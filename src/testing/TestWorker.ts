@@ -19,7 +19,7 @@ import { StateStore } from "../store/StateStore.js"
 import { FaultPool } from "./FaultPool.js"
 import { type Ledger, layer as ledgerLayer } from "./Ledger.js"
 import { LifeScheduler } from "./LifeScheduler.js"
-import type { World } from "./World.js"
+import type { Surroundings } from "./Surroundings.js"
 
 /** Workflows with their handlers, as a worker registers them. */
 export type WorkflowLayer = Layer.Layer<never, unknown, Registry | Ledger>
@@ -64,7 +64,7 @@ export class TestWorker {
   private stopped: Promise<void> | undefined
 
   constructor(
-    private readonly world: World,
+    private readonly world: Surroundings<TestWorker>,
     private readonly options: WorkerOptions
   ) {
     this.name = options.name

@@ -46,7 +46,7 @@ const WrongCharge = Charge.toLayer(({ amount }) =>
 class Database extends Context.Tag("test/Database")<Database, TestDatabase.TestDatabase>() {}
 
 describe("CrashTest.explore", () => {
-  layer(Layer.scoped(Database, Effect.orDie(TestDatabase.openEmbedded)), { timeout: 120_000 })((it) => {
+  layer(Layer.scoped(Database, Effect.orDie(TestDatabase.openEmbedded)), { timeout: 300_000 })((it) => {
     const tested = (handler: typeof RightCharge, options: Partial<CrashTest.CrashTestOptions<typeof Payment>> = {}) =>
       Effect.flatMap(Database, (database) =>
         CrashTest.explore({
@@ -68,7 +68,7 @@ describe("CrashTest.explore", () => {
           expect(failed.message).toContain("O2_repeated: run/charge/1 charge was done 2 times")
           expect(failed.message).toContain("effect charge of charge#1@after")
         }),
-      120_000
+      300_000
     )
 
     it.effect(
@@ -79,7 +79,7 @@ describe("CrashTest.explore", () => {
           expect(report.notReached).toEqual([])
           expect(report.cases).toBe(report.reached + 1)
         }),
-      120_000
+      300_000
     )
 
     it.effect("says what the workflow's author expects and does not get", () =>
