@@ -70,29 +70,40 @@ export const explore = async (options: ExploreOptions): Promise<Exploration> => 
   const random = randomOf(seed)
   const known = new Set(crashFree.points.map(({ name }) => name))
   const revealed: Array<ReadonlyArray<Injection>> = []
+  const reveal = (by: ReadonlyArray<Injection>, executed: Executed) => {
+    for (const point of options.revealed === true ? executed.points : []) {
+      if (known.has(point.name)) continue
+      known.add(point.name)
+      for (const next of injectionsOf([point], options.modes)) revealed.push([...by, next])
+    }
+  }
   for (const [index, single] of singles.entries()) {
     if (index % shard.of !== shard.index) continue
     if (!goOn()) break
     const executed = await execute({ ...base, crashFree, injections: [single] })
     tally.add([single], executed)
     if (executed.missed.length > 0 || executed.violations.length > 0) continue
-    for (const point of options.revealed === true ? executed.points : []) {
-      if (known.has(point.name)) continue
-      known.add(point.name)
-      for (const second of injectionsOf([point], options.modes)) revealed.push([single, second])
-    }
+    reveal([single], executed)
     const later = injectionsOf(executed.points.slice(executed.hitAt), options.modes)
     for (const second of drawn(later, options.double ?? 0, random)) {
       if (!goOn()) break
       const both = [single, second]
-      tally.add(both, await execute({ ...base, crashFree, injections: both }))
+      const twice = await execute({ ...base, crashFree, injections: both })
+      tally.add(both, twice)
+      if (twice.missed.length === 0) reveal(both, twice)
     }
   }
   for (const injections of revealed) {
-    if (goOn()) tally.add(injections, await execute({ ...base, crashFree, injections }))
+    if (!goOn()) break
+    const executed = await execute({ ...base, crashFree, injections })
+    tally.add(injections, executed)
+    if (executed.missed.length === 0 && injections.length < deepest) reveal(injections, executed)
   }
   return tally.result(crashFree)
 }
+
+/** Injections of one case at most, when what they reveal is hit as well. */
+const deepest = 4
 
 /** Executes one case again. */
 export const replay = async (

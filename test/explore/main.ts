@@ -72,7 +72,9 @@ const runShard = async (name: string): Promise<void> => {
         )
       : onEmbedded(subjects, options)
   )
-  await new Promise((resolve) => process.send?.(report, resolve))
+  const { send } = process
+  if (send === undefined) console.log(JSON.stringify({ ...report, reached: report.reached.length }))
+  else await new Promise((resolve) => send.call(process, report, resolve))
   process.exit(0)
 }
 
