@@ -78,7 +78,8 @@ module.exports = {
     },
     {
       name: "engine-knows-sql-by-type",
-      comment: "Engine.inTransaction takes the caller's SqlClient down to the transactor: a type, not an import that runs.",
+      comment:
+        "Engine.inTransaction takes the caller's SqlClient down to the transactor: a type, not an import that runs.",
       severity: "error",
       from: { path: joins },
       to: { path: databaseClients, dependencyTypesNot: ["type-only"] }
