@@ -86,10 +86,13 @@ const make = Effect.gen(function* () {
 
   const look = (runIds: ReadonlyArray<RunId>) =>
     Effect.gen(function* () {
+      const here = runIds.filter(supervisor.has)
       const away = runIds.filter((runId) => !supervisor.has(runId))
       if (away.length > 0)
         yield* recovery.claim({ _tag: "Named", runIds: away, definitions: definitions.keys() }, away.length)
       yield* handOver(runIds)
+      // A run that left memory meanwhile may have taken no word of this with it: it is looked at as one that is away.
+      for (const runId of here) if (!supervisor.has(runId)) supervisor.lookAt(runId)
     })
 
   /** One look at what is unapplied, going round: a page that nobody can apply never hides the next. */
