@@ -15,6 +15,7 @@ import type { EncodedValue } from "../model/Firing.js"
 import type { RunId } from "../model/Ids.js"
 import type { CommandKind } from "../model/Run.js"
 import { isEnded } from "../model/Status.js"
+import { AuditTrail } from "../runtime/AuditTrail.js"
 import { Awaiters } from "../runtime/Awaiters.js"
 import { Definitions } from "../runtime/Definitions.js"
 import { Intake } from "../runtime/Intake.js"
@@ -72,6 +73,7 @@ const makeReads = Effect.gen(function* () {
   const transactor = yield* Transactor
   const states = yield* StateStore
   const audit = yield* AuditLog
+  const trail = yield* AuditTrail
   const definitions = yield* Definitions
   const awaiters = yield* Awaiters
   const supervisor = yield* RunSupervisor
@@ -126,6 +128,7 @@ const makeReads = Effect.gen(function* () {
       Effect.gen(function* () {
         const runId = yield* runIdFrom(id)
         yield* row(runId)
+        yield* trail.settled
         return yield* audit.read(runId, { ...options, limit: options.limit ?? shownEvents })
       }),
     workflows: Effect.sync(() => definitions.all().map((registered) => registered.definition))

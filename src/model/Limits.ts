@@ -10,6 +10,8 @@ export const Limits = {
   payloadBytes: 64 * 1024 * 1024,
   /** Commits written by one transaction. */
   commitBatch: 256,
+  /** Such transactions under way at once. */
+  commitLanes: 2,
   /** Runs started by one transaction. */
   startBatch: 256,
   /** How often a batch is tried as a whole while the database is away, before its items go alone. */
@@ -33,9 +35,11 @@ export const Limits = {
   /** Deaths of a process during one firing after which its run is parked as poison. */
   crashesBeforeParking: 5,
   /** Audit events waiting to be written; more are dropped and counted. */
-  auditQueue: 10_000,
+  auditQueue: 20_000,
   /** Audit events written by one transaction. */
-  auditBatch: 500,
+  auditBatch: 4_000,
+  /** How long events are gathered, so that those of one run make one row. */
+  auditGatherMs: 200,
   /** How long the audit log may take over one batch before it is lost. */
   auditMs: 10_000,
   /** The same for the last batch, which a stop waits for. */

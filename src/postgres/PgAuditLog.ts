@@ -4,13 +4,16 @@ import type { RunId } from "../model/Ids.js"
 import { toColumnText } from "../model/Json.js"
 import { type AuditEvent, AuditLog } from "../store/AuditLog.js"
 import { Transactor } from "../store/Transactor.js"
-import { float8Array, int4Array, textArray } from "./Arrays.js"
+import { textArray } from "./Arrays.js"
 import { run } from "./Execution.js"
 import { decodeAll, decodeEvent } from "./Rows.js"
 import { defaultSchema, qualifier, type SchemaName, statementsOf } from "./Statement.js"
 
 /** The audit log waits for nobody: a lock or a slow disk costs its own events, never a run. */
 const bounds = { lockTimeout: "2 seconds", statementTimeout: "2 seconds" } as const
+
+/** Events in one row at most: a place in the row and the row's number make the number of an event. */
+const eventsPerRow = 4_096
 
 const auditStatements = (schema: SchemaName) => {
   const statement = statementsOf(schema)
@@ -20,25 +23,53 @@ const auditStatements = (schema: SchemaName) => {
       `events.${name}`,
       `
       select
-        e.seq::text as seq, e.run_id as "runId", e.kind, e.node_id as "nodeId", e.firing, e.attempt, e.version,
-        (extract(epoch from e.at) * 1000)::float8 as at, e.detail
+        (e.seq * ${eventsPerRow} + x.place)::text as seq, e.run_id as "runId", x.event ->> 'kind' as kind,
+        x.event ->> 'nodeId' as "nodeId", (x.event ->> 'firing')::int4 as firing, (x.event ->> 'attempt')::int4 as attempt,
+        (x.event ->> 'version')::int4 as version, (x.event ->> 'at')::float8 as at, x.event ->> 'detail' as detail
       from ${s}.run_events e
-      where e.run_id = $1 and e.seq > $2::int8${where} order by e.seq limit $3`
+      cross join lateral json_array_elements(e.events) with ordinality x(event, place)
+      where e.run_id = $1 and e.seq >= $2::int8 / ${eventsPerRow} and e.seq * ${eventsPerRow} + x.place > $2::int8${where}
+      order by e.seq, x.place limit $3`
     )
   return {
     record: statement(
       "events.record",
       `
-      insert into ${s}.run_events (run_id, kind, node_id, firing, attempt, version, at, detail)
-      select c.run_id, c.kind, c.node_id, c.firing, c.attempt, c.version, to_timestamp(c.at / 1000.0), c.detail
-      from unnest(
-        $1::text[], $2::text[], $3::text[], $4::int4[], $5::int4[], $6::int4[], $7::float8[], $8::text[]
-      ) with ordinality c(run_id, kind, node_id, firing, attempt, version, at, detail, place)
+      insert into ${s}.run_events (run_id, events)
+      select c.run_id, c.events::json from unnest($1::text[], $2::text[]) with ordinality c(run_id, events, place)
       order by c.place`
     ),
     readRun: read("readRun", ""),
-    readNode: read("readNode", " and e.node_id = $4")
+    readNode: read("readNode", " and x.event ->> 'nodeId' = $4")
   }
+}
+
+interface EventsRow {
+  readonly runId: RunId
+  readonly parts: Array<string>
+}
+
+/** One row for the events of each run, in the order in which the runs appear. */
+const rowsOf = (events: ReadonlyArray<AuditEvent>): ReadonlyArray<EventsRow> => {
+  const rows: Array<EventsRow> = []
+  const byRun = new Map<RunId, EventsRow>()
+  for (const { runId, ...event } of events) {
+    let row = byRun.get(runId)
+    // An event's place counts from 1, so that a full row still ends before the next one's number begins.
+    if (row === undefined || row.parts.length === eventsPerRow - 1) {
+      row = { runId, parts: [] }
+      byRun.set(runId, row)
+      rows.push(row)
+    }
+    row.parts.push(JSON.stringify(event, storable))
+  }
+  return rows
+}
+
+/** What is absent is left out; text is made fit for a column. */
+const storable = (_key: string, value: unknown): unknown => {
+  if (value === null) return undefined
+  return typeof value === "string" ? toColumnText(value) : value
 }
 
 /** The audit log in PostgreSQL, in transactions of its own. */
@@ -48,25 +79,20 @@ export const layer = (schema: SchemaName = defaultSchema): Layer.Layer<AuditLog,
     Effect.map(Transactor, (transactor) => {
       const statements = auditStatements(schema)
 
-      const record = (events: ReadonlyArray<AuditEvent>) =>
-        events.length === 0
-          ? Effect.void
-          : Effect.asVoid(
-              transactor.transact(
-                "AuditLog.record",
-                run(statements.record, [
-                  textArray(events.map((event) => event.runId)),
-                  textArray(events.map((event) => event.kind)),
-                  textArray(events.map((event) => event.nodeId)),
-                  int4Array(events.map((event) => event.firing)),
-                  int4Array(events.map((event) => event.attempt)),
-                  int4Array(events.map((event) => event.version)),
-                  float8Array(events.map((event) => event.at)),
-                  textArray(events.map((event) => (event.detail === null ? null : toColumnText(event.detail))))
-                ]),
-                bounds
-              )
-            )
+      const record = (events: ReadonlyArray<AuditEvent>) => {
+        if (events.length === 0) return Effect.void
+        const rows = rowsOf(events)
+        return Effect.asVoid(
+          transactor.transact(
+            "AuditLog.record",
+            run(statements.record, [
+              textArray(rows.map((row) => row.runId)),
+              textArray(rows.map((row) => `[${row.parts.join(",")}]`))
+            ]),
+            bounds
+          )
+        )
+      }
 
       const read = (
         runId: RunId,

@@ -70,8 +70,7 @@ const undertake = (site: AttemptSite): Effect.Effect<AttemptOutcome> => {
     Effect.matchCauseEffect({
       onSuccess: (result) => Effect.succeed(encodeResult(codec, result)),
       onFailure: (cause) => failureOutcome(site, codec, cause)
-    }),
-    Effect.annotateLogs({ runId: site.runId, nodeId })
+    })
   )
 }
 

@@ -3,7 +3,6 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Metric from "effect/Metric"
-import * as Queue from "effect/Queue"
 import { Limits } from "../model/Limits.js"
 import type { RunCommit } from "../model/Run.js"
 import { type AuditEvent, AuditLog } from "../store/AuditLog.js"
@@ -19,37 +18,30 @@ export class AuditTrail extends Context.Tag("perdure/AuditTrail")<
   AuditTrail,
   {
     /** Never waits and never fails; what finds no room is dropped and counted. */
-    readonly committed: (commit: RunCommit, at: number) => Effect.Effect<void>
+    readonly committed: (commit: RunCommit, at: number) => void
+    /** Ends when everything told so far has been recorded, or lost. */
+    readonly settled: Effect.Effect<void>
   }
 >() {}
 
-/** What a commit has to tell: one event for the run's step, one for each firing that changed. */
-const eventsOf = (commit: RunCommit, at: number): ReadonlyArray<AuditEvent> => {
-  const base = { runId: commit.runId, version: commit.version, at }
-  const firings = commit.firings.map(
-    (firing): AuditEvent => ({
-      ...base,
-      kind: `firing.${firing.status}`,
-      nodeId: firing.nodeId,
-      firing: firing.firing,
-      attempt: firing.attempt,
-      detail: firing.failure ?? firing.reason
-    })
-  )
-  const run = {
-    ...base,
-    kind: `run.${commit.status}`,
-    nodeId: null,
-    firing: null,
-    attempt: null,
-    detail: commit.reason
+/** What a commit has to tell: one event for each firing that changed, one for the run's step. */
+const tell = (events: Array<AuditEvent>, commit: RunCommit, at: number): void => {
+  const { runId, version } = commit
+  for (const { attempt, failure, firing, nodeId, reason, status } of commit.firings) {
+    events.push({ runId, version, at, kind: `firing.${status}`, nodeId, firing, attempt, detail: failure ?? reason })
   }
-  return [...firings, run]
+  const detail = commit.reason
+  events.push({ runId, version, at, kind: `run.${commit.status}`, nodeId: null, firing: null, attempt: null, detail })
 }
 
 const make = Effect.gen(function* () {
   const log = yield* AuditLog
-  const queue = yield* Queue.dropping<{ readonly commit: RunCommit; readonly at: number }>(Limits.auditQueue)
+  const waiting: Array<AuditEvent> = []
+  const some = Effect.unsafeMakeLatch(false)
+  const now = Effect.unsafeMakeLatch(false)
+  let told = 0
+  let handled = 0
+  let listeners: ReadonlyArray<{ readonly target: number; readonly call: () => void }> = []
   let warnedAt = 0
 
   const lost = (count: number, error: unknown, at: number) =>
@@ -61,32 +53,55 @@ const make = Effect.gen(function* () {
       yield* Effect.logWarning(`The audit log failed; ${count} events are lost`, error)
     })
 
-  const record = (batch: ReadonlyArray<{ readonly commit: RunCommit; readonly at: number }>, boundMs: number) => {
-    const events = batch.flatMap(({ at, commit }) => eventsOf(commit, at))
-    return Effect.interruptible(Effect.suspend(() => log.record(events))).pipe(
+  const record = (events: ReadonlyArray<AuditEvent>, boundMs: number) =>
+    Effect.interruptible(Effect.suspend(() => log.record(events))).pipe(
       Effect.timeout(Duration.millis(boundMs)),
       Effect.sandbox,
-      Effect.catchAll((cause) => lost(events.length, cause, batch[0]?.at ?? 0))
+      Effect.catchAll((cause) => lost(events.length, cause, events[0]?.at ?? 0))
     )
+
+  const take = (): ReadonlyArray<AuditEvent> => {
+    const taken = waiting.splice(0, Limits.auditBatch)
+    if (waiting.length < Limits.auditBatch) now.unsafeClose()
+    if (waiting.length === 0) some.unsafeClose()
+    return taken
   }
 
-  const drain = Effect.flatMap(Queue.takeUpTo(queue, Limits.auditBatch), (rest) =>
-    rest.length > 0 ? record(Array.from(rest), Limits.auditLastMs) : Effect.void
+  const handle = (boundMs: number) =>
+    Effect.suspend(() => {
+      const events = take()
+      const after = Effect.sync(() => {
+        handled += events.length
+        for (const { call, target } of listeners) if (target <= handled) call()
+        listeners = listeners.filter(({ target }) => target > handled)
+      })
+      return Effect.zipRight(record(events, boundMs), after)
+    })
+
+  // Waits a little unless there is enough for a batch, or somebody asks: what a run does meanwhile is one row.
+  const gathered = Effect.zipRight(some.await, Effect.timeoutOption(now.await, Duration.millis(Limits.auditGatherMs)))
+  yield* Effect.addFinalizer(() =>
+    Effect.suspend(() => (waiting.length > 0 ? handle(Limits.auditLastMs) : Effect.void))
   )
-  yield* Effect.addFinalizer(() => drain)
-  yield* Effect.forkScoped(
-    Effect.forever(
-      Effect.flatMap(Queue.takeBetween(queue, 1, Limits.auditBatch), (batch) =>
-        record(Array.from(batch), Limits.auditMs)
-      )
-    )
-  )
-  return {
-    committed: (commit: RunCommit, at: number) =>
-      Effect.flatMap(Queue.offer(queue, { commit, at }), (kept) =>
-        kept ? Effect.void : Metric.incrementBy(auditDropped, commit.firings.length + 1)
-      )
+  yield* Effect.forkScoped(Effect.forever(Effect.zipRight(gathered, handle(Limits.auditMs))))
+
+  const committed = (commit: RunCommit, at: number): void => {
+    if (waiting.length >= Limits.auditQueue) {
+      auditDropped.unsafeUpdate(commit.firings.length + 1, [])
+      return
+    }
+    tell(waiting, commit, at)
+    told += commit.firings.length + 1
+    some.unsafeOpen()
+    if (waiting.length >= Limits.auditBatch) now.unsafeOpen()
   }
+
+  const settled = Effect.async<void>((resume) => {
+    if (handled >= told) return resume(Effect.void)
+    listeners = [...listeners, { target: told, call: () => resume(Effect.void) }]
+    now.unsafeOpen()
+  })
+  return { committed, settled }
 })
 
 export const layer: Layer.Layer<AuditTrail, never, AuditLog> = Layer.scoped(AuditTrail, make)

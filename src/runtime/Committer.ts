@@ -1,6 +1,7 @@
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import type * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import type { DatabaseError } from "../model/Errors.js"
 import { Limits } from "../model/Limits.js"
@@ -19,12 +20,20 @@ export type CommitOutcome =
   | { readonly _tag: "Stale" }
   | { readonly _tag: "Rejected"; readonly error: DatabaseError }
 
+/** A run that has something to commit. */
+export interface CommitSource {
+  /** The commit of everything that has happened by now; nothing if that changes nothing. Called once per entry. */
+  readonly next: () => RunCommit | undefined
+  /** Its fate; not called where there was nothing to commit. */
+  readonly committed: (exit: Exit.Exit<CommitOutcome>) => void
+}
+
 /** Writes the commits of all live runs of this worker, many in one transaction. */
 export class Committer extends Context.Tag("perdure/Committer")<
   Committer,
   {
-    /** Ends only when the commit's fate is known; a database that is away is waited for. */
-    readonly commit: (commit: RunCommit) => Effect.Effect<CommitOutcome>
+    /** Takes the run's next commit when a transaction is formed, and tells its fate; a database that is away is waited for. */
+    readonly enter: (source: CommitSource) => void
   }
 >() {}
 
@@ -72,13 +81,15 @@ const make = Effect.gen(function* () {
     )
   }
 
-  const writer = yield* GroupWriter.make<RunCommit, CommitOutcome, never>({
+  const writer = yield* GroupWriter.make<CommitSource, RunCommit, CommitOutcome, never>({
     max: Limits.commitBatch,
+    lanes: Limits.commitLanes,
+    prepare: (source) => source.next(),
     waits: true,
     write: (commits) => Effect.map(write(commits, false), (checks) => checks.map(outcomeOf)),
     alone
   })
-  return { commit: writer.submit }
+  return { enter: (source: CommitSource) => writer.offer(source, (exit) => source.committed(exit)) }
 })
 
 const outcomeOf = (check: CommitCheck): CommitOutcome | typeof GroupWriter.postponed => {

@@ -14,6 +14,8 @@ export class DatabaseClock extends Context.Tag("perdure/DatabaseClock")<
   {
     /** Milliseconds since the epoch: the worker's clock plus the difference last seen. */
     readonly now: Effect.Effect<number>
+    /** The same, at once. */
+    readonly unsafeNow: () => number
     /** Looks at the database's clock again. */
     readonly adjust: Effect.Effect<void, DatabaseError>
   }
@@ -22,6 +24,7 @@ export class DatabaseClock extends Context.Tag("perdure/DatabaseClock")<
 const make = Effect.gen(function* () {
   const transactor = yield* Transactor
   const workers = yield* Workers
+  const clock = yield* Effect.clock
   let offset = 0
   const adjust = Effect.gen(function* () {
     const before = yield* Clock.currentTimeMillis
@@ -30,7 +33,8 @@ const make = Effect.gen(function* () {
     offset = there - (before + after) / 2
   })
   yield* adjust
-  return { now: Effect.map(Clock.currentTimeMillis, (here) => here + offset), adjust }
+  const unsafeNow = () => clock.unsafeCurrentTimeMillis() + offset
+  return { now: Effect.sync(unsafeNow), unsafeNow, adjust }
 })
 
 export const layer: Layer.Layer<DatabaseClock, DatabaseError, Transactor | Workers> = Layer.effect(DatabaseClock, make)

@@ -1,5 +1,6 @@
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as HashMap from "effect/HashMap"
 import * as Layer from "effect/Layer"
 import { difference } from "../definition/Difference.js"
 import type { Graph } from "../definition/Graph.js"
@@ -21,6 +22,8 @@ export interface Registered {
   /** By index of the plan's nodes; the pseudo nodes have none. */
   readonly codecs: ReadonlyArray<NodeCodec | undefined>
   readonly handlers: ReadonlyArray<AnyHandler | undefined>
+  /** What every log line of a node's firings bears. */
+  readonly words: ReadonlyArray<HashMap.HashMap<string, unknown>>
 }
 
 /** The definitions registered in this process. */
@@ -51,7 +54,8 @@ const compile = (definition: WorkflowDefinition, handlers: ReadonlyMap<string, A
       const found = definition.nodes.get(node.id)
       return found === undefined ? undefined : compileNode(found)
     }),
-    handlers: plan.nodes.map((node) => handlers.get(node.id))
+    handlers: plan.nodes.map((node) => handlers.get(node.id)),
+    words: plan.nodes.map((node) => HashMap.make(["nodeId", node.id]))
   }
 }
 

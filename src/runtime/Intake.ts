@@ -58,8 +58,10 @@ const make = Effect.gen(function* () {
       while: (error) => error.outcome !== "fatal"
     })
 
-  const writer = yield* GroupWriter.make<TriggerDelivery, DeliverOutcome, DatabaseError>({
+  const writer = yield* GroupWriter.make<TriggerDelivery, TriggerDelivery, DeliverOutcome, DatabaseError>({
     max: Limits.deliverBatch,
+    lanes: 1,
+    prepare: (one) => one,
     waits: false,
     write,
     // After a lost acknowledgement the input is there: a duplicate, and just as durable.

@@ -2,6 +2,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Metric from "effect/Metric"
+import * as Runtime from "effect/Runtime"
 import { Limits } from "../model/Limits.js"
 import { externalProducer } from "../model/Message.js"
 import type { RunCommit } from "../model/Run.js"
@@ -17,7 +18,7 @@ export class LargePayloads extends Context.Tag("perdure/LargePayloads")<
   LargePayloads,
   {
     /** Looks at the messages of a commit; warns once for each producer of each workflow, counts always. */
-    readonly committed: (workflow: string, commit: RunCommit) => Effect.Effect<void>
+    readonly committed: (workflow: string, commit: RunCommit) => void
   }
 >() {}
 
@@ -25,7 +26,7 @@ const isLarge = (text: string): boolean =>
   // A UTF-16 unit is at most three bytes of UTF-8, so that small texts need no counting.
   text.length * 3 >= Limits.largePayloadBytes && Buffer.byteLength(text) >= Limits.largePayloadBytes
 
-const make = Effect.sync(() => {
+const make = Effect.map(Effect.runtime<never>(), (runtime) => {
   const warned = new Set<string>()
 
   const warn = (workflow: string, runId: string, { bytes, port }: { bytes: number; port: string }) =>
@@ -38,19 +39,18 @@ const make = Effect.sync(() => {
       ).pipe(Effect.annotateLogs("runId", runId))
     })
 
-  const committed = (workflow: string, commit: RunCommit): Effect.Effect<void> => {
-    // One output goes to many inboxes and is one payload.
-    const large = new Map<string, { bytes: number; port: string }>()
+  const committed = (workflow: string, commit: RunCommit): void => {
+    let large: Map<string, { bytes: number; port: string }> | undefined
     for (const { content, firing, handle, nodeId, ordinal, producer } of commit.messages) {
       if (content._tag !== "Live" || !isLarge(content.text)) continue
       const port = producer === externalProducer ? `${nodeId}.${handle}` : producer
+      // One output goes to many inboxes and is one payload.
+      large ??= new Map()
       large.set(`${port} ${firing} ${ordinal}`, { bytes: Buffer.byteLength(content.text), port })
     }
-    if (large.size === 0) return Effect.void
-    return Effect.zipRight(
-      Metric.incrementBy(largePayloads, large.size),
-      Effect.forEach(large.values(), (payload) => warn(workflow, commit.runId, payload), { discard: true })
-    )
+    if (large === undefined) return
+    largePayloads.unsafeUpdate(large.size, [])
+    for (const payload of large.values()) Runtime.runFork(runtime)(warn(workflow, commit.runId, payload))
   }
   return { committed }
 })

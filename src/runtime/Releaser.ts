@@ -1,5 +1,6 @@
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import { Limits } from "../model/Limits.js"
 import type { Lease } from "../model/Run.js"
@@ -25,16 +26,16 @@ export class Releaser extends Context.Tag("perdure/Releaser")<
 const make = Effect.gen(function* () {
   const transactor = yield* Transactor
   const states = yield* StateStore
-  const batcher = yield* Batcher.make<Release, ReleaseOutcome, never>({
+  const batcher = yield* Batcher.make<Release, Release, ReleaseOutcome, never>({
     max: Limits.commitBatch,
-    flush: (runs, answer) =>
+    lanes: 1,
+    prepare: (run) => run,
+    flush: (runs, tell) =>
       transactor.transact("release", states.release(runs)).pipe(
         Effect.tapError((error) => Effect.logWarning("Runs can't be released yet", error)),
         Effect.retry(backoff),
         Effect.orDie,
-        Effect.flatMap((outcomes) =>
-          Effect.forEach(outcomes, (outcome, index) => answer(index, Effect.succeed(outcome)), { discard: true })
-        )
+        Effect.map((outcomes) => outcomes.forEach((outcome, index) => tell(index, Exit.succeed(outcome))))
       )
   })
   return { release: batcher.submit }

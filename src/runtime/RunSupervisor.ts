@@ -91,7 +91,6 @@ const make = Effect.gen(function* () {
   }
 
   const remove = (fiber: RunFiber) => {
-    fiber.forget()
     if (runs.get(fiber.runId) === fiber) runs.delete(fiber.runId)
   }
 
@@ -105,7 +104,7 @@ const make = Effect.gen(function* () {
         fiber.live,
         Effect.sync(() => remove(fiber))
       ).pipe(
-        Effect.scoped,
+        Effect.ensuring(fiber.firingsEnded),
         // Rebuilt from the same rows it would die again, and again: a person has to look.
         Effect.catchAllDefect((defect) =>
           Effect.logError(`Run ${fiber.runId} died in this worker`, defect).pipe(

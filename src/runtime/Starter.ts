@@ -100,8 +100,10 @@ const make = Effect.gen(function* () {
     )
   }
 
-  const writer = yield* GroupWriter.make<RunStart, Written, DatabaseError>({
+  const writer = yield* GroupWriter.make<RunStart, RunStart, Written, DatabaseError>({
     max: Limits.startBatch,
+    lanes: 1,
+    prepare: (one) => one,
     waits: false,
     write: (starts) =>
       Effect.map(write(starts), (outcomes) => outcomes.map((outcome) => ({ outcome, repeated: false }))),
@@ -137,9 +139,9 @@ const make = Effect.gen(function* () {
 
   /** The first commit is there. */
   const tell = (request: StartRequest, first: RunCommit) =>
-    Effect.gen(function* () {
-      yield* trail.committed(first, yield* clock.now)
-      yield* large.committed(request.workflow, first)
+    Effect.sync(() => {
+      trail.committed(first, clock.unsafeNow())
+      large.committed(request.workflow, first)
     })
 
   /** Here and now: the lease is taken with the first commit. */

@@ -56,7 +56,7 @@ export const makeUnheldCancel = Effect.gen(function* () {
         })
       )
       const now = yield* clock.now
-      yield* Effect.forEach(ends, (end) => trail.committed(end, now), { discard: true })
+      for (const end of ends) trail.committed(end, now)
       if (ends.length > 0) yield* wakeups.announce(ends.map(({ runId }) => ({ kind: "ended", runId })))
     })
 })

@@ -4,7 +4,7 @@ import { Chain, Declined, FlakyCharge } from "./fixtures.js"
 import { chain, flakyCharge } from "./handlers.js"
 import { scenario } from "./world.js"
 
-const recorded = (kind: string) => `select from perdure.run_events where kind = '${kind}'`
+const recorded = (kind: string) => `select from perdure.run_events where events::text like '%"kind":"${kind}"%'`
 
 scenario("the audit trail tells a run's story in order, with node, firing, attempt and commit", (world) =>
   Effect.gen(function* () {

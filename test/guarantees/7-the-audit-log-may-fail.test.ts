@@ -45,7 +45,7 @@ const atCommit =
 
 const broken: Readonly<Record<string, string>> = {
   missing: "drop table perdure.run_events",
-  changed: "alter table perdure.run_events drop column kind",
+  changed: "alter table perdure.run_events drop column events",
   denied: raising("42501", onInsert),
   full: raising("53100", onInsert),
   "refused at commit": raising("23514", atCommit)

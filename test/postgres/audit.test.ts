@@ -37,10 +37,26 @@ describe("the audit log", () => {
   )
 
   both(
+    "is one row for the events of a run that are recorded together, up to 4,095, and each is found by its number",
+    Effect.gen(function* () {
+      const audit = yield* AuditLog
+      yield* record(...Array.from({ length: 5_000 }, (_, index) => event("a", `k${index}`)))
+      expect(yield* query("select count(*)::int4 as count from perdure.run_events")).toEqual([{ count: 2 }])
+      const all = yield* audit.read(runId("a"), { limit: 5_000 })
+      expect(all.map(({ kind }) => kind)).toEqual(Array.from({ length: 5_000 }, (_, index) => `k${index}`))
+      for (const at of [0, 4_093, 4_094, 4_095, 4_998]) {
+        expect(yield* audit.read(runId("a"), { limit: 1, after: all[at]!.seq })).toEqual([all[at + 1]])
+      }
+      expect(yield* audit.read(runId("a"), { limit: 1, after: all[4_999]!.seq })).toEqual([])
+    })
+  )
+
+  both(
     "keeps an event whose detail holds a NUL",
     Effect.gen(function* () {
       yield* record(event("a", "failed", { detail: "a\u0000b" }))
-      expect(yield* query("select detail from perdure.run_events")).toEqual([{ detail: "a\ufffdb" }])
+      const [kept] = yield* Effect.flatMap(AuditLog, (audit) => audit.read(runId("a"), { limit: 1 }))
+      expect(kept?.detail).toBe("a\ufffdb")
     })
   )
 
