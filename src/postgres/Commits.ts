@@ -8,7 +8,7 @@ import type { Transaction } from "../store/Transactor.js"
 import { float8Array, int4Array, textArray } from "./Arrays.js"
 import { forEachChunk, lengthOf } from "./Chunks.js"
 import { reasonText, rests } from "./Columns.js"
-import { run, runExactly } from "./Execution.js"
+import { requireCount, run, write } from "./Execution.js"
 import { decodeGuaranteed, decodeMark } from "./Rows.js"
 import { endedFiringStatuses, endedStatuses, qualifier, type SchemaName, statementsOf } from "./Statement.js"
 
@@ -16,11 +16,26 @@ type Write<A> = Effect.Effect<A, DatabaseError, Transaction>
 
 const checkStatements = (schema: SchemaName) => {
   const statement = statementsOf(schema)
-  const select = `select run_id as "runId", fence, version from ${qualifier(schema)}.run_state where run_id = any($1::text[])`
+  const s = qualifier(schema)
+  const select = `select run_id as "runId", fence, version from ${s}.run_state where run_id = any($1::text[])`
   return {
     try: statement("check.try", `${select} order by run_id for no key update skip locked`),
     wait: statement("check.wait", `${select} order by run_id for no key update`),
-    look: statement("check.look", select)
+    look: statement("check.look", select),
+    // One row that another transaction has locked, or that is not as expected, fails the whole of it.
+    all: statement(
+      "check.all",
+      `
+      with written as (
+        select 1
+        from unnest($1::text[], $2::int4[], $3::int4[]) c(run_id, fence, version)
+        join ${s}.run_state r on r.run_id = c.run_id
+        where r.fence = c.fence and r.version = c.version - 1
+        order by r.run_id
+        for no key update of r skip locked
+      )
+      select ${s}.require_ready(count(*), cardinality($1::text[])) from written`
+    )
   }
 }
 
@@ -55,6 +70,17 @@ export const makeCheck = (schema: SchemaName) => {
     })
 }
 
+/** The verb `checkAll`. */
+export const makeCheckAll = (schema: SchemaName) => {
+  const { all } = checkStatements(schema)
+  return (commits: ReadonlyArray<RunCommit>): Write<void> =>
+    write(all, [
+      textArray(commits.map((commit) => commit.runId)),
+      int4Array(commits.map((commit) => commit.fence)),
+      int4Array(commits.map((commit) => commit.version))
+    ])
+}
+
 const compareMark = (
   commit: RunCommit,
   mark: { readonly fence: number; readonly version: number }
@@ -67,7 +93,7 @@ const compareMark = (
 const writeStatements = (schema: SchemaName) => {
   const statement = statementsOf(schema)
   const s = qualifier(schema)
-  const write = (columns: string) => `
+  const update = (columns: string) => `
     with written as (
       update ${s}.run_state r
       set status = c.status, version = c.version, reason = c.reason, frontier = c.frontier::jsonb,
@@ -77,13 +103,13 @@ const writeStatements = (schema: SchemaName) => {
       where r.run_id = c.run_id and r.fence = c.fence and r.version = c.version - 1
       returning 1
     )
-    select count(*)::int4 as count from written`
+    ${requireCount(s, "cardinality($1::text[])")}`
   return {
     // Touches no indexed column but status, which mostly keeps its value: the update stays HOT.
-    goOn: statement("runs.goOn", write("")),
+    goOn: statement("runs.goOn", update("")),
     rest: statement(
       "runs.rest",
-      write(`, worker = null, ready = false, due_at = null,
+      update(`, worker = null, ready = false, due_at = null,
         ended_at = case when c.status in ${endedStatuses} then ${s}.clock() end`)
     ),
     results: statement(
@@ -96,7 +122,7 @@ const writeStatements = (schema: SchemaName) => {
         where v.run_id = c.run_id
         returning 1
       )
-      select count(*)::int4 as count from written`
+      ${requireCount(s, "cardinality($1::text[])")}`
     )
   }
 }
@@ -105,10 +131,10 @@ const writeStatements = (schema: SchemaName) => {
 export const makeWriteRuns = (schema: SchemaName) => {
   const statements = writeStatements(schema)
 
-  const write = (statement: typeof statements.goOn, commits: ReadonlyArray<RunCommit>): Write<void> =>
+  const writeOf = (statement: typeof statements.goOn, commits: ReadonlyArray<RunCommit>): Write<void> =>
     commits.length === 0
       ? Effect.void
-      : runExactly(statement, commits.length, [
+      : write(statement, [
           textArray(commits.map((commit) => commit.runId)),
           int4Array(commits.map((commit) => commit.fence)),
           int4Array(commits.map((commit) => commit.version)),
@@ -121,7 +147,7 @@ export const makeWriteRuns = (schema: SchemaName) => {
 
   const writeResults = (commits: ReadonlyArray<RunCommit>) =>
     forEachChunk(commits, resultSize, (chunk) =>
-      runExactly(statements.results, chunk.length, [
+      write(statements.results, [
         textArray(chunk.map((commit) => commit.runId)),
         textArray(chunk.map((commit) => commit.output)),
         textArray(chunk.map((commit) => commit.failure))
@@ -132,7 +158,7 @@ export const makeWriteRuns = (schema: SchemaName) => {
     const ended = commits.filter((commit) => isEnded(commit.status))
     const resting = commits.filter((commit) => rests(commit.status))
     const going = resting.length === 0 ? commits : commits.filter((commit) => !rests(commit.status))
-    return Effect.zipRight(write(statements.goOn, going), write(statements.rest, resting)).pipe(
+    return Effect.zipRight(writeOf(statements.goOn, going), writeOf(statements.rest, resting)).pipe(
       Effect.zipRight(writeResults(ended)),
       Effect.asVoid
     )
@@ -176,8 +202,8 @@ const firingSize = ({ firing }: FiringToWrite): number => lengthOf(firing.state)
 export const makeWriteFirings = (schema: SchemaName) => {
   const statement = firingStatement(schema)
 
-  const write = (rows: ReadonlyArray<FiringToWrite>) =>
-    run(statement, [
+  const writeRows = (rows: ReadonlyArray<FiringToWrite>) =>
+    write(statement, [
       textArray(rows.map((row) => row.commit.runId)),
       textArray(rows.map((row) => row.firing.nodeId)),
       int4Array(rows.map((row) => row.firing.firing)),
@@ -198,7 +224,7 @@ export const makeWriteFirings = (schema: SchemaName) => {
       forEachChunk(
         commits.flatMap((commit) => commit.firings.map((firing) => ({ commit, firing }))),
         firingSize,
-        write
+        writeRows
       )
     )
 }

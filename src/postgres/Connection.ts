@@ -2,6 +2,7 @@ import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import type pg from "pg"
 import type { RawRow } from "../store/Transactor.js"
+import { WriteAtOnce } from "./WriteAtOnce.js"
 
 /**
  * What is sent over a connection.
@@ -42,6 +43,8 @@ export class QueryError extends Data.TaggedError("QueryError")<{
 /** One session, exclusively ours until the scope that acquired it closes. */
 export interface Connection {
   readonly execute: (query: Query) => Effect.Effect<QueryResult, QueryError>
+  /** Several statements as one transaction in one round trip, where that works; outside of a transaction. */
+  readonly writeAtOnce?: (queries: ReadonlyArray<Query>) => Effect.Effect<void, QueryError>
   /** It is closed instead of going back to the pool. */
   readonly destroy: Effect.Effect<void>
 }
@@ -78,4 +81,21 @@ export const send = (client: pg.ClientBase, query: DriverQuery): Effect.Effect<Q
       const last = Array.isArray(result) ? result[result.length - 1] : result
       resume(Effect.succeed({ command: last?.command ?? "", rows: last?.rows ?? [] }))
     })
+  })
+
+/** Sends a batch over a client of the driver; without an answer within the deadline (ms) the connection counts as broken. */
+export const sendAtOnce = (
+  client: pg.ClientBase,
+  queries: ReadonlyArray<Query>,
+  options: { readonly named: boolean; readonly deadlineMs: number }
+): Effect.Effect<void, QueryError> =>
+  Effect.async((resume) => {
+    const batch = new WriteAtOnce(queries, options.named, (cause) => {
+      clearTimeout(deadline)
+      if (cause === undefined) return resume(Effect.void)
+      const error = toQueryError(cause)
+      resume(Effect.fail(new QueryError({ ...error, reason: `${batch.at}: ${error.reason}` })))
+    })
+    const deadline = setTimeout(() => batch.handleError(new Error("no answer in time")), options.deadlineMs)
+    client.query(batch)
   })

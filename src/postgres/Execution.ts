@@ -28,3 +28,17 @@ export const runExactly = (
       ? Effect.void
       : Effect.dieMessage(`${statement.name} wrote ${count} rows where the checks before it admit ${expected}`)
   )
+
+/** Runs a statement whose rows nobody needs. */
+export const write = (
+  statement: Statement,
+  parameters: ReadonlyArray<unknown>
+): Effect.Effect<void, DatabaseError, Transaction> =>
+  Effect.flatMap(Transaction, (transaction) => transaction.write(statement, parameters))
+
+/**
+ * The end of a statement that must write exactly so many rows, from a CTE named `written`: what was checked before under a
+ * lock is true here. Another count is an error in the server, so that nothing of the transaction stays.
+ */
+export const requireCount = (schema: string, expected: string): string =>
+  `select ${schema}.require(count(*), ${expected}) from written`

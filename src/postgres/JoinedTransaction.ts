@@ -3,7 +3,7 @@ import * as SqlStatement from "@effect/sql/Statement"
 import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import { DatabaseError } from "../model/Errors.js"
-import type { RawRow, Transaction } from "../store/Transactor.js"
+import type { RawRow, Statement, Transaction } from "../store/Transactor.js"
 import { type QueryError, toQueryError } from "./Connection.js"
 import { beforeCommit } from "./SqlStates.js"
 
@@ -38,11 +38,14 @@ export const join = (client: SqlClient): Effect.Effect<Context.Tag.Service<Trans
     Effect.mapError((error) => (error.sqlState === noActiveTransaction ? notOpen : beforeCommit(operation, error)))
   )
 
+  const run = (statement: Statement, parameters: ReadonlyArray<unknown>) =>
+    Effect.mapError(execute(statement.text, parameters), (error) =>
+      beforeCommit(`${operation}: ${statement.name}`, error)
+    )
+
   return Effect.as(requireTransaction, {
-    run: (statement, parameters) =>
-      Effect.mapError(execute(statement.text, parameters), (error) =>
-        beforeCommit(`${operation}: ${statement.name}`, error)
-      )
+    run,
+    write: (statement, parameters) => Effect.asVoid(run(statement, parameters))
   })
 }
 

@@ -12,7 +12,7 @@ import type { RawRow, Transaction } from "../store/Transactor.js"
 import { boolArray, int4Array, textArray } from "./Arrays.js"
 import { forEachChunk } from "./Chunks.js"
 import { makeCleanup } from "./Cleanup.js"
-import { run } from "./Execution.js"
+import { run, write } from "./Execution.js"
 import { decodeAll, decodeMessage, decodePosition } from "./Rows.js"
 import { defaultSchema, qualifier, type SchemaName, statementsOf } from "./Statement.js"
 
@@ -92,7 +92,7 @@ const makeWrites = (schema: SchemaName) => {
   const statements = inboxStatements(schema)
 
   const appendRows = (rows: ReadonlyArray<MessageToAppend>) =>
-    run(statements.append, [
+    write(statements.append, [
       textArray(rows.map((row) => row.runId)),
       textArray(rows.map((row) => row.message.nodeId)),
       textArray(rows.map((row) => row.message.handle)),
@@ -117,7 +117,7 @@ const makeWrites = (schema: SchemaName) => {
     const rows = commits.flatMap((commit) => commit.discarded.map((message) => ({ runId: commit.runId, message })))
     if (rows.length === 0) return Effect.void
     return Effect.asVoid(
-      run(statements.discard, [
+      write(statements.discard, [
         textArray(rows.map((row) => row.runId)),
         textArray(rows.map((row) => row.message.nodeId)),
         textArray(rows.map((row) => row.message.handle)),

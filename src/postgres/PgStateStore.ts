@@ -2,7 +2,7 @@ import * as Layer from "effect/Layer"
 import { StateStore } from "../store/StateStore.js"
 import { makeCancelUnheld } from "./CancelUnheld.js"
 import { makeClaim } from "./Claims.js"
-import { makeCheck, makeWriteFirings, makeWriteRuns } from "./Commits.js"
+import { makeCheck, makeCheckAll, makeWriteFirings, makeWriteRuns } from "./Commits.js"
 import { makePark, makeRelease } from "./Leases.js"
 import { makeReads } from "./RunReads.js"
 import { makeStart } from "./Starts.js"
@@ -14,6 +14,7 @@ export const layer = (schema: SchemaName = defaultSchema): Layer.Layer<StateStor
   Layer.sync(StateStore, () => ({
     start: makeStart(schema),
     check: makeCheck(schema),
+    checkAll: makeCheckAll(schema),
     writeRuns: makeWriteRuns(schema),
     writeFirings: makeWriteFirings(schema),
     claim: makeClaim(schema),

@@ -22,24 +22,79 @@ export const layer: Layer.Layer<Transactor, never, PgPool> = Layer.effect(
     transact: <A, E, R>(operation: string, effect: Effect.Effect<A, E, R>, options: TransactOptions = {}) =>
       withoutOuter(
         operation,
-        Effect.acquireUseRelease(
-          Scope.make(),
-          (scope) =>
-            pool.acquire.pipe(
-              Scope.extend(scope),
-              Effect.mapError((error) => beforeCommit(operation, error)),
-              Effect.flatMap((connection) =>
-                Effect.uninterruptible(
-                  inTransaction(operation, connection, beginText(pool.preamble, options), options, effect)
-                )
+        onConnection(operation, pool, (connection) =>
+          Effect.uninterruptible(
+            inTransaction(operation, connection, beginText(pool.preamble, options), options, effect)
+          )
+        )
+      ),
+    writeAtOnce: <E, R>(operation: string, effect: Effect.Effect<void, E, R>) =>
+      withoutOuter(
+        operation,
+        Effect.flatMap(collect(operation, effect), (queries) =>
+          queries.length === 0
+            ? Effect.void
+            : Effect.uninterruptible(
+                onConnection(operation, pool, (connection) => atOnce(operation, connection, pool.preamble, queries))
               )
-            ),
-          Scope.close
         )
       ),
     join
   }))
 )
+
+/** Takes a connection for as long as it is used. */
+const onConnection = <A, E, R>(
+  operation: string,
+  pool: Context.Tag.Service<PgPool>,
+  use: (connection: Connection) => Effect.Effect<A, E, R>
+): Effect.Effect<A, E | DatabaseError, R> =>
+  Effect.acquireUseRelease(
+    Scope.make(),
+    (scope) =>
+      pool.acquire.pipe(
+        Scope.extend(scope),
+        Effect.mapError((error) => beforeCommit(operation, error)),
+        Effect.flatMap(use)
+      ),
+    Scope.close
+  )
+
+/** What an effect writes, in order. */
+const collect = <E, R>(
+  operation: string,
+  effect: Effect.Effect<void, E, R>
+): Effect.Effect<ReadonlyArray<Query>, E, Exclude<R, Transaction>> =>
+  Effect.suspend(() => {
+    const queries: Array<Query> = []
+    const transaction: Context.Tag.Service<Transaction> = {
+      run: (statement) => Effect.dieMessage(`${operation}: ${statement.name} reads where everything is sent at once`),
+      write: ({ name, text }, values) => Effect.sync(() => queries.push({ name, text, values, operation }))
+    }
+    return Effect.as(Effect.provideService(effect, Transaction, transaction), queries)
+  })
+
+/** All of it in one round trip where the connection can do that, else one after the other. */
+const atOnce = (
+  operation: string,
+  connection: Connection,
+  preamble: string,
+  queries: ReadonlyArray<Query>
+): Effect.Effect<void, DatabaseError> => {
+  const { writeAtOnce } = connection
+  if (writeAtOnce === undefined || preamble !== "") {
+    const all = Effect.flatMap(Transaction, (transaction) =>
+      Effect.forEach(queries, ({ name, text, values = [] }) => transaction.write({ name, text }, values), {
+        discard: true
+      })
+    )
+    return inTransaction(operation, connection, beginText(preamble, {}), {}, all)
+  }
+  return writeAtOnce(queries).pipe(
+    Effect.tapError((error) => (isInDoubt(error) ? connection.destroy : Effect.void)),
+    Effect.mapError((error) => atCommit(operation, error))
+  )
+}
 
 /** A transaction inside a transaction would wait for itself or commit by itself: a bug of the caller. */
 const withoutOuter = <A, E, R>(operation: string, effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
@@ -59,7 +114,7 @@ const inTransaction = <A, E, R>(
   Effect.gen(function* () {
     const session = makeSession(operation, connection, options)
     yield* session.begin(begin)
-    const exit = yield* Effect.exit(Effect.provideService(effect, Transaction, { run: session.run }))
+    const exit = yield* Effect.exit(Effect.provideService(effect, Transaction, session))
     session.close()
     if (Exit.isSuccess(exit)) return yield* Effect.as(session.commit, exit.value)
     yield* session.rollback
@@ -130,6 +185,7 @@ const makeSession = (operation: string, connection: Connection, options: Transac
   return {
     begin,
     run,
+    write: (statement: Statement, parameters: ReadonlyArray<unknown>) => Effect.asVoid(run(statement, parameters)),
     commit,
     rollback,
     close: () => {

@@ -5,7 +5,15 @@ import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
 import pg from "pg"
-import { type Connection, type Query, type QueryError, type QueryResult, send, toQueryError } from "./Connection.js"
+import {
+  type Connection,
+  type Query,
+  type QueryError,
+  type QueryResult,
+  send,
+  sendAtOnce,
+  toQueryError
+} from "./Connection.js"
 import { losesPreparedStatements } from "./SqlStates.js"
 import { rowTypes } from "./TypeParsers.js"
 
@@ -37,6 +45,8 @@ export interface PoolConfig {
 /** How a pool that is there already is used. */
 export interface GivenPoolOptions {
   readonly pooled?: boolean
+  /** Whether several statements may be sent at once; true where nothing is said. */
+  readonly atOnce?: boolean
 }
 
 /**
@@ -55,6 +65,8 @@ const sessionSettings: ReadonlyArray<readonly [name: string, value: string]> = [
   ["enable_material", "off"],
   ["plan_cache_mode", "force_generic_plan"],
   ["jit", "off"],
+  ["default_transaction_isolation", "'read committed'"],
+  ["default_transaction_read_only", "off"],
   ["client_encoding", "'UTF8'"],
   ["statement_timeout", "'30s'"],
   ["lock_timeout", "'10s'"],
@@ -89,6 +101,13 @@ const fromPool = (pool: pg.Pool, options: GivenPoolOptions): Context.Tag.Service
         })
     )
 
+  const atOnce = (client: pg.PoolClient, queries: ReadonlyArray<Query>): Effect.Effect<void, QueryError> =>
+    Effect.tapError(sendAtOnce(client, queries, { named, deadlineMs }), (error) =>
+      Effect.sync(() => {
+        if (losesPreparedStatements(error)) named = false
+      })
+    )
+
   /** What a session needs once. Without a listener, a session that breaks between two statements would be a crash. */
   const prepare = (client: pg.PoolClient): Effect.Effect<void, QueryError> =>
     Effect.suspend(() => {
@@ -107,7 +126,11 @@ const fromPool = (pool: pg.Pool, options: GivenPoolOptions): Context.Tag.Service
         doomed = true
       })
       yield* Effect.tapError(prepare(client), () => destroy)
-      return { execute: (query: Query) => execute(client, query), destroy }
+      return {
+        execute: (query: Query) => execute(client, query),
+        ...(options.atOnce === false ? {} : { writeAtOnce: (queries) => atOnce(client, queries) }),
+        destroy
+      } satisfies Connection
     })
   )
 

@@ -6,7 +6,7 @@ import type { RunCommit } from "../model/Run.js"
 import { isEnded, RunStatus } from "../model/Status.js"
 import type { Transaction } from "../store/Transactor.js"
 import { int8Array, textArray } from "./Arrays.js"
-import { run, runCounted, runExactly } from "./Execution.js"
+import { requireCount, run, runCounted, write } from "./Execution.js"
 import { makeHold } from "./Leases.js"
 import { decodeGuaranteed, rowDecoder } from "./Rows.js"
 import { qualifier, type SchemaName, statementsOf } from "./Statement.js"
@@ -30,7 +30,7 @@ const settleStatements = (schema: SchemaName) => {
         where t.seq = c.seq and t.run_id is not distinct from c.run_id and t.settled_at is null
         returning 1
       )
-      select count(*)::int4 as count from written`
+      ${requireCount(s, "cardinality($1::int8[])")}`
     )
   const end = (table: Table, status: "dead" | "refused") =>
     statement(
@@ -73,8 +73,13 @@ const makeEnd =
 /** The verb `settle`. */
 export const makeSettle = (schema: SchemaName) => {
   const statements = settleStatements(schema)
-  const end = makeEnd(statements)
   const { hold } = makeHold(schema)
+
+  const end = (runIds: ReadonlyArray<string>): Write<void> => {
+    if (runIds.length === 0) return Effect.void
+    const parameters = [textArray(runIds)]
+    return Effect.zipRight(write(statements.endInputs, parameters), write(statements.endCommands, parameters))
+  }
 
   const mark = (
     statement: typeof statements.inputs,
@@ -82,7 +87,7 @@ export const makeSettle = (schema: SchemaName) => {
   ): Write<void> =>
     rows.length === 0
       ? Effect.void
-      : runExactly(statement, rows.length, [
+      : write(statement, [
           int8Array(rows.map((row) => row.seq)),
           textArray(rows.map((row) => row.runId)),
           textArray(rows.map((row) => row.status))
@@ -96,7 +101,7 @@ export const makeSettle = (schema: SchemaName) => {
     return mark(statements.inputs, inputs).pipe(
       Effect.zipRight(mark(statements.commands, commands)),
       Effect.zipRight(end(ended)),
-      Effect.zipRight(hold(parked)),
+      Effect.zipRight(parked.length === 0 ? Effect.void : hold(parked)),
       Effect.asVoid
     )
   }

@@ -7,7 +7,7 @@ import type { DatabaseError } from "../model/Errors.js"
 import { Limits } from "../model/Limits.js"
 import type { RunCommit } from "../model/Run.js"
 import { Inbox } from "../store/Inbox.js"
-import { type CommitCheck, StateStore } from "../store/StateStore.js"
+import { type CommitCheck, isNotReady, StateStore } from "../store/StateStore.js"
 import { Transactor } from "../store/Transactor.js"
 import { TriggerStore } from "../store/TriggerStore.js"
 import * as GroupWriter from "./GroupWriter.js"
@@ -46,6 +46,22 @@ const make = Effect.gen(function* () {
   const inbox = yield* Inbox
   const triggers = yield* TriggerStore
 
+  const writeAll = (commits: ReadonlyArray<RunCommit>) =>
+    Effect.gen(function* () {
+      yield* states.writeFirings(commits)
+      yield* inbox.append(commits)
+      yield* inbox.discard(commits)
+      yield* triggers.settle(commits)
+      yield* states.writeRuns(commits)
+    })
+
+  /** Nearly always every commit of a batch can be written at once: check and writes go together, all of them or none. */
+  const writeAtOnce = (commits: ReadonlyArray<RunCommit>) =>
+    transactor.writeAtOnce("runs", Effect.zipRight(states.checkAll(commits), writeAll(commits))).pipe(
+      Effect.as(commits.map((): CommitCheck => "Ready")),
+      Effect.catchIf(isNotReady, () => write(commits, false))
+    )
+
   /** One transaction: lock and check the runs, then write what is ready. Everything of a batch or nothing. */
   const write = (commits: ReadonlyArray<RunCommit>, wait: boolean) =>
     transactor.transact(
@@ -53,13 +69,7 @@ const make = Effect.gen(function* () {
       Effect.gen(function* () {
         const checks = yield* states.check(commits, { wait })
         const ready = commits.filter((_, index) => checks[index] === "Ready")
-        if (ready.length > 0) {
-          yield* states.writeFirings(ready)
-          yield* inbox.append(ready)
-          yield* inbox.discard(ready)
-          yield* triggers.settle(ready)
-          yield* states.writeRuns(ready)
-        }
+        if (ready.length > 0) yield* writeAll(ready)
         return checks
       }),
       wait ? { lockTimeout: Duration.millis(Limits.commitLockTimeoutMs) } : undefined
@@ -86,7 +96,7 @@ const make = Effect.gen(function* () {
     lanes: Limits.commitLanes,
     prepare: (source) => source.next(),
     waits: true,
-    write: (commits) => Effect.map(write(commits, false), (checks) => checks.map(outcomeOf)),
+    write: (commits) => Effect.map(writeAtOnce(commits), (checks) => checks.map(outcomeOf)),
     alone
   })
   return { enter: (source: CommitSource) => writer.offer(source, (exit) => source.committed(exit)) }

@@ -21,6 +21,9 @@ export type StartOutcome =
  */
 export type CommitCheck = "Ready" | "Applied" | "Stale" | "Busy"
 
+/** Whether a `checkAll` failed: at least one of the commits may not be written, or not yet. */
+export const isNotReady = (error: DatabaseError): boolean => error.sqlState === "PD002"
+
 /** Where a claim looks. Each is one bounded, indexed look. */
 export type ClaimLook =
   /** Unleased runs in which a firing can start, by priority, then age. */
@@ -123,6 +126,8 @@ export class StateStore extends Context.Tag("perdure/StateStore")<
       commits: ReadonlyArray<RunCommit>,
       options: { readonly wait: boolean }
     ) => Write<ReadonlyArray<CommitCheck>>
+    /** Locks the runs' rows likewise and fails the whole transaction (`notReady`) unless every commit may be written. */
+    readonly checkAll: (commits: ReadonlyArray<RunCommit>) => Write<void>
     /** Writes run rows (and results of ended runs) of commits that are `Ready` under the same transaction. */
     readonly writeRuns: (commits: ReadonlyArray<RunCommit>) => Write<void>
     /** Upserts firing rows of commits that are `Ready`, or of runs just `Started`. */

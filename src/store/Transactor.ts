@@ -25,6 +25,8 @@ export class Transaction extends Context.Tag("perdure/Transaction")<
       statement: Statement,
       parameters: ReadonlyArray<unknown>
     ) => Effect.Effect<ReadonlyArray<RawRow>, DatabaseError>
+    /** Runs a statement whose rows nobody needs: it may be sent together with others, its error come with the last. */
+    readonly write: (statement: Statement, parameters: ReadonlyArray<unknown>) => Effect.Effect<void, DatabaseError>
   }
 >() {}
 
@@ -53,6 +55,11 @@ export class Transactor extends Context.Tag("perdure/Transactor")<
       effect: Effect.Effect<A, E, R>,
       options?: TransactOptions
     ) => Effect.Effect<A, E | DatabaseError, Exclude<R, Transaction>>
+    /** Sends all that the effect writes in one round trip, as one transaction; the effect must not read. */
+    readonly writeAtOnce: <E, R>(
+      operation: string,
+      effect: Effect.Effect<void, E, R>
+    ) => Effect.Effect<void, E | DatabaseError, Exclude<R, Transaction>>
     /** A transaction service over the transaction that is open on an application's client; `fatal` when none is open. */
     readonly join: (client: SqlClient) => Effect.Effect<Context.Tag.Service<Transaction>, DatabaseError>
   }

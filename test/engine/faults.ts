@@ -8,6 +8,19 @@ import * as Pool from "../../src/postgres/Pool.js"
 /** What stands between a process and its connections: the statement, and how to run it. */
 type Between = (query: Query, run: ReturnType<Connection["execute"]>) => ReturnType<Connection["execute"]>
 
+const nothing = Effect.succeed({ command: "", rows: [] })
+
+/** A batch passes as its statements, and then as the COMMIT that sends it. */
+const allBetween =
+  (fault: Between, writeAtOnce: NonNullable<Connection["writeAtOnce"]>) => (queries: ReadonlyArray<Query>) => {
+    const { operation } = queries[0]!
+    const commit = { name: "commit", text: "commit", ...(operation === undefined ? {} : { operation }) }
+    return Effect.forEach(queries, (query) => fault(query, nothing), { discard: true }).pipe(
+      Effect.zipRight(fault(commit, Effect.zipRight(writeAtOnce(queries), nothing))),
+      Effect.asVoid
+    )
+  }
+
 /** Puts something between a process and its connections. */
 const between =
   (fault: Between) =>
@@ -16,10 +29,14 @@ const between =
       Pool.PgPool,
       Effect.map(Pool.PgPool, (inner) => ({
         ...inner,
-        acquire: Effect.map(inner.acquire, (connection) => ({
-          ...connection,
-          execute: (query: Query) => fault(query, connection.execute(query))
-        }))
+        acquire: Effect.map(inner.acquire, (connection) => {
+          const { writeAtOnce } = connection
+          return {
+            ...connection,
+            execute: (query: Query) => fault(query, connection.execute(query)),
+            ...(writeAtOnce === undefined ? {} : { writeAtOnce: allBetween(fault, writeAtOnce) })
+          }
+        })
       }))
     ).pipe(Layer.provide(pool))
 

@@ -1,7 +1,5 @@
 import { describe, expect, it } from "@effect/vitest"
-import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
 import type { RunCommit } from "../../src/model/Run.js"
 import { Inbox } from "../../src/store/Inbox.js"
 import { StateStore } from "../../src/store/StateStore.js"
@@ -195,8 +193,8 @@ describe("a commit", () => {
     Effect.gen(function* () {
       yield* started("a", "b")
       const states = yield* StateStore
-      const exit = yield* Effect.exit(transact(states.writeRuns([commit("a"), commit("b", { fence: 9 })])))
-      expect(Exit.isFailure(exit) && Cause.isDie(exit.cause)).toBe(true)
+      const error = yield* Effect.flip(transact(states.writeRuns([commit("a"), commit("b", { fence: 9 })])))
+      expect(error).toMatchObject({ outcome: "fatal", sqlState: "PD001" })
       expect(yield* query("select 1 from perdure.run_state where version > 1")).toEqual([])
     })
   )

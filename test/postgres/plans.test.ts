@@ -71,6 +71,7 @@ const everything = Effect.gen(function* () {
       yield* states.check([next, ended], { wait: false })
       yield* states.check([next, ended, commit("nobody")], { wait: false })
       yield* states.check([next, ended], { wait: true })
+      yield* states.checkAll([next, ended])
       yield* states.writeFirings([settled])
       yield* inbox.append([settled])
       yield* inbox.discard([settled])
@@ -125,8 +126,9 @@ const everything = Effect.gen(function* () {
 const statements = Effect.gen(function* () {
   const pool = yield* PgPool
   const seen = new Map<string, string>()
+  // Without `writeAtOnce`, so that every statement passes one by one.
   const acquire = Effect.map(pool.acquire, (connection) => ({
-    ...connection,
+    destroy: connection.destroy,
     execute: (one: Query) => {
       if (one.name.startsWith("perdure.")) seen.set(one.name.slice("perdure.".length), one.text)
       return connection.execute(one)
@@ -172,6 +174,7 @@ const grow = Effect.gen(function* () {
 const indexes: Readonly<Record<string, ReadonlyArray<string>>> = {
   "check.try": ["run_state_pkey"],
   "check.wait": ["run_state_pkey"],
+  "check.all": ["run_state_pkey"],
   "runs.goOn": ["run_state_pkey"],
   "runs.rest": ["run_state_pkey"],
   "inbox.discard": ["run_inbox_messages_pkey"],

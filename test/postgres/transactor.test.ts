@@ -42,7 +42,11 @@ describe("a transaction", () => {
       const exit = yield* Effect.exit(transact(Effect.zipRight(insert, Effect.dieMessage("bug"))))
       expect(Exit.isFailure(exit) && Cause.isDie(exit.cause)).toBe(true)
       expect(yield* rows).toBe(0)
-      expect(yield* one("select count(*)::int4 as open from pg_stat_activity where state like 'idle in tr%'")).toEqual({
+      expect(
+        yield* one(
+          "select count(*)::int4 as open from pg_stat_activity where datname = current_database() and state like 'idle in tr%'"
+        )
+      ).toEqual({
         open: 0
       })
     }).pipe(onFreshDatabase({ maxConnections: 1 }))

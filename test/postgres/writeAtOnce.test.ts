@@ -1,0 +1,144 @@
+import { describe, expect, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type { DatabaseError } from "../../src/model/Errors.js"
+import { type Connection, QueryError } from "../../src/postgres/Connection.js"
+import { write } from "../../src/postgres/Execution.js"
+import * as PgTransactor from "../../src/postgres/PgTransactor.js"
+import * as Pool from "../../src/postgres/Pool.js"
+import { Transaction, Transactor } from "../../src/store/Transactor.js"
+import { one, onFreshDatabase, query } from "./harness.js"
+
+const table = query("create table public.t (x int primary key deferrable initially deferred, y text)")
+const rows = Effect.map(query("select x, y from public.t order by x"), (found) => found)
+
+type Write = Effect.Effect<void, DatabaseError, Transaction>
+
+const insert = (x: number, y: string | null = null): Write =>
+  write({ name: "insert", text: "insert into public.t values ($1, $2)" }, [x, y])
+const raise = (code: string): Write => write({ name: `raise${code}`, text: `select public.raise('${code}')` }, [])
+
+const raising = query(`create function public.raise(code text) returns int language plpgsql as
+  $$ begin raise exception 'planted' using errcode = code; end $$`)
+
+const atOnce = (...writes: ReadonlyArray<Write>) =>
+  Effect.flatMap(Transactor, (transactor) =>
+    transactor.writeAtOnce(
+      "test",
+      Effect.forEach(writes, (one) => one, { discard: true })
+    )
+  )
+
+/** Whether a connection takes several statements at once, or one after the other: to the caller it is the same. */
+const wrapped = (wrap: (connection: Connection) => Connection) =>
+  Effect.map(Pool.PgPool, (pool) =>
+    PgTransactor.layer.pipe(
+      Layer.provide(Layer.succeed(Pool.PgPool, { ...pool, acquire: Effect.map(pool.acquire, wrap) }))
+    )
+  )
+
+const onePerRoundTrip = ({ destroy, execute }: Connection): Connection => ({ destroy, execute })
+
+for (const [how, wrap] of [
+  ["in one round trip", (connection: Connection) => connection],
+  ["one after the other", onePerRoundTrip]
+] as const) {
+  describe(`several writes, ${how},`, () => {
+    const withTransactor = <A, E>(effect: Effect.Effect<A, E, Transactor>) =>
+      Effect.flatMap(wrapped(wrap), (transactor) => Effect.provide(effect, transactor))
+
+    it.live("are all there or none of them", () =>
+      Effect.gen(function* () {
+        yield* Effect.all([table, raising])
+        yield* withTransactor(atOnce(insert(1, "a"), insert(2), insert(3, "")))
+        const kept = [
+          { x: 1, y: "a" },
+          { x: 2, y: null },
+          { x: 3, y: "" }
+        ]
+        expect(yield* rows).toEqual(kept)
+        const failing = [
+          [raise("23514"), insert(4)],
+          [insert(4), raise("23514")],
+          [insert(4), raise("23514"), insert(5)]
+        ]
+        for (const writes of failing) {
+          const error = yield* Effect.flip(withTransactor(atOnce(...writes)))
+          expect(error).toMatchObject({ outcome: "fatal", sqlState: "23514" })
+          expect(error.message).toContain("raise23514")
+          expect(yield* rows).toEqual(kept)
+        }
+        yield* withTransactor(atOnce())
+        expect(yield* rows).toEqual(kept)
+      }).pipe(onFreshDatabase({ maxConnections: 1 }))
+    )
+
+    it.live("go on after a failure on the same session, statements prepared or not", () =>
+      Effect.gen(function* () {
+        yield* Effect.all([table, raising])
+        const { pid } = yield* one("select pg_backend_pid() as pid")
+        for (let x = 0; x < 20; x++) {
+          // Never prepared before, in front of and behind what fails.
+          const fresh = (place: string) =>
+            write({ name: `${place}${x % 10}`, text: "insert into public.t values ($1, $2)" }, [x, place])
+          yield* Effect.flip(withTransactor(atOnce(fresh("a"), raise("40001"), fresh("b"))))
+          yield* withTransactor(atOnce(fresh("b")))
+        }
+        expect(yield* rows).toHaveLength(20)
+        expect(yield* one("select pg_backend_pid() as pid")).toEqual({ pid })
+      }).pipe(onFreshDatabase({ maxConnections: 1 }))
+    )
+
+    it.live("refused for now are retryable, also at COMMIT", () =>
+      Effect.gen(function* () {
+        yield* Effect.all([table, raising])
+        for (const code of ["40001", "40P01", "55P03", "53100"]) {
+          const error = yield* Effect.flip(withTransactor(atOnce(insert(1), raise(code))))
+          expect(error, code).toMatchObject({ outcome: "retryable", sqlState: code })
+        }
+        // The key is checked at COMMIT.
+        const error = yield* Effect.flip(withTransactor(atOnce(insert(1), insert(1))))
+        expect(error).toMatchObject({ outcome: "fatal", sqlState: "23505" })
+        expect(yield* rows).toEqual([])
+      }).pipe(onFreshDatabase({ maxConnections: 1 }))
+    )
+
+    it.live("that read are a bug", () =>
+      Effect.gen(function* () {
+        const reads = Effect.flatMap(Transaction, ({ run }) =>
+          Effect.asVoid(run({ name: "one", text: "select 1" }, []))
+        )
+        const exit = yield* Effect.exit(withTransactor(atOnce(reads)))
+        expect(String(exit)).toContain("reads where everything is sent at once")
+      }).pipe(onFreshDatabase({ maxConnections: 1 }))
+    )
+  })
+}
+
+describe("several writes in one round trip", () => {
+  it.live("whose session is terminated are in doubt, and the session is not used again", () =>
+    Effect.gen(function* () {
+      yield* table
+      const terminate = write({ name: "end", text: "select pg_terminate_backend(pg_backend_pid())" }, [])
+      const error = yield* Effect.flip(atOnce(insert(1), terminate))
+      expect(error).toMatchObject({ outcome: "unknown", sqlState: "57P01" })
+      expect(yield* rows).toEqual([])
+      yield* atOnce(insert(2))
+      expect(yield* rows).toEqual([{ x: 2, y: null }])
+    }).pipe(onFreshDatabase({ maxConnections: 1 }))
+  )
+
+  it.live("that were done but not acknowledged are in doubt", () =>
+    Effect.gen(function* () {
+      yield* table
+      const lost = new QueryError({ sqlState: undefined, reason: "planted", broken: true })
+      const transactor = yield* wrapped((connection) => ({
+        ...connection,
+        writeAtOnce: (queries) => Effect.zipRight(connection.writeAtOnce!(queries), Effect.fail(lost))
+      }))
+      const error = yield* Effect.flip(atOnce(insert(1)).pipe(Effect.provide(transactor)))
+      expect(error).toMatchObject({ outcome: "unknown", reason: "planted" })
+      expect(yield* rows).toHaveLength(1)
+    }).pipe(onFreshDatabase({ maxConnections: 1 }))
+  )
+})
