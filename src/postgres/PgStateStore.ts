@@ -5,7 +5,7 @@ import { makeClaim } from "./Claims.js"
 import { makeCheck, makeCheckAll, makeWriteFirings, makeWriteRuns } from "./Commits.js"
 import { makePark, makeRelease } from "./Leases.js"
 import { makeReads } from "./RunReads.js"
-import { makeStart } from "./Starts.js"
+import { makeStart, makeStartAll } from "./Starts.js"
 import { defaultSchema, type SchemaName } from "./Statement.js"
 import { makeParkUnknown, makeUnparkKnown } from "./Unknown.js"
 
@@ -13,6 +13,7 @@ import { makeParkUnknown, makeUnparkKnown } from "./Unknown.js"
 export const layer = (schema: SchemaName = defaultSchema): Layer.Layer<StateStore> =>
   Layer.sync(StateStore, () => ({
     start: makeStart(schema),
+    startAll: makeStartAll(schema),
     check: makeCheck(schema),
     checkAll: makeCheckAll(schema),
     writeRuns: makeWriteRuns(schema),

@@ -8,7 +8,7 @@ import type { Transaction } from "../store/Transactor.js"
 import { boolArray, int4Array, textArray } from "./Arrays.js"
 import { forEachChunk, lengthOf } from "./Chunks.js"
 import { reasonText, rests } from "./Columns.js"
-import { run } from "./Execution.js"
+import { run, write } from "./Execution.js"
 import { decodeGuaranteed, decodeRunId, rowDecoder } from "./Rows.js"
 import { endedStatuses, qualifier, type SchemaName, statementsOf } from "./Statement.js"
 
@@ -17,10 +17,7 @@ type Write<A> = Effect.Effect<A, DatabaseError, Transaction>
 const startStatements = (schema: SchemaName) => {
   const statement = statementsOf(schema)
   const s = qualifier(schema)
-  return {
-    insert: statement(
-      "start.insert",
-      `
+  const insert = (end: string) => `
       insert into ${s}.run_state (
         run_id, workflow, workflow_version, status, version, fence, worker, ready, priority, reason, frontier, ended_at
       )
@@ -32,8 +29,15 @@ const startStatements = (schema: SchemaName) => {
         $10::text[], $11::text[]
       ) c(run_id, workflow, workflow_version, status, version, fence, worker, ready, priority, reason, frontier)
       on conflict (run_id) do nothing
-      returning run_id as "runId"`
+      returning ${end}`
+  return {
+    insert: statement("start.insert", insert('run_id as "runId"')),
+    // One run that is there already fails the whole of it.
+    insertAll: statement(
+      "start.insertAll",
+      `with written as (${insert("1")}) select ${s}.require_ready(count(*), cardinality($1::text[])) from written`
     ),
+    lockTimeout: statement("start.lockTimeout", "select set_config('lock_timeout', $1, true)"),
     values: statement(
       "start.values",
       `
@@ -72,34 +76,43 @@ const decodeComparison = rowDecoder(
   ["runId"]
 )
 
+const rowsOf = (runs: ReadonlyArray<RunStart>) => [
+  textArray(runs.map((start) => start.first.runId)),
+  textArray(runs.map((start) => start.workflow)),
+  int4Array(runs.map((start) => start.workflowVersion)),
+  textArray(runs.map((start) => start.first.status)),
+  int4Array(runs.map((start) => start.first.version)),
+  int4Array(runs.map((start) => start.first.fence)),
+  textArray(runs.map((start) => (rests(start.first.status) ? null : start.worker))),
+  boolArray(runs.map((start) => start.ready && !rests(start.first.status))),
+  int4Array(runs.map((start) => start.priority)),
+  textArray(runs.map((start) => reasonText(start.first.reason))),
+  textArray(runs.map((start) => JSON.stringify(start.first.frontier)))
+]
+
+/** The verb `startAll`. */
+export const makeStartAll = (schema: SchemaName) => {
+  const statements = startStatements(schema)
+  return (runs: ReadonlyArray<RunStart>, lockTimeoutMs: number): Write<void> => {
+    const insertValues = forEachChunk(runs, valuesSize, (chunk) => write(statements.values, valuesOf(chunk)))
+    return write(statements.lockTimeout, [`${lockTimeoutMs}ms`]).pipe(
+      // In the order of ids: two batches that share ids then wait for each other, and never deadlock.
+      Effect.zipRight(write(statements.insertAll, rowsOf(inOrder(runs)))),
+      Effect.zipRight(insertValues),
+      Effect.asVoid
+    )
+  }
+}
+
 /** The verb `start`. */
 export const makeStart = (schema: SchemaName) => {
   const statements = startStatements(schema)
 
   const insert = (runs: ReadonlyArray<RunStart>) =>
-    run(statements.insert, [
-      textArray(runs.map((start) => start.first.runId)),
-      textArray(runs.map((start) => start.workflow)),
-      int4Array(runs.map((start) => start.workflowVersion)),
-      textArray(runs.map((start) => start.first.status)),
-      int4Array(runs.map((start) => start.first.version)),
-      int4Array(runs.map((start) => start.first.fence)),
-      textArray(runs.map((start) => (rests(start.first.status) ? null : start.worker))),
-      boolArray(runs.map((start) => start.ready && !rests(start.first.status))),
-      int4Array(runs.map((start) => start.priority)),
-      textArray(runs.map((start) => reasonText(start.first.reason))),
-      textArray(runs.map((start) => JSON.stringify(start.first.frontier)))
-    ]).pipe(Effect.flatMap((rows) => decodeGuaranteed("start", decodeRunId, rows)))
+    Effect.flatMap(run(statements.insert, rowsOf(runs)), (rows) => decodeGuaranteed("start", decodeRunId, rows))
 
   const insertValues = (runs: ReadonlyArray<RunStart>) =>
-    forEachChunk(runs, valuesSize, (chunk) =>
-      run(statements.values, [
-        textArray(chunk.map((start) => start.first.runId)),
-        textArray(chunk.map((start) => start.input)),
-        textArray(chunk.map((start) => start.first.output)),
-        textArray(chunk.map((start) => start.first.failure))
-      ])
-    )
+    forEachChunk(runs, valuesSize, (chunk) => run(statements.values, valuesOf(chunk)))
 
   const compare = (runs: ReadonlyArray<RunStart>): Write<ReadonlyArray<StartOutcome>> =>
     Effect.gen(function* () {
@@ -134,6 +147,13 @@ export const makeStart = (schema: SchemaName) => {
     })
 }
 
+const valuesOf = (runs: ReadonlyArray<RunStart>) => [
+  textArray(runs.map((start) => start.first.runId)),
+  textArray(runs.map((start) => start.input)),
+  textArray(runs.map((start) => start.first.output)),
+  textArray(runs.map((start) => start.first.failure))
+]
+
 const valuesSize = ({ input, first }: RunStart): number =>
   input.length + lengthOf(first.output) + lengthOf(first.failure)
 
@@ -141,8 +161,11 @@ const valuesSize = ({ input, first }: RunStart): number =>
 const firstOfEach = (runs: ReadonlyArray<RunStart>): ReadonlyArray<RunStart> => {
   const first = new Map<string, RunStart>()
   for (const start of runs) if (!first.has(start.first.runId)) first.set(start.first.runId, start)
-  return [...first.values()].sort((a, b) => (a.first.runId < b.first.runId ? -1 : 1))
+  return inOrder([...first.values()])
 }
+
+const inOrder = (runs: ReadonlyArray<RunStart>): ReadonlyArray<RunStart> =>
+  [...runs].sort((a, b) => (a.first.runId < b.first.runId ? -1 : 1))
 
 const vanished = (runId: string): DatabaseError =>
   new DatabaseError({ outcome: "retryable", operation: "start", reason: `run ${runId} was deleted meanwhile` })

@@ -9,7 +9,7 @@ import { Limits } from "../model/Limits.js"
 import type { RunCommit, RunStart } from "../model/Run.js"
 import { isEnded, type RunStatus } from "../model/Status.js"
 import { Inbox } from "../store/Inbox.js"
-import { type StartOutcome, StateStore } from "../store/StateStore.js"
+import { isNotReady, type StartOutcome, StateStore } from "../store/StateStore.js"
 import { Transaction, Transactor } from "../store/Transactor.js"
 import { Wakeups } from "../store/Wakeups.js"
 import { AuditTrail } from "./AuditTrail.js"
@@ -87,6 +87,24 @@ const make = Effect.gen(function* () {
   const write = (starts: ReadonlyArray<RunStart>) =>
     transactor.transact("start", insert(starts), { lockTimeout: Duration.millis(Limits.startLockTimeoutMs) })
 
+  /** Nearly always every run of a batch is new: everything goes together, or nothing does. */
+  const writeAtOnce = (starts: ReadonlyArray<RunStart>) => {
+    const firsts = starts.map((start) => start.first)
+    return transactor
+      .writeAtOnce(
+        "start",
+        Effect.gen(function* () {
+          yield* states.startAll(starts, Limits.startLockTimeoutMs)
+          yield* states.writeFirings(firsts)
+          yield* inbox.append(firsts)
+        })
+      )
+      .pipe(
+        Effect.as(starts.map((): StartOutcome => ({ _tag: "Started" }))),
+        Effect.catchIf(isNotReady, () => write(starts))
+      )
+  }
+
   const alone = (start: RunStart): Effect.Effect<Written, DatabaseError> => {
     let repeated = false
     return write([start]).pipe(
@@ -106,7 +124,7 @@ const make = Effect.gen(function* () {
     prepare: (one) => one,
     waits: false,
     write: (starts) =>
-      Effect.map(write(starts), (outcomes) => outcomes.map((outcome) => ({ outcome, repeated: false }))),
+      Effect.map(writeAtOnce(starts), (outcomes) => outcomes.map((outcome) => ({ outcome, repeated: false }))),
     alone
   })
 

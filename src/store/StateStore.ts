@@ -121,6 +121,8 @@ export class StateStore extends Context.Tag("perdure/StateStore")<
   {
     /** Inserts runs; only those `Started` may get their first commit's firings and messages. Waits for a stranger's uncommitted start of the same name up to the transaction's lock time-out. */
     readonly start: (runs: ReadonlyArray<RunStart>) => Write<ReadonlyArray<StartOutcome>>
+    /** Inserts runs, or fails the whole transaction (`notReady`) if one is there already; waits so long (ms) for a stranger's. */
+    readonly startAll: (runs: ReadonlyArray<RunStart>, lockTimeoutMs: number) => Write<void>
     /** Locks the runs' rows in the order of their ids, without waiting unless told to, and says which commits may be written. */
     readonly check: (
       commits: ReadonlyArray<RunCommit>,

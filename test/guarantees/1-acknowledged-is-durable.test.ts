@@ -43,7 +43,7 @@ scenario("a command is there when its process dies at the moment it was acknowle
 for (const sqlState of ["40001", "40P01", "55P03", "53300", "57P01"]) {
   scenario(`a start that the database refuses with ${sqlState} is tried again before it is acknowledged`, (world) =>
     Effect.gen(function* () {
-      const { fault, pool } = refuse("start.insert", sqlState, 2)
+      const { fault, pool } = refuse("start.values", sqlState, 2)
       const { engine } = yield* world.start({ workflows: chain(), pool })
       expect(yield* engine.start(Chain, { n: 1 }, { runId: "a" })).toMatchObject({ created: true })
       expect(yield* engine.await(Chain, "a")).toEqual({ n: 4 })
@@ -77,7 +77,7 @@ scenario("a trigger whose COMMIT was not acknowledged is delivered once", (world
 
 scenario("a start that can't be written is a typed error, and nothing is there", (world) =>
   Effect.gen(function* () {
-    const { pool } = refuse("start.insert", "42501", 1_000)
+    const { pool } = refuse("start.values", "42501", 1_000)
     const { engine } = yield* world.start({ workflows: chain(), pool })
     expect(yield* Effect.flip(engine.start(Chain, { n: 1 }, { runId: "a" }))).toMatchObject({
       _tag: "DatabaseError",

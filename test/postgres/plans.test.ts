@@ -72,6 +72,7 @@ const everything = Effect.gen(function* () {
       yield* states.check([next, ended, commit("nobody")], { wait: false })
       yield* states.check([next, ended], { wait: true })
       yield* states.checkAll([next, ended])
+      yield* states.startAll([start("together")], 100)
       yield* states.writeFirings([settled])
       yield* inbox.append([settled])
       yield* inbox.discard([settled])
