@@ -28,6 +28,8 @@ export const Limits = {
   cleanupBatch: 1_000,
   /** How long a batch of starts waits for a stranger's uncommitted run of the same name. */
   startLockTimeoutMs: 100,
+  /** How long a batch of commits waits for the lock of a row, before those that are free go without the rest. */
+  batchLockTimeoutMs: 100,
   /** How long a commit that was skipped because its row was locked waits for it alone. */
   commitLockTimeoutMs: 5_000,
   /** How many times a commit that the database refuses alone is tried before its run is parked. */

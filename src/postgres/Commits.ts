@@ -5,7 +5,7 @@ import type { RunCommit } from "../model/Run.js"
 import { isEnded } from "../model/Status.js"
 import type { CommitCheck } from "../store/StateStore.js"
 import type { Transaction } from "../store/Transactor.js"
-import { float8Array, int4Array, textArray } from "./Arrays.js"
+import { boolArray, float8Array, int4Array, textArray } from "./Arrays.js"
 import { forEachChunk, lengthOf } from "./Chunks.js"
 import { reasonText, rests } from "./Columns.js"
 import { requireCount, run, write } from "./Execution.js"
@@ -21,21 +21,7 @@ const checkStatements = (schema: SchemaName) => {
   return {
     try: statement("check.try", `${select} order by run_id for no key update skip locked`),
     wait: statement("check.wait", `${select} order by run_id for no key update`),
-    look: statement("check.look", select),
-    // One row that another transaction has locked, or that is not as expected, fails the whole of it.
-    all: statement(
-      "check.all",
-      `
-      with written as (
-        select 1
-        from unnest($1::text[], $2::int4[], $3::int4[]) c(run_id, fence, version)
-        join ${s}.run_state r on r.run_id = c.run_id
-        where r.fence = c.fence and r.version = c.version - 1
-        order by r.run_id
-        for no key update of r skip locked
-      )
-      select ${s}.require_ready(count(*), cardinality($1::text[])) from written`
-    )
+    look: statement("check.look", select)
   }
 }
 
@@ -70,17 +56,6 @@ export const makeCheck = (schema: SchemaName) => {
     })
 }
 
-/** The verb `checkAll`. */
-export const makeCheckAll = (schema: SchemaName) => {
-  const { all } = checkStatements(schema)
-  return (commits: ReadonlyArray<RunCommit>): Write<void> =>
-    write(all, [
-      textArray(commits.map((commit) => commit.runId)),
-      int4Array(commits.map((commit) => commit.fence)),
-      int4Array(commits.map((commit) => commit.version))
-    ])
-}
-
 const compareMark = (
   commit: RunCommit,
   mark: { readonly fence: number; readonly version: number }
@@ -93,25 +68,28 @@ const compareMark = (
 const writeStatements = (schema: SchemaName) => {
   const statement = statementsOf(schema)
   const s = qualifier(schema)
-  const update = (columns: string) => `
+  // One statement for all: to most rows it writes back what their indexed columns hold, and so their updates stay HOT.
+  const update = (required: string) => `
     with written as (
       update ${s}.run_state r
       set status = c.status, version = c.version, reason = c.reason, frontier = c.frontier::jsonb,
-        updated_at = ${s}.clock()${columns}
-      from unnest($1::text[], $2::int4[], $3::int4[], $4::text[], $5::text[], $6::text[])
-        c(run_id, fence, version, status, reason, frontier)
+        updated_at = ${s}.clock(),
+        worker = case when c.rests then null else r.worker end,
+        ready = r.ready and not c.rests,
+        due_at = case when c.rests then null else r.due_at end,
+        ended_at = case when c.status in ${endedStatuses} then ${s}.clock() end
+      from unnest($1::text[], $2::int4[], $3::int4[], $4::text[], $5::text[], $6::text[], $7::bool[])
+        c(run_id, fence, version, status, reason, frontier, rests)
       where r.run_id = c.run_id and r.fence = c.fence and r.version = c.version - 1
       returning 1
     )
-    ${requireCount(s, "cardinality($1::text[])")}`
+    select ${s}.${required}(count(*), cardinality($1::text[])) from written`
   return {
-    // Touches no indexed column but status, which mostly keeps its value: the update stays HOT.
-    goOn: statement("runs.goOn", update("")),
-    rest: statement(
-      "runs.rest",
-      update(`, worker = null, ready = false, due_at = null,
-        ended_at = case when c.status in ${endedStatuses} then ${s}.clock() end`)
-    ),
+    // After a check under the rows' locks: another count is a broken invariant.
+    write: statement("runs.write", update("require")),
+    // Without one: whatever does not fit fails the whole transaction.
+    writeAll: statement("runs.writeAll", update("require_ready")),
+    lockTimeout: statement("runs.lockTimeout", "select set_config('lock_timeout', $1, true)"),
     results: statement(
       "runs.results",
       `
@@ -127,21 +105,19 @@ const writeStatements = (schema: SchemaName) => {
   }
 }
 
-/** The verb `writeRuns`. */
+/** The verbs `writeRuns` and `writeAllRuns`. */
 export const makeWriteRuns = (schema: SchemaName) => {
   const statements = writeStatements(schema)
 
-  const writeOf = (statement: typeof statements.goOn, commits: ReadonlyArray<RunCommit>): Write<void> =>
-    commits.length === 0
-      ? Effect.void
-      : write(statement, [
-          textArray(commits.map((commit) => commit.runId)),
-          int4Array(commits.map((commit) => commit.fence)),
-          int4Array(commits.map((commit) => commit.version)),
-          textArray(commits.map((commit) => commit.status)),
-          textArray(commits.map((commit) => reasonText(commit.reason))),
-          textArray(commits.map((commit) => JSON.stringify(commit.frontier)))
-        ])
+  const rowsOf = (commits: ReadonlyArray<RunCommit>) => [
+    textArray(commits.map((commit) => commit.runId)),
+    int4Array(commits.map((commit) => commit.fence)),
+    int4Array(commits.map((commit) => commit.version)),
+    textArray(commits.map((commit) => commit.status)),
+    textArray(commits.map((commit) => reasonText(commit.reason))),
+    textArray(commits.map((commit) => JSON.stringify(commit.frontier))),
+    boolArray(commits.map((commit) => rests(commit.status)))
+  ]
 
   const resultSize = (commit: RunCommit): number => lengthOf(commit.output) + lengthOf(commit.failure)
 
@@ -154,14 +130,22 @@ export const makeWriteRuns = (schema: SchemaName) => {
       ])
     )
 
-  return (commits: ReadonlyArray<RunCommit>): Write<void> => {
-    const ended = commits.filter((commit) => isEnded(commit.status))
-    const resting = commits.filter((commit) => rests(commit.status))
-    const going = resting.length === 0 ? commits : commits.filter((commit) => !rests(commit.status))
-    return Effect.zipRight(writeOf(statements.goOn, going), writeOf(statements.rest, resting)).pipe(
-      Effect.zipRight(writeResults(ended)),
-      Effect.asVoid
-    )
+  const writeEnded = (commits: ReadonlyArray<RunCommit>) =>
+    Effect.asVoid(writeResults(commits.filter((commit) => isEnded(commit.status))))
+
+  return {
+    writeRuns: (commits: ReadonlyArray<RunCommit>): Write<void> =>
+      commits.length === 0
+        ? Effect.void
+        : Effect.zipRight(write(statements.write, rowsOf(commits)), writeEnded(commits)),
+    writeAllRuns: (commits: ReadonlyArray<RunCommit>, lockTimeoutMs: number): Write<void> => {
+      // In the order in which everybody locks runs.
+      const sorted = [...commits].sort((a, b) => (a.runId < b.runId ? -1 : 1))
+      return write(statements.lockTimeout, [`${lockTimeoutMs}ms`]).pipe(
+        Effect.zipRight(write(statements.writeAll, rowsOf(sorted))),
+        Effect.zipRight(writeEnded(commits))
+      )
+    }
   }
 }
 

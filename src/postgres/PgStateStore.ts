@@ -2,7 +2,7 @@ import * as Layer from "effect/Layer"
 import { StateStore } from "../store/StateStore.js"
 import { makeCancelUnheld } from "./CancelUnheld.js"
 import { makeClaim } from "./Claims.js"
-import { makeCheck, makeCheckAll, makeWriteFirings, makeWriteRuns } from "./Commits.js"
+import { makeCheck, makeWriteFirings, makeWriteRuns } from "./Commits.js"
 import { makePark, makeRelease } from "./Leases.js"
 import { makeReads } from "./RunReads.js"
 import { makeStart, makeStartAll } from "./Starts.js"
@@ -15,8 +15,7 @@ export const layer = (schema: SchemaName = defaultSchema): Layer.Layer<StateStor
     start: makeStart(schema),
     startAll: makeStartAll(schema),
     check: makeCheck(schema),
-    checkAll: makeCheckAll(schema),
-    writeRuns: makeWriteRuns(schema),
+    ...makeWriteRuns(schema),
     writeFirings: makeWriteFirings(schema),
     claim: makeClaim(schema),
     release: makeRelease(schema),

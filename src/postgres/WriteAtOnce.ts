@@ -77,10 +77,12 @@ export class WriteAtOnce implements pg.Submittable {
     }
   }
 
-  handleRowDescription(): void {}
-  handleDataRow(): void {}
-  handlePortalSuspended(): void {}
-  handleEmptyQuery(): void {}
+  // Nobody needs the rows.
+  readonly handleRowDescription = ignore
+  readonly handleDataRow = ignore
+  readonly handlePortalSuspended = ignore
+  readonly handleEmptyQuery = ignore
+
   handleCommandComplete(): void {
     this.completed++
   }
@@ -100,6 +102,8 @@ export class WriteAtOnce implements pg.Submittable {
     this.done(undefined)
   }
 }
+
+const ignore = (): undefined => undefined
 
 /** A Buffer goes as it is, in binary; the driver takes it, though its types don't say so. */
 const asParameter = (value: unknown): string | null =>

@@ -46,21 +46,22 @@ const make = Effect.gen(function* () {
   const inbox = yield* Inbox
   const triggers = yield* TriggerStore
 
-  const writeAll = (commits: ReadonlyArray<RunCommit>) =>
+  const writeRest = (commits: ReadonlyArray<RunCommit>) =>
     Effect.gen(function* () {
       yield* states.writeFirings(commits)
       yield* inbox.append(commits)
       yield* inbox.discard(commits)
       yield* triggers.settle(commits)
-      yield* states.writeRuns(commits)
     })
 
   /** Nearly always every commit of a batch can be written at once: check and writes go together, all of them or none. */
   const writeAtOnce = (commits: ReadonlyArray<RunCommit>) =>
-    transactor.writeAtOnce("runs", Effect.zipRight(states.checkAll(commits), writeAll(commits))).pipe(
-      Effect.as(commits.map((): CommitCheck => "Ready")),
-      Effect.catchIf(isNotReady, () => write(commits, false))
-    )
+    transactor
+      .writeAtOnce("runs", Effect.zipRight(states.writeAllRuns(commits, Limits.batchLockTimeoutMs), writeRest(commits)))
+      .pipe(
+        Effect.as(commits.map((): CommitCheck => "Ready")),
+        Effect.catchIf(isNotReady, () => write(commits, false))
+      )
 
   /** One transaction: lock and check the runs, then write what is ready. Everything of a batch or nothing. */
   const write = (commits: ReadonlyArray<RunCommit>, wait: boolean) =>
@@ -69,7 +70,7 @@ const make = Effect.gen(function* () {
       Effect.gen(function* () {
         const checks = yield* states.check(commits, { wait })
         const ready = commits.filter((_, index) => checks[index] === "Ready")
-        if (ready.length > 0) yield* writeAll(ready)
+        if (ready.length > 0) yield* Effect.zipRight(states.writeRuns(ready), writeRest(ready))
         return checks
       }),
       wait ? { lockTimeout: Duration.millis(Limits.commitLockTimeoutMs) } : undefined

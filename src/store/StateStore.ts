@@ -21,8 +21,8 @@ export type StartOutcome =
  */
 export type CommitCheck = "Ready" | "Applied" | "Stale" | "Busy"
 
-/** Whether a `checkAll` failed: at least one of the commits may not be written, or not yet. */
-export const isNotReady = (error: DatabaseError): boolean => error.sqlState === "PD002"
+/** Whether a verb for all failed because of one: a row is not as it must be, or somebody has it locked. */
+export const isNotReady = (error: DatabaseError): boolean => error.sqlState === "PD002" || error.sqlState === "55P03"
 
 /** Where a claim looks. Each is one bounded, indexed look. */
 export type ClaimLook =
@@ -121,17 +121,17 @@ export class StateStore extends Context.Tag("perdure/StateStore")<
   {
     /** Inserts runs; only those `Started` may get their first commit's firings and messages. Waits for a stranger's uncommitted start of the same name up to the transaction's lock time-out. */
     readonly start: (runs: ReadonlyArray<RunStart>) => Write<ReadonlyArray<StartOutcome>>
-    /** Inserts runs, or fails the whole transaction (`notReady`) if one is there already; waits so long (ms) for a stranger's. */
+    /** Inserts runs, or fails the whole transaction (`isNotReady`) if one is there already; waits so long (ms) for a stranger's. */
     readonly startAll: (runs: ReadonlyArray<RunStart>, lockTimeoutMs: number) => Write<void>
     /** Locks the runs' rows in the order of their ids, without waiting unless told to, and says which commits may be written. */
     readonly check: (
       commits: ReadonlyArray<RunCommit>,
       options: { readonly wait: boolean }
     ) => Write<ReadonlyArray<CommitCheck>>
-    /** Locks the runs' rows likewise and fails the whole transaction (`notReady`) unless every commit may be written. */
-    readonly checkAll: (commits: ReadonlyArray<RunCommit>) => Write<void>
     /** Writes run rows (and results of ended runs) of commits that are `Ready` under the same transaction. */
     readonly writeRuns: (commits: ReadonlyArray<RunCommit>) => Write<void>
+    /** The same without a check before it; fails the whole transaction (`isNotReady`) unless every commit may be written, and waits so long (ms) for a lock. */
+    readonly writeAllRuns: (commits: ReadonlyArray<RunCommit>, lockTimeoutMs: number) => Write<void>
     /** Upserts firing rows of commits that are `Ready`, or of runs just `Started`. */
     readonly writeFirings: (commits: ReadonlyArray<RunCommit>) => Write<void>
     /** Takes runs that nobody alive holds: new fence, running firings back to `scheduled` with a crash counted if their worker died, and the run `recovering` if any was. */

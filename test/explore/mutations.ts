@@ -41,7 +41,7 @@ export const mutations: ReadonlyArray<Mutation> = [
     subjects: ["chain"],
     modes: ["lost"],
     names: /^runs: /,
-    rewrite: replacing(/runs\.(goOn|rest)$/, " and r.version = c.version - 1", ""),
+    rewrite: replacing(/runs\.write(All)?$/, " and r.version = c.version - 1", ""),
     mutate: (store) => ({
       ...store,
       check: (commits, options) =>

@@ -34,6 +34,9 @@ const state = (world: World) =>
     world.sql("select run_id, node_id, input_id, status from perdure.trigger_inputs order by 1, 2")
   ])
 
+/** Nobody gives up a run that waits for a moment, so that no fence depends on the machine's pace. */
+const settings = { idleMs: 60_000 }
+
 const raising = (sqlState: string, when: string) => `
   create function raising() returns trigger language plpgsql as
     $$ begin raise exception 'refused' using errcode = '${sqlState}'; end $$;
@@ -62,14 +65,14 @@ for (const [name, break_] of Object.entries(broken)) {
     `with the audit table ${name} the state tables are the same, at the cost of a warning and a count`,
     (world) =>
       Effect.gen(function* () {
-        const healthy = yield* world.start({ workflows })
+        const healthy = yield* world.start({ workflows, settings })
         yield* story(healthy.engine)
         yield* healthy.stop
         const expected = comparable(yield* state(world))
         yield* world.reset
         for (const statement of break_.split(/;\s*(?=create)/)) yield* world.sql(statement)
         const before = (yield* Metric.value(auditDropped)).count
-        const process = yield* world.start({ workflows })
+        const process = yield* world.start({ workflows, settings })
         yield* story(process.engine)
         // the last events are handed over by the stop
         yield* process.stop
@@ -82,7 +85,7 @@ for (const [name, break_] of Object.entries(broken)) {
 
 scenario("a locked audit table holds up no run", (world) =>
   Effect.gen(function* () {
-    const process = yield* world.start({ workflows })
+    const process = yield* world.start({ workflows, settings })
     const before = (yield* Metric.value(auditDropped)).count
     yield* world.holding("lock table perdure.run_events in access exclusive mode", story(process.engine))
     yield* process.stop

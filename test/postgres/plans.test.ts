@@ -71,13 +71,13 @@ const everything = Effect.gen(function* () {
       yield* states.check([next, ended], { wait: false })
       yield* states.check([next, ended, commit("nobody")], { wait: false })
       yield* states.check([next, ended], { wait: true })
-      yield* states.checkAll([next, ended])
       yield* states.startAll([start("together")], 100)
       yield* states.writeFirings([settled])
       yield* inbox.append([settled])
       yield* inbox.discard([settled])
       yield* triggers.settle([settled, ended, commit("parked", { status: "parked", reason: "r" })])
-      yield* states.writeRuns([settled, ended])
+      yield* states.writeRuns([settled])
+      yield* states.writeAllRuns([ended], 100)
     })
   )
   const looks: ReadonlyArray<ClaimLook> = [
@@ -175,9 +175,8 @@ const grow = Effect.gen(function* () {
 const indexes: Readonly<Record<string, ReadonlyArray<string>>> = {
   "check.try": ["run_state_pkey"],
   "check.wait": ["run_state_pkey"],
-  "check.all": ["run_state_pkey"],
-  "runs.goOn": ["run_state_pkey"],
-  "runs.rest": ["run_state_pkey"],
+  "runs.write": ["run_state_pkey"],
+  "runs.writeAll": ["run_state_pkey"],
   "inbox.discard": ["run_inbox_messages_pkey"],
   "inbox.pending": ["run_inbox_messages_pkey"],
   "inbox.highest": ["run_inbox_messages_pkey"],
