@@ -1,5 +1,11 @@
 import type pg from "pg"
-import type { Query } from "./Connection.js"
+
+/** A statement with its parameters, and the name it is prepared under. */
+interface Write {
+  readonly name: string
+  readonly text: string
+  readonly values?: ReadonlyArray<unknown>
+}
 
 /** The messages of the extended query protocol, as the driver's connection sends them. */
 interface Wire {
@@ -41,14 +47,14 @@ export class WriteAtOnce implements pg.Submittable {
   private prepared: Prepared | undefined
 
   constructor(
-    private readonly queries: ReadonlyArray<Query>,
+    private readonly writes: ReadonlyArray<Write>,
     private readonly named: boolean,
     private readonly done: (error: Error | undefined) => void
   ) {}
 
   /** The statement an error belongs to. */
   get at(): string {
-    return this.queries[this.completed]?.name ?? "commit"
+    return this.writes[this.completed]?.name ?? "commit"
   }
 
   readonly submit = (wire: Wire): void => {
@@ -56,7 +62,7 @@ export class WriteAtOnce implements pg.Submittable {
     const parsed: Array<string> = []
     wire.stream.cork()
     try {
-      for (const { name, text, values = [] } of this.queries) {
+      for (const { name, text, values = [] } of this.writes) {
         const known = this.named ? prepared.names.get(name) : undefined
         const statement = known ?? (this.named ? `${name}+${prepared.failures}` : "")
         if (known === undefined) {
