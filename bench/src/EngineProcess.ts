@@ -51,14 +51,15 @@ export class EngineProcess {
   /** SIGKILL: no finalizer runs. */
   async kill(): Promise<void> {
     this.#killed = true
-    this.#process.kill("SIGKILL")
+    if (this.#process.exitCode === null) this.#process.kill("SIGKILL")
     await this.#exited
   }
 
-  /** Closes the engine as its users would, within a time; then the process ends. */
+  /** Closes the engine as its users would, within a time; then the process ends, whether or not that went well. */
   async close(withinMs: number): Promise<void> {
     const timer = new Promise((resolve) => setTimeout(resolve, withinMs).unref())
-    await Promise.race([this.call("close", null), timer])
+    const closed = this.call("close", null).catch((cause) => console.error("closing failed:", cause))
+    await Promise.race([closed, timer])
     await this.kill()
   }
 }

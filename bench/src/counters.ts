@@ -19,8 +19,8 @@ const text = `
     )::float8 as "auditRows",
     (pg_current_wal_lsn() - '0/0')::float8 as "walBytes"`
 
-/** Sessions hand in what they counted about once a second. */
-const reportMs = 2_500
+/** A busy session hands in what it counted once a second, one that has gone idle ten seconds after its last report. */
+const reportMs = 10_500
 
 /** Reads the counters after every session has had the time to hand in its own. */
 export const readCounters = async (url: string): Promise<Counters> => {
