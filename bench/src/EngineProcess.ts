@@ -8,6 +8,11 @@ interface Pending {
   readonly reject: (error: Error) => void
 }
 
+const patienceMs = 3_600_000
+
+/** What libraries take from the environment: no checks and no lines meant for development. */
+const environment = { ...process.env, NODE_ENV: "production", RESTATE_LOGGING: "ERROR" }
+
 /** A child process that drives one engine; it ends with this process at the latest. */
 export class EngineProcess {
   readonly #process: ChildProcess
@@ -20,6 +25,7 @@ export class EngineProcess {
   constructor(node: string) {
     this.#process = fork(childProgram, [], {
       execPath: node,
+      env: environment,
       execArgv: ["--expose-gc", "--enable-source-maps", "--no-warnings"],
       stdio: ["ignore", 2, 2, "ipc"]
     })
@@ -37,13 +43,22 @@ export class EngineProcess {
     })
   }
 
+  /** Rejects after a time that no measurement should take. */
   call<Name extends keyof Calls>(
     name: Name,
-    argument: Parameters<Calls[Name]>[0]
+    argument: Parameters<Calls[Name]>[0],
+    withinMs: number = patienceMs
   ): Promise<Awaited<ReturnType<Calls[Name]>>> {
     const id = ++this.#calls
     return new Promise((resolve, reject) => {
-      this.#pending.set(id, { resolve: resolve as Pending["resolve"], reject })
+      const timer = setTimeout(() => reject(new Error(`${name}: no answer within ${withinMs / 1_000} s`)), withinMs)
+      const settled =
+        <A>(settle: (given: A) => void) =>
+        (given: A) => {
+          clearTimeout(timer)
+          settle(given)
+        }
+      this.#pending.set(id, { resolve: settled(resolve as Pending["resolve"]), reject: settled(reject) })
       this.#process.send({ id, name, argument })
     })
   }

@@ -76,7 +76,8 @@ export class RestateServer {
     process.once("exit", () => server.kill("SIGKILL"))
     const started = new RestateServer(ports, folder, server)
     while (!((await isHealthy(ports.admin, "/health")) && (await isHealthy(ports.ingress, "/restate/health")))) {
-      if (server.exitCode !== null) throw new Error(`Restate did not start:\n${readFileSync(join(folder, "log"), "utf8")}`)
+      if (server.exitCode !== null)
+        throw new Error(`Restate did not start:\n${readFileSync(join(folder, "log"), "utf8")}`)
       await new Promise((resolve) => setTimeout(resolve, 50))
     }
     return started

@@ -36,7 +36,8 @@ npm run bench -- --work W1,W3 --engine perdure,dbos  some works and engines, at 
 --node22 <file>      a Node of version 22 or newer for the SDK of Restate
 `
 
-const list = (text: string | undefined): ReadonlyArray<string> | undefined => text?.split(",").filter((name) => name !== "")
+const list = (text: string | undefined): ReadonlyArray<string> | undefined =>
+  text?.split(",").filter((name) => name !== "")
 
 const number = (name: string, text: string | undefined): number | undefined => {
   if (text === undefined) return undefined

@@ -43,9 +43,7 @@ export interface Call {
 }
 
 /** What comes back. */
-export type Answer =
-  | { readonly id: number; readonly value: unknown }
-  | { readonly id: number; readonly error: string }
+export type Answer = { readonly id: number; readonly value: unknown } | { readonly id: number; readonly error: string }
 
 const hasId = (message: unknown): message is { readonly id: number } =>
   typeof message === "object" && message !== null && "id" in message

@@ -3,7 +3,8 @@ import { forEach, type Open, type Session } from "./session.js"
 
 /** One engine in a process of its own, driven by the harness through messages. */
 
-const names = (tag: string, count: number): ReadonlyArray<string> => Array.from({ length: count }, (_, i) => `${tag}-${i}`)
+const names = (tag: string, count: number): ReadonlyArray<string> =>
+  Array.from({ length: count }, (_, i) => `${tag}-${i}`)
 
 const seconds = async (body: () => Promise<void>): Promise<number> => {
   const started = performance.now()
@@ -34,7 +35,8 @@ const calls: Calls = {
     const { open } = (await import(new URL(module, import.meta.url).href)) as { readonly open: Open }
     opened = await open(options, held)
   },
-  runs: ({ kind, tag, count, atOnce }) => seconds(() => forEach(names(tag, count), atOnce, (id) => session()[kind](id))),
+  runs: ({ kind, tag, count, atOnce }) =>
+    seconds(() => forEach(names(tag, count), atOnce, (id) => session()[kind](id))),
   lone: async ({ tag, count }) => {
     const times: Array<number> = []
     for (const id of names(tag, count)) times.push((await seconds(() => session().chain(id))) * 1_000)

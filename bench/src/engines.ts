@@ -23,7 +23,8 @@ export interface EngineEntry {
 const perdure = {
   module: "./perdure.js",
   packages: [],
-  promises: "a step's outcome and its messages are durable, at most once, before the next step starts; runs resume by themselves",
+  promises:
+    "a step's outcome and its messages are durable, at most once, before the next step starts; runs resume by themselves",
   leasesMs: [null, 1_000]
 } as const
 
@@ -44,7 +45,8 @@ export const engines: ReadonlyArray<EngineEntry> = [
     module: "./peers/dbos.js",
     store: "postgres",
     packages: ["@dbos-inc/dbos-sdk"],
-    promises: "a step's result is durable before the next step starts; workflows are replayed from their steps at launch",
+    promises:
+      "a step's result is durable before the next step starts; workflows are replayed from their steps at launch",
     configuration: `${pool}, LISTEN/NOTIFY, no tracing`,
     leasesMs: [null],
     cannot: {}
@@ -54,7 +56,8 @@ export const engines: ReadonlyArray<EngineEntry> = [
     module: "./peers/effectCluster.js",
     store: "postgres",
     packages: ["@effect/workflow", "@effect/cluster", "@effect/sql-pg"],
-    promises: "an activity's result is durable before the next one starts; workflows are replayed from their activities",
+    promises:
+      "an activity's result is durable before the next one starts; workflows are replayed from their activities",
     configuration: `SingleRunner with its messages in PostgreSQL and shards in memory, ${pool}, no simulated serialization`,
     leasesMs: [null],
     cannot: {}
@@ -64,7 +67,8 @@ export const engines: ReadonlyArray<EngineEntry> = [
     module: "./peers/absurd.js",
     store: "postgres",
     packages: ["absurd-sdk"],
-    promises: "a step's result is durable before the next step starts; a task whose claim ran out is replayed from its steps",
+    promises:
+      "a step's result is durable before the next step starts; a task whose claim ran out is replayed from its steps",
     configuration: `${pool}, 200 tasks at once, polls every 10 ms`,
     leasesMs: [1_000, 5_000],
     cannot: {}
@@ -84,7 +88,8 @@ export const engines: ReadonlyArray<EngineEntry> = [
     module: "./peers/restate.js",
     store: "restate",
     packages: ["@restatedev/restate-server", "@restatedev/restate-sdk"],
-    promises: "a step's result is in the server's replicated log, here of one node and flushed, before the next step goes on; runs resume by themselves",
+    promises:
+      "a step's result is in the server's replicated log, here of one node and flushed, before the next step goes on; runs resume by themselves",
     configuration: "one node with its own store, HTTP/2 to the service, retries every 50 ms",
     leasesMs: [null],
     cannot: {}

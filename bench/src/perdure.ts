@@ -90,7 +90,7 @@ const settings = ({ execution, idleMs, leaseMs }: OpenOptions) => ({
 })
 
 const suspended = (engine: typeof Engine.Service, runId: string) =>
-  until(5, () => Effect.runPromise(Effect.map(engine.get(runId), ({ status }) => status === "suspended")))
+  until(20, () => Effect.runPromise(Effect.map(engine.get(runId), ({ status }) => status === "suspended")))
 
 export const open: Open = async (options, held) => {
   const long = longOf(options, held)

@@ -1,12 +1,12 @@
 import type { Arguments } from "./arguments.js"
-import type { EngineProcess } from "./EngineProcess.js"
 import { difference } from "./counters.js"
+import type { EngineProcess } from "./EngineProcess.js"
 import type { EngineEntry } from "./engines.js"
 import { type Figures, percentile, summary } from "./figures.js"
 import { measureReady } from "./ready.js"
 import { Site } from "./Site.js"
-import type { Sizes } from "./sizes.js"
 import { chainSteps, fanWidth } from "./session.js"
+import type { Sizes } from "./sizes.js"
 
 /** One work of one engine, about to be measured. */
 export interface Task {
@@ -105,6 +105,8 @@ const w3 = (task: Task) =>
     return [summary(rounds)]
   })
 
+const resumeWithinMs = 300_000
+
 /** From the start of the new process to the end of the last run. */
 const resume = (task: Task, history: number, leaseMs: number | null) =>
   at(task, async (site) => {
@@ -115,20 +117,27 @@ const resume = (task: Task, history: number, leaseMs: number | null) =>
     await site.kill(doomed)
     const started = performance.now()
     const heir = await site.spawn(options)
-    const openS = (performance.now() - started) / 1_000
-    await heir.call("resumed", { tag: "long", count })
-    return { seconds: (performance.now() - started) / 1_000, openSeconds: openS }
+    const openSeconds = (performance.now() - started) / 1_000
+    await heir.call("resumed", { tag: "long", count }, resumeWithinMs)
+    return { seconds: (performance.now() - started) / 1_000, openSeconds }
   })
+
+const resumes = async (task: Task, history: number, leaseMs: number | null): Promise<Line> => {
+  const head = { history, leaseMs: leaseMs ?? "default" }
+  try {
+    const rounds: Array<Figures> = []
+    for (const _ of roundsOf(task)) rounds.push(await resume(task, history, leaseMs))
+    return { ...head, ...summary(rounds) }
+  } catch (cause) {
+    // a history too long for an engine must not hide what it does with shorter ones
+    return { ...head, failed: String(cause) }
+  }
+}
 
 const w4 = async (task: Task): Promise<ReadonlyArray<Line>> => {
   const lines: Array<Line> = []
-  for (const leaseMs of task.engine.store === "postgres" ? task.engine.leasesMs : [null]) {
-    for (const history of task.sizes.resume.histories) {
-      const rounds: Array<Figures> = []
-      for (const _ of roundsOf(task)) rounds.push(await resume(task, history, leaseMs))
-      lines.push({ history, leaseMs: leaseMs ?? "default", ...summary(rounds) })
-    }
-  }
+  for (const leaseMs of task.engine.store === "postgres" ? task.engine.leasesMs : [null])
+    for (const history of task.sizes.resume.histories) lines.push(await resumes(task, history, leaseMs))
   return lines
 }
 

@@ -32,7 +32,8 @@ interface Params {
 type Json = { count: number; padding: string }
 const json = (value: Value): Json => ({ ...value })
 
-const stepOf = (ctx: TaskContext, name: string, value: Value) => ctx.step(name, () => Promise.resolve(json(step(value))))
+const stepOf = (ctx: TaskContext, name: string, value: Value) =>
+  ctx.step(name, () => Promise.resolve(json(step(value))))
 
 const steps = async (ctx: TaskContext, from: number, to: number, given: Value): Promise<Value> => {
   let value = given
@@ -63,9 +64,7 @@ const register = (absurd: Absurd, { history, hold, leaseMs = claimMs }: OpenOpti
   })
   absurd.registerTask<Params, Json>({ name: "fan" }, async ({ value }, ctx) => {
     const split = await stepOf(ctx, "split", value)
-    const branches = await Promise.all(
-      Array.from({ length: fanWidth }, (_, i) => stepOf(ctx, `work${i + 1}`, split))
-    )
+    const branches = await Promise.all(Array.from({ length: fanWidth }, (_, i) => stepOf(ctx, `work${i + 1}`, split)))
     const last = await ctx.step("join", () => Promise.resolve(json(step(join(branches)))))
     expectCount(last, fanCount)
     return last

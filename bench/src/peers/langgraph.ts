@@ -38,11 +38,9 @@ const fanGraph = new StateGraph(FanState)
   .addNode("work", ({ value }) => ({ branches: [step(value)] }))
   .addNode("join", ({ branches }) => ({ value: step(join(branches)) }))
   .addEdge(START, "split")
-  .addConditionalEdges(
-    "split",
-    ({ value }) => Array.from({ length: fanWidth }, () => new Send("work", { value })),
-    ["work"]
-  )
+  .addConditionalEdges("split", ({ value }) => Array.from({ length: fanWidth }, () => new Send("work", { value })), [
+    "work"
+  ])
   .addEdge("work", "join")
   .addEdge("join", END)
 
@@ -88,8 +86,7 @@ export const open: Open = async ({ execution, history, hold, url }, held) => {
       running.add(long.invoke(input, config(id)))
     },
     resumed: async (ids) => {
-      const resume = async (id: string) =>
-        expectCount((await long.invoke(null, config(id))).value, history + stepsLeft)
+      const resume = async (id: string) => expectCount((await long.invoke(null, config(id))).value, history + stepsLeft)
       await Promise.all(ids.map(resume))
     },
     wait: async (id) => {

@@ -35,7 +35,12 @@ const steps = async (ctx: restate.Context, from: number, to: number, given: Valu
 /** Tries again at once and often: a process that is back must not be waited for. */
 const retryPolicy = { initialInterval: 50, exponentiationFactor: 1, maxInterval: 50 }
 
-const definitions = ({ history, hold }: OpenOptions, held: () => void, signals: Signals, waits: Map<string, string>) => {
+const definitions = (
+  { history, hold }: OpenOptions,
+  held: () => void,
+  signals: Signals,
+  waits: Map<string, string>
+) => {
   const bench = restate.service({
     name: "bench",
     options: { retryPolicy },
