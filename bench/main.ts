@@ -2,7 +2,7 @@ import { existsSync } from "node:fs"
 import { startServer } from "../test/support/postgresServer.js"
 import { readArguments, usage } from "./src/arguments.js"
 import { buildChildren } from "./src/build.js"
-import { compare } from "./src/compare.js"
+import { compare, selectEngines } from "./src/compare.js"
 import { guard } from "./src/guard.js"
 
 /** Only what a server has by default, durability above all; the tests' own server is smaller. */
@@ -12,10 +12,11 @@ const main = async (): Promise<void> => {
   const given = readArguments(process.argv.slice(2))
   if (given.help) return console.log(usage)
   if (!existsSync(new URL("../dist/index.js", import.meta.url))) throw new Error("dist is missing: npm run build")
+  const selected = selectEngines(given)
   buildChildren()
   const server = await startServer({ durable: true, settings })
   try {
-    const done = given.guard ? await guard(given, server.url) : await compare(given, server.url)
+    const done = given.guard ? await guard(given, server.url) : await compare(given, selected, server.url)
     if (!done) process.exitCode = 1
   } finally {
     await server.dispose()
@@ -24,4 +25,7 @@ const main = async (): Promise<void> => {
 
 for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(1))
 
-await main()
+await main().catch((cause: Error) => {
+  console.error(`bench: ${cause.message}`)
+  process.exitCode = 1
+})

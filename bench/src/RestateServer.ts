@@ -42,6 +42,16 @@ const environment = (ports: RestatePorts, fabric: number) => ({
   RESTATE_WORKER__INVOKER__CONCURRENT_INVOCATIONS_LIMIT: "10000"
 })
 
+/** Ends the server when its standard input ends, which is when this process does, in whatever way. */
+const guardScript = `while read -r _; do :; done; kill -KILL "$1" 2>/dev/null && rm -rf "$2"`
+
+const guard = (server: ChildProcess, folder: string): void => {
+  const script = ["-c", guardScript, "guard", String(server.pid), folder]
+  const child = spawn("sh", script, { detached: true, stdio: ["pipe", "ignore", "ignore"] })
+  server.once("exit", () => child.kill())
+  child.unref()
+}
+
 const isHealthy = async (port: number, path: string): Promise<boolean> => {
   try {
     return (await fetch(`http://127.0.0.1:${port}${path}`)).ok
@@ -73,7 +83,7 @@ export class RestateServer {
       stdio: ["ignore", log, log]
     })
     closeSync(log)
-    process.once("exit", () => server.kill("SIGKILL"))
+    guard(server, folder)
     const started = new RestateServer(ports, folder, server)
     while (!((await isHealthy(ports.admin, "/health")) && (await isHealthy(ports.ingress, "/restate/health")))) {
       if (server.exitCode !== null)

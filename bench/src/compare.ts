@@ -11,7 +11,8 @@ const readyEngine = "perdure-embedded"
 
 const print = (line: Line): void => console.log(JSON.stringify(line))
 
-const chosen = ({ engines: names }: Arguments): ReadonlyArray<EngineEntry> => {
+/** The engines that were asked for. Throws on a name that is none. */
+export const selectEngines = ({ engines: names }: Arguments): ReadonlyArray<EngineEntry> => {
   const unknown = names?.filter((name) => engines.every((engine) => engine.name !== name)) ?? []
   if (unknown.length > 0) throw new Error(`no such engine: ${unknown.join(", ")}`)
   return names === undefined ? engines : engines.filter(({ name }) => names.includes(name))
@@ -55,14 +56,17 @@ const measure = async (
  * **Details** The last line holds the claims that what was measured allows to judge. Gives whether all of them hold and
  * Perdure did all that was asked of it; only full sizes are judged.
  */
-export const compare = async (given: Arguments, server: string): Promise<boolean> => {
+export const compare = async (
+  given: Arguments,
+  selected: ReadonlyArray<EngineEntry>,
+  server: string
+): Promise<boolean> => {
   print({
     machine: cpus()[0]?.model,
     cores: cpus().length,
     node: process.versions.node,
     date: new Date().toISOString()
   })
-  const selected = chosen(given)
   for (const engine of selected) print(describe(engine))
   const lines: Array<Line> = []
   let floors: Awaited<ReturnType<typeof measureFloors>> = []
