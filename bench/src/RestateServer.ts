@@ -1,10 +1,10 @@
 import { type ChildProcess, spawn } from "node:child_process"
 import { once } from "node:events"
-import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from "node:fs"
+import { closeSync, openSync, readFileSync } from "node:fs"
 import { createRequire } from "node:module"
 import { createServer } from "node:net"
-import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { makeFolder, removeFolder } from "./folder.js"
 import type { RestatePorts } from "./session.js"
 
 const freePort = (): Promise<number> =>
@@ -75,7 +75,7 @@ export class RestateServer {
     const program = restateProgram()
     if (program === undefined) throw new Error("there is no Restate server for this platform")
     const ports = { ingress: await freePort(), admin: await freePort(), service: await freePort() }
-    const folder = mkdtempSync(join(tmpdir(), "perdure-bench-restate-"))
+    const folder = makeFolder()
     const log = openSync(join(folder, "log"), "a")
     const server = spawn(program, ["--no-logo", "--base-dir", folder], {
       cwd: folder,
@@ -109,6 +109,6 @@ export class RestateServer {
       this.server.kill("SIGKILL")
       await exited
     }
-    rmSync(this.folder, { recursive: true, force: true })
+    removeFolder(this.folder)
   }
 }

@@ -1,11 +1,10 @@
-import { mkdtempSync, rmSync } from "node:fs"
-import { tmpdir } from "node:os"
 import { join } from "node:path"
 import pg from "pg"
 import type { Arguments } from "./arguments.js"
 import { type Counters, readCounters } from "./counters.js"
 import { EngineProcess } from "./EngineProcess.js"
 import { type EngineEntry, nodeOf } from "./engines.js"
+import { makeFolder, removeFolder } from "./folder.js"
 import { RestateServer } from "./RestateServer.js"
 import type { OpenOptions } from "./session.js"
 
@@ -38,7 +37,7 @@ export class Site {
     await onServer(server, `create database ${database}`)
     // what the work before has left to write must not be written during this one
     await onServer(server, "checkpoint")
-    const folder = engine.store === "embedded" ? mkdtempSync(join(tmpdir(), "perdure-bench-")) : undefined
+    const folder = engine.store === "embedded" ? makeFolder() : undefined
     const restate = engine.store === "restate" ? await RestateServer.start() : undefined
     return new Site(engine, given, server, database, folder, restate)
   }
@@ -98,7 +97,7 @@ export class Site {
   async dispose(): Promise<void> {
     await Promise.all([...this.#children].map((child) => child.kill()))
     await this.restate?.stop()
-    if (this.folder !== undefined) rmSync(this.folder, { recursive: true, force: true })
+    if (this.folder !== undefined) removeFolder(this.folder)
     await onServer(this.server, `drop database ${this.database} with (force)`)
   }
 }

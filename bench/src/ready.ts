@@ -1,11 +1,10 @@
 import { spawn } from "node:child_process"
 import { once } from "node:events"
-import { mkdtempSync, rmSync } from "node:fs"
-import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { createInterface } from "node:readline"
 import { fileURLToPath } from "node:url"
 import type { Figures } from "./figures.js"
+import { makeFolder, removeFolder } from "./folder.js"
 
 const program = fileURLToPath(new URL("../../dist/main.js", import.meta.url))
 
@@ -30,11 +29,11 @@ const start = async (dataDir: string): Promise<number> => {
 
 /** The bundled server with its embedded database: the first start in a folder, and the next one. */
 export const measureReady = async (): Promise<Figures> => {
-  const folder = mkdtempSync(join(tmpdir(), "perdure-bench-"))
+  const folder = makeFolder()
   try {
     const dataDir = join(folder, "data")
     return { coldSeconds: await start(dataDir), warmSeconds: await start(dataDir) }
   } finally {
-    rmSync(folder, { recursive: true, force: true })
+    removeFolder(folder)
   }
 }
