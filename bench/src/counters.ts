@@ -1,9 +1,10 @@
 import pg from "pg"
 
-/** What the server has done so far. */
+/** What the server has done so far; rows of Perdure's audit log are counted for themselves. */
 export interface Counters {
   readonly transactions: number
   readonly rowWrites: number
+  readonly auditRows: number
   readonly walBytes: number
 }
 
@@ -13,10 +14,13 @@ const text = `
     (
       select coalesce(sum(n_tup_ins + n_tup_upd + n_tup_del), 0) from pg_stat_user_tables where relname <> 'run_events'
     )::float8 as "rowWrites",
+    (
+      select coalesce(sum(n_tup_ins), 0) from pg_stat_user_tables where relname = 'run_events'
+    )::float8 as "auditRows",
     (pg_current_wal_lsn() - '0/0')::float8 as "walBytes"`
 
-/** Sessions hand in what they counted about once a second. */
-const reportMs = 2_500
+/** A busy session hands in what it counted once a second, one that has gone idle ten seconds after its last report. */
+const reportMs = 10_500
 
 /** Reads the counters after every session has had the time to hand in its own. */
 export const readCounters = async (url: string): Promise<Counters> => {
@@ -32,5 +36,6 @@ export const readCounters = async (url: string): Promise<Counters> => {
 export const difference = (before: Counters, after: Counters): Counters => ({
   transactions: after.transactions - before.transactions,
   rowWrites: after.rowWrites - before.rowWrites,
+  auditRows: after.auditRows - before.auditRows,
   walBytes: after.walBytes - before.walBytes
 })
