@@ -15,6 +15,7 @@ import * as Janitor from "../runtime/Janitor.js"
 import * as LargePayloads from "../runtime/LargePayloads.js"
 import * as Recovery from "../runtime/Recovery.js"
 import * as Releaser from "../runtime/Releaser.js"
+import * as RunReader from "../runtime/RunReader.js"
 import * as RunSupervisor from "../runtime/RunSupervisor.js"
 import * as Starter from "../runtime/Starter.js"
 import * as Waker from "../runtime/Waker.js"
@@ -38,6 +39,7 @@ const ground = Layer.mergeAll(
   LargePayloads.layer,
   Committer.layer,
   Releaser.layer,
+  RunReader.layer,
   Awaiters.layer
 )
 

@@ -21,6 +21,7 @@ import { Definitions } from "../runtime/Definitions.js"
 import { Intake } from "../runtime/Intake.js"
 import { nodeViews } from "../runtime/NodeView.js"
 import { compilePlan, type Plan } from "../runtime/Plan.js"
+import { RunReader } from "../runtime/RunReader.js"
 import { RunSupervisor } from "../runtime/RunSupervisor.js"
 import { Starter } from "../runtime/Starter.js"
 import { Waker } from "../runtime/Waker.js"
@@ -72,6 +73,7 @@ type EngineShape = (typeof Engine)["Service"]
 const makeReads = Effect.gen(function* () {
   const transactor = yield* Transactor
   const states = yield* StateStore
+  const reader = yield* RunReader
   const audit = yield* AuditLog
   const trail = yield* AuditTrail
   const definitions = yield* Definitions
@@ -79,7 +81,7 @@ const makeReads = Effect.gen(function* () {
   const supervisor = yield* RunSupervisor
 
   const row = (runId: RunId) =>
-    Effect.flatMap(transactor.transact("get", states.get(runId)), (run) =>
+    Effect.flatMap(reader.find(runId), (run) =>
       run === undefined ? Effect.fail(new RunNotFound({ runId })) : Effect.succeed(run)
     )
 

@@ -20,6 +20,8 @@ export const Limits = {
   startTries: 6,
   /** Trigger inputs or commands inserted by one transaction. */
   deliverBatch: 512,
+  /** Runs read by one statement. */
+  readBatch: 500,
   /** Runs claimed by one look. */
   claimBatch: 200,
   /** Unapplied inputs and commands seen by one look. */

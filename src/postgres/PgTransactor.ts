@@ -28,6 +28,17 @@ export const layer: Layer.Layer<Transactor, never, PgPool> = Layer.effect(
           )
         )
       ),
+    read: <A, E, R>(operation: string, effect: Effect.Effect<A, E, R>) =>
+      withoutOuter(
+        operation,
+        onConnection(operation, pool, (connection) =>
+          Effect.uninterruptible(
+            pool.preamble === ""
+              ? Effect.provideService(effect, Transaction, makeSession(operation, connection, {}))
+              : inTransaction(operation, connection, beginText(pool.preamble, {}), {}, effect)
+          )
+        )
+      ),
     writeAtOnce: <E, R>(operation: string, effect: Effect.Effect<void, E, R>) =>
       withoutOuter(
         operation,

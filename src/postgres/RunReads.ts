@@ -44,7 +44,7 @@ const viewStatements = (schema: SchemaName) => {
     from ${s}.run_state r join ${s}.run_values v on v.run_id = r.run_id
     where`
   return {
-    get: statement("run.get", `${view} r.run_id = $1`),
+    find: statement("run.find", `${view} r.run_id = any($1::text[])`),
     ended: statement("run.ended", `${view} r.run_id = any($1::text[]) and r.ended_at is not null`),
     leasedTo: statement("run.leasedTo", `select run_id as "runId" from ${s}.run_state where worker = $1::uuid`),
     firings: statement(
@@ -122,8 +122,10 @@ export const makeReads = (schema: SchemaName) => {
   const readAll = <A>(decode: RowDecoder<A>, statement: Statement, parameters: ReadonlyArray<unknown>) =>
     Effect.flatMap(run(statement, parameters), (rows: ReadonlyArray<RawRow>) => decodeAll(decode, rows))
 
-  const get = (runId: RunId): Read<RunView | undefined> =>
-    Effect.map(readAll(decodeView, statements.get, [runId]), ([view]) => view)
+  const find = (runIds: ReadonlyArray<RunId>): Read<ReadonlyArray<RunView>> =>
+    readAll(decodeView, statements.find, [textArray(runIds)])
+
+  const get = (runId: RunId): Read<RunView | undefined> => Effect.map(find([runId]), ([view]) => view)
 
   const ended = (runIds: ReadonlyArray<RunId>): Read<ReadonlyArray<RunView>> =>
     runIds.length === 0 ? Effect.succeed([]) : readAll(decodeView, statements.ended, [textArray(runIds)])
@@ -154,6 +156,7 @@ export const makeReads = (schema: SchemaName) => {
   }
 
   return {
+    find,
     get,
     ended,
     leasedTo,

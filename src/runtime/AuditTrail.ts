@@ -53,9 +53,10 @@ const make = Effect.gen(function* () {
       yield* Effect.logWarning(`The audit log failed; ${count} events are lost`, error)
     })
 
-  const record = (events: ReadonlyArray<AuditEvent>, boundMs: number) =>
-    Effect.interruptible(Effect.suspend(() => log.record(events))).pipe(
-      Effect.timeout(Duration.millis(boundMs)),
+  const record = (events: ReadonlyArray<AuditEvent>) =>
+    Effect.suspend(() => log.record(events)).pipe(
+      Effect.timeout(Duration.millis(Limits.auditMs)),
+      Effect.interruptible,
       Effect.sandbox,
       Effect.catchAll((cause) => lost(events.length, cause, events[0]?.at ?? 0))
     )
@@ -67,23 +68,20 @@ const make = Effect.gen(function* () {
     return taken
   }
 
-  const handle = (boundMs: number) =>
-    Effect.suspend(() => {
-      const events = take()
-      const after = Effect.sync(() => {
-        handled += events.length
-        for (const { call, target } of listeners) if (target <= handled) call()
-        listeners = listeners.filter(({ target }) => target > handled)
-      })
-      return Effect.zipRight(record(events, boundMs), after)
+  const handle = Effect.suspend(() => {
+    const events = take()
+    const after = Effect.sync(() => {
+      handled += events.length
+      for (const { call, target } of listeners) if (target <= handled) call()
+      listeners = listeners.filter(({ target }) => target > handled)
     })
+    return Effect.zipRight(record(events), after)
+  })
 
   // Waits a little unless there is enough for a batch, or somebody asks: what a run does meanwhile is one row.
   const gathered = Effect.zipRight(some.await, Effect.timeoutOption(now.await, Duration.millis(Limits.auditGatherMs)))
-  yield* Effect.addFinalizer(() =>
-    Effect.suspend(() => (waiting.length > 0 ? handle(Limits.auditLastMs) : Effect.void))
-  )
-  yield* Effect.forkScoped(Effect.forever(Effect.zipRight(gathered, handle(Limits.auditMs))))
+  // Interrupted in the middle, by a stop that has waited long enough, it still counts what is lost.
+  yield* Effect.forkScoped(Effect.forever(Effect.zipRight(gathered, Effect.uninterruptible(handle))))
 
   const committed = (commit: RunCommit, at: number): void => {
     if (waiting.length >= Limits.auditQueue) {
@@ -101,6 +99,10 @@ const make = Effect.gen(function* () {
     listeners = [...listeners, { target: told, call: () => resume(Effect.void) }]
     now.unsafeOpen()
   })
+  // Closed first: a stop hands over the last events.
+  yield* Effect.addFinalizer(() =>
+    Effect.interruptible(Effect.timeoutOption(settled, Duration.millis(Limits.auditLastMs)))
+  )
   return { committed, settled }
 })
 

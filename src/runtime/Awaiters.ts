@@ -80,7 +80,7 @@ const make = Effect.gen(function* () {
     Effect.suspend(() => {
       const runIds = [...waiting.keys()].filter((runId) => !livesHere(runId))
       if (runIds.length === 0) return Effect.void
-      return Effect.map(transactor.transact("ended", states.ended(runIds)), (views) => {
+      return Effect.map(transactor.read("ended", states.ended(runIds)), (views) => {
         for (const view of views) ended(view)
       })
     })

@@ -75,7 +75,7 @@ const make = Effect.gen(function* () {
     Effect.gen(function* () {
       const live = runIds.filter(supervisor.has)
       if (live.length === 0) return
-      const [inputs, commands] = yield* transactor.transact(
+      const [inputs, commands] = yield* transactor.read(
         "inputs",
         Effect.all([triggers.inputs(live), triggers.commands(live)])
       )
@@ -98,7 +98,7 @@ const make = Effect.gen(function* () {
   /** One look at what is unapplied, going round: a page that nobody can apply never hides the next. */
   const unapplied = (kind: "input" | "command") =>
     Effect.gen(function* () {
-      const found = yield* transactor.transact("look", triggers.look(kind, cursors[kind], Limits.lookBatch))
+      const found = yield* transactor.read("look", triggers.look(kind, cursors[kind], Limits.lookBatch))
       cursors[kind] = found.length < Limits.lookBatch ? "0" : found[found.length - 1]!.seq
       const late = distinct(found.filter(isLate))
       if (late.length > 0) yield* transactor.transact("settle", triggers.settleLate(late))

@@ -159,6 +159,8 @@ export class StateStore extends Context.Tag("perdure/StateStore")<
     readonly unparkKnown: (definitions: ReadonlyArray<DefinitionKey>, limit: number) => Write<ReadonlyArray<RunId>>
     /** Runs leased to this incarnation, to be compared with its memory. */
     readonly leasedTo: (incarnation: Incarnation) => Read<ReadonlyArray<RunId>>
+    /** Runs with input and result, in any order; who is not there is left out. */
+    readonly find: (runIds: ReadonlyArray<RunId>) => Read<ReadonlyArray<RunView>>
     /** A run with input and result. */
     readonly get: (runId: RunId) => Read<RunView | undefined>
     /** The last `limit` firings of every node of a run. */

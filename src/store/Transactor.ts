@@ -55,6 +55,11 @@ export class Transactor extends Context.Tag("perdure/Transactor")<
       effect: Effect.Effect<A, E, R>,
       options?: TransactOptions
     ) => Effect.Effect<A, E | DatabaseError, Exclude<R, Transaction>>
+    /** Runs statements that only read, each by itself, without the round trips of a transaction around them. */
+    readonly read: <A, E, R>(
+      operation: string,
+      effect: Effect.Effect<A, E, R>
+    ) => Effect.Effect<A, E | DatabaseError, Exclude<R, Transaction>>
     /** Sends all that the effect writes in one round trip, as one transaction; the effect must not read. */
     readonly writeAtOnce: <E, R>(
       operation: string,
