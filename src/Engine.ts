@@ -19,6 +19,7 @@ import type {
 import type { RunStatus } from "./model/Status.js"
 import type { RunEnd } from "./runtime/Awaiters.js"
 import type { Registered } from "./runtime/Definitions.js"
+import type { Explanation } from "./runtime/Explain.js"
 import type { NodeView } from "./runtime/NodeView.js"
 import type { RecordedEvent } from "./store/AuditLog.js"
 import type { Resumability, RunFilter, RunSummary, RunView } from "./store/StateStore.js"
@@ -145,6 +146,13 @@ export class Engine extends Context.Tag("perdure/Engine")<
     readonly recover: (runId: string) => Effect.Effect<Resumption, RunNotFound | InvalidInput | Trouble>
     /** Whether a run can go on, and what it waits for. */
     readonly resumability: (runId: string) => Effect.Effect<Resumption, RunNotFound | InvalidInput | Trouble>
+    /**
+     * Why a run is not moving: one answer, from its rows and the memory of this worker.
+     *
+     * @example
+     * const { _tag } = yield* engine.explain(runId) // "WaitsForTrigger", "HolderDead", "NotServed" …
+     */
+    readonly explain: (runId: string) => Effect.Effect<Explanation, RunNotFound | InvalidInput | Trouble>
     /** The workflows registered in this process. */
     readonly workflows: Effect.Effect<ReadonlyArray<Registered["definition"]>>
     /**

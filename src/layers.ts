@@ -9,6 +9,7 @@ import * as EmbeddedDatabase from "./postgres/embedded/EmbeddedDatabase.js"
 import type { DataDirLocked, DataDirUnusable } from "./postgres/embedded/FolderLock.js"
 import * as PgStores from "./postgres/layer.js"
 import { type DatabaseNewer, type MigrationChanged, migrate } from "./postgres/Migrations.js"
+import * as PgLifeline from "./postgres/PgLifeline.js"
 import * as PgWakeups from "./postgres/PgWakeups.js"
 import * as Pool from "./postgres/Pool.js"
 import { defaultSchema, type SchemaName } from "./postgres/Statement.js"
@@ -17,7 +18,10 @@ import { Settings, type SettingsShape } from "./runtime/Settings.js"
 /** Where runs are kept. */
 export interface PostgresOptions {
   readonly url: Redacted.Redacted
-  /** Beside a pooling proxy: a connection that does not go through it, for what is bound to a session. */
+  /**
+   * Beside a pooling proxy: a connection that does not go through it, for what is bound to a session. Without one, behind a
+   * proxy, hints from other processes come only with the next look, and a death is seen when its lease runs out.
+   */
   readonly directUrl?: Redacted.Redacted
   readonly maxConnections?: number
   readonly schema?: SchemaName
@@ -38,19 +42,19 @@ const migrated = (schema: SchemaName) => Layer.effectDiscard(migrate(schema))
  */
 export const layerPostgres = (options: PostgresOptions): Layer.Layer<EngineLayer.Stores, OpenError> => {
   const schema = options.schema ?? defaultSchema
-  const pooled = options.directUrl !== undefined
   const stores = PgStores.layer(schema).pipe(
     Layer.provide(
       Pool.layer({
         url: options.url,
-        pooled,
+        ...(options.directUrl === undefined ? {} : { pooled: true }),
         ...(options.maxConnections === undefined ? {} : { maxConnections: options.maxConnections })
       })
     )
   )
-  const wakeups = PgWakeups.layer({ url: options.directUrl ?? options.url, schema })
+  const direct = options.directUrl ?? options.url
+  const sessions = Layer.merge(PgLifeline.layer({ url: direct }), PgWakeups.layer({ url: direct, schema }))
   const opened = options.migrate === false ? stores : migrated(schema).pipe(Layer.provideMerge(stores))
-  return Layer.merge(opened, wakeups)
+  return Layer.merge(opened, sessions)
 }
 
 /** Where the embedded database keeps its files. */

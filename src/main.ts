@@ -9,6 +9,7 @@ import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import { type Configuration, logLevelOf, readConfiguration, settingsHelp } from "./cli/config.js"
+import { watchEventLoop } from "./cli/Watchdog.js"
 import * as Effects from "./example/Effects.js"
 import * as OrderExample from "./example/order.js"
 import * as Readiness from "./http/Readiness.js"
@@ -129,6 +130,7 @@ const whenOrphaned = (stop: () => void): void => {
 }
 
 const run = (configuration: Configuration, warnings: ReadonlyArray<string>): void => {
+  watchEventLoop(configuration.standstillMs)
   const fiber = Effect.runFork(program(configuration, warnings))
   let stoppingSince: number | undefined
   const stop = () => {

@@ -139,6 +139,12 @@ export const settings = {
   pollMs: integer("PERDURE_POLL_MS", defaultSettings.pollMs, [10, day], "time between two looks for work"),
   idleMs: integer("PERDURE_IDLE_MS", defaultSettings.idleMs, [0, day], "how long a waiting run stays in memory"),
   graceMs: integer("PERDURE_GRACE_MS", defaultSettings.graceMs, [0, day], "how long a stop waits for firings that run"),
+  standstillMs: integer(
+    "PERDURE_STANDSTILL_MS",
+    30_000,
+    [0, day],
+    "the process ends itself when its event loop stands still for so long; 0: never"
+  ),
   unknownAfterMs: integer(
     "PERDURE_UNKNOWN_AFTER_MS",
     defaultSettings.unknownAfterMs,

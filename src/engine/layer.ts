@@ -7,6 +7,7 @@ import * as AuditTrail from "../runtime/AuditTrail.js"
 import * as Awaiters from "../runtime/Awaiters.js"
 import * as Committer from "../runtime/Committer.js"
 import * as DatabaseClock from "../runtime/DatabaseClock.js"
+import * as Deaths from "../runtime/Deaths.js"
 import * as Definitions from "../runtime/Definitions.js"
 import * as Heartbeat from "../runtime/Heartbeat.js"
 import * as Identity from "../runtime/Identity.js"
@@ -18,9 +19,11 @@ import * as Releaser from "../runtime/Releaser.js"
 import * as RunReader from "../runtime/RunReader.js"
 import * as RunSupervisor from "../runtime/RunSupervisor.js"
 import * as Starter from "../runtime/Starter.js"
+import * as Vitality from "../runtime/Vitality.js"
 import * as Waker from "../runtime/Waker.js"
 import type { AuditLog } from "../store/AuditLog.js"
 import type { Inbox } from "../store/Inbox.js"
+import type { Lifeline } from "../store/Lifeline.js"
 import type { StateStore } from "../store/StateStore.js"
 import type { Transactor } from "../store/Transactor.js"
 import type { TriggerStore } from "../store/TriggerStore.js"
@@ -29,7 +32,7 @@ import type { Workers } from "../store/Workers.js"
 import { make } from "./make.js"
 
 /** What an engine stands on. */
-export type Stores = Transactor | StateStore | Inbox | TriggerStore | Workers | Wakeups | AuditLog
+export type Stores = Transactor | StateStore | Inbox | TriggerStore | Workers | Lifeline | Wakeups | AuditLog
 
 const ground = Layer.mergeAll(
   DatabaseClock.layer,
@@ -41,7 +44,7 @@ const ground = Layer.mergeAll(
   Releaser.layer,
   RunReader.layer,
   Awaiters.layer
-)
+).pipe(Layer.provideMerge(Vitality.layer))
 
 /** Closed first, in this order: the facade drains, then the loops stop, then the worker leaves. */
 const facade = Layer.scoped(
@@ -51,7 +54,9 @@ const facade = Layer.scoped(
 
 /** A worker and its facade: registers, recovers what nobody holds, and executes the workflows that are registered. */
 export const layer: Layer.Layer<Engine | Registry, DatabaseError, Stores> = facade.pipe(
-  Layer.provide(Layer.mergeAll(Starter.layer, Intake.layer, Waker.layer, Janitor.layer)),
+  Layer.provide(
+    Layer.mergeAll(Starter.layer, Intake.layer, Layer.provideMerge(Deaths.layer, Waker.layer), Janitor.layer)
+  ),
   Layer.provide(Heartbeat.layer),
   Layer.provide(Recovery.layer),
   Layer.provide(RunSupervisor.layer),

@@ -17,13 +17,17 @@ import type { CommandKind } from "../model/Run.js"
 import { isEnded } from "../model/Status.js"
 import { AuditTrail } from "../runtime/AuditTrail.js"
 import { Awaiters } from "../runtime/Awaiters.js"
+import { DatabaseClock } from "../runtime/DatabaseClock.js"
 import { Definitions } from "../runtime/Definitions.js"
+import { explainRun } from "../runtime/Explain.js"
+import { Identity } from "../runtime/Identity.js"
 import { Intake } from "../runtime/Intake.js"
 import { nodeViews } from "../runtime/NodeView.js"
 import { compilePlan, type Plan } from "../runtime/Plan.js"
 import { RunReader } from "../runtime/RunReader.js"
 import { RunSupervisor } from "../runtime/RunSupervisor.js"
 import { Starter } from "../runtime/Starter.js"
+import { Vitality } from "../runtime/Vitality.js"
 import { Waker } from "../runtime/Waker.js"
 import { AuditLog } from "../store/AuditLog.js"
 import { type RunFilter, StateStore } from "../store/StateStore.js"
@@ -79,6 +83,8 @@ const makeReads = Effect.gen(function* () {
   const definitions = yield* Definitions
   const awaiters = yield* Awaiters
   const supervisor = yield* RunSupervisor
+  const identity = yield* Identity
+  const clock = yield* DatabaseClock
 
   const row = (runId: RunId) =>
     Effect.flatMap(reader.find(runId), (run) =>
@@ -116,8 +122,29 @@ const makeReads = Effect.gen(function* () {
       return { ...answer, points: open.map((firing) => pointOf(firing, answer.leaseAlive)) } satisfies Resumption
     })
 
+  const vitality = yield* Vitality
+
+  const explain = (id: string) =>
+    Effect.gen(function* () {
+      const runId = yield* runIdFrom(id)
+      const [standing, open] = yield* transactor.transact(
+        "explain",
+        Effect.all([states.standing(runId), states.openFirings(runId, shownPoints)])
+      )
+      if (standing === undefined) return yield* new RunNotFound({ runId })
+      const me = yield* identity.current
+      const here = {
+        isHolder: standing.leasedBy === me,
+        inMemory: supervisor.has(runId),
+        isVital: vitality.isVital(),
+        isAlone: supervisor.slots.isAlone
+      }
+      return explainRun(standing, open, here, yield* clock.now)
+    })
+
   const calls = {
     get,
+    explain,
     awaitEnd,
     resumability,
     await: <W extends Workflow.Any>(workflow: W, id: string) =>

@@ -36,8 +36,18 @@ export const Limits = {
   commitLockTimeoutMs: 5_000,
   /** How many times a commit that the database refuses alone is tried before its run is parked. */
   rejectedCommitTries: 3,
-  /** Deaths of a process during one firing after which its run is parked as poison. */
-  crashesBeforeParking: 5,
+  /** Deaths of a process during one firing, whoever caused them, after which it runs alone. */
+  crashesBeforeAlone: 2,
+  /** Further deaths, suffered alone, after which its run is parked as poison. */
+  crashesBeforeParking: 3,
+  /** Time between two looks at who lives, for each other worker; bounded on both sides. */
+  watchMs: 100,
+  watchLeastMs: 250,
+  watchMostMs: 2_000,
+  /** How long a session must be gone, and its heart not beat, before a worker is declared dead. */
+  doubtMs: 300,
+  /** The first pause after a heartbeat that failed; it doubles up to the regular one. */
+  heartbeatRetryMs: 50,
   /** Audit events waiting to be written; more are dropped and counted. */
   auditQueue: 20_000,
   /** Audit events written by one transaction. */

@@ -72,7 +72,7 @@ const looks = (s: string) => {
       with found as (
         select r.run_id, r.worker from ${s}.run_state r
         where r.run_id = any($5::text[]) and r.ended_at is null and r.status <> 'parked'
-          and r.worker is distinct from $1::uuid
+          and r.worker is distinct from $1::uuid and (r.worker is null or $6::boolean)
           and exists (select from ${definitions} where ${ofDefinition})
           and not exists (select from ${s}.workers w where w.incarnation = r.worker and ${s}.worker_alive(w))
         order by r.run_id limit $2
@@ -124,12 +124,12 @@ const claimStatements = (schema: SchemaName) => {
   }
 }
 
-const lookParameters = (look: ClaimLook): ReadonlyArray<Buffer> => {
+const lookParameters = (look: ClaimLook): ReadonlyArray<Buffer | boolean> => {
   switch (look._tag) {
     case "Own":
       return [textArray(look.runIds)]
     case "Named":
-      return [...definitionArrays(look.definitions), textArray(look.runIds)]
+      return [...definitionArrays(look.definitions), textArray(look.runIds), look.takesOver ?? true]
     default:
       return definitionArrays(look.definitions)
   }

@@ -67,6 +67,13 @@ export const toQueryError = (cause: unknown): QueryError => {
   })
 }
 
+/** Asks a session for the number of the server's process, as `pid`. */
+export const backendPid = "select pg_backend_pid()::int4 as pid"
+
+/** Whether a pooling proxy stands between a client and the server: it hands out process numbers of its own. */
+export const isProxied = (client: pg.ClientBase, pid: number): boolean =>
+  "processID" in client && client.processID !== pid
+
 /** A query as the driver takes it; `query_timeout` bounds the wait for its answer, in milliseconds. */
 export interface DriverQuery extends pg.QueryConfig {
   readonly query_timeout?: number

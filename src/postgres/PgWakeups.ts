@@ -10,7 +10,7 @@ import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import pg from "pg"
 import { type Wakeup, Wakeups } from "../store/Wakeups.js"
-import { type QueryError, send, toQueryError } from "./Connection.js"
+import { backendPid, isProxied, type QueryError, send, toQueryError } from "./Connection.js"
 import { hintText, packHints, unpackHints } from "./Hints.js"
 import { defaultSchema, type SchemaName } from "./Statement.js"
 import { rowTypes } from "./TypeParsers.js"
@@ -24,6 +24,9 @@ export interface WakeupsConfig {
   /** How long it may take to answer; 5 seconds by default. */
   readonly deadline?: Duration.DurationInput
 }
+
+/** How long the last hints may take. */
+const lastWords = Duration.seconds(1)
 
 /** Hints that a slow listener may lag behind. */
 const hubSize = 4_096
@@ -94,16 +97,21 @@ const make = (config: WakeupsConfig) =>
     const say = (client: pg.Client, text: string, values: Array<unknown> = []) =>
       turn.withPermits(1)(send(client, { text, values, types: rowTypes }))
 
+    const notHeard = yield* Effect.once(
+      Effect.logInfo("Hints of other processes are not heard through a pooling proxy: a direct connection is needed")
+    )
+
     const listen = Effect.scoped(
       Effect.gen(function* () {
         const client = yield* connect(config)
-        const { rows } = yield* say(client, "select pg_backend_pid()::int4 as pid")
-        const pid = Number(rows[0]?.["pid"])
+        const pid = yield* Effect.map(say(client, backendPid), ({ rows }) => Number(rows[0]?.["pid"]))
         client.on("notification", (message) => {
           if (message.channel !== channel || message.processId === pid) return
           for (const hint of unpackHints(message.payload ?? "")) hub.unsafeOffer(hint)
         })
-        yield* say(client, `listen "${channel}"`)
+        // Behind a pooling proxy nobody can listen; speaking works.
+        if (isProxied(client, pid)) yield* notHeard
+        else yield* say(client, `listen "${channel}"`)
         yield* Effect.addFinalizer(() =>
           Effect.sync(() => {
             session = undefined
@@ -121,8 +129,7 @@ const make = (config: WakeupsConfig) =>
     const drop = (count: number) => Metric.incrementBy(hintsDropped, count)
 
     /** One statement for all that has gathered; while it is under way, more gathers. */
-    const sendPending = Effect.gen(function* () {
-      yield* Queue.take(bell)
+    const sendNow = Effect.gen(function* () {
       const hints = [...pending]
       pending.clear()
       if (hints.length === 0) return
@@ -134,7 +141,9 @@ const make = (config: WakeupsConfig) =>
     })
 
     yield* Effect.forkScoped(listen)
-    yield* Effect.forkScoped(Effect.forever(sendPending))
+    // A stop hands runs over: those who may go on with them are told before the session closes.
+    yield* Effect.addFinalizer(() => Effect.timeoutOption(Effect.interruptible(sendNow), lastWords))
+    yield* Effect.forkScoped(Effect.forever(Effect.zipRight(Queue.take(bell), sendNow)))
 
     const announce = (hints: ReadonlyArray<Wakeup>): Effect.Effect<void> =>
       hints.length === 0

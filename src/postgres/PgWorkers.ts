@@ -1,13 +1,26 @@
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
+import { Incarnation } from "../model/Ids.js"
 import { toColumnText } from "../model/Json.js"
-import { type StoredDefinition, Workers } from "../store/Workers.js"
+import { type Standing, type StoredDefinition, Workers } from "../store/Workers.js"
 import { textArray } from "./Arrays.js"
 import { definitionArrays } from "./Claims.js"
 import { run, runCounted } from "./Execution.js"
 import { decodeAll, decodeDefinition, decodeGuaranteed, decodeWorker, rowDecoder } from "./Rows.js"
 import { defaultSchema, qualifier, type SchemaName, statementsOf } from "./Statement.js"
+
+/**
+ * Whether a worker's session does not hold its lock, though it has one, and no restart of the server excuses that.
+ *
+ * **Details** Reading the locks takes none. An advisory lock of one key stands there in two halves.
+ */
+export const sessionGone = (s: string, worker: string): string => `
+  ${worker}.session <> all (array(
+    select (l.classid::int8 << 32) | l.objid::int8 from pg_catalog.pg_locks l
+    where l.locktype = 'advisory' and l.objsubid = 1 and l.granted
+      and l.database = (select oid from pg_catalog.pg_database where datname = current_database())
+  )) and not ${s}.worker_excused(${worker})`
 
 const livesStatements = (schema: SchemaName) => {
   const statement = statementsOf(schema)
@@ -29,7 +42,10 @@ const livesStatements = (schema: SchemaName) => {
       "workers.heartbeat",
       `
       with beat as (
-        update ${s}.workers set heartbeat_at = ${s}.clock() where incarnation = $1::uuid and stopped_at is null
+        update ${s}.workers
+        set heartbeat_at = ${s}.clock(), session = $4::int8, room = $5::int4,
+          serves = array(select w || '@' || v from unnest($2::text[], $3::int4[]) d(w, v))
+        where incarnation = $1::uuid and stopped_at is null
         returning 1
       ),
       stale as (
@@ -44,6 +60,24 @@ const livesStatements = (schema: SchemaName) => {
         where d.workflow = stale.workflow and d.workflow_version = stale.workflow_version
       )
       select count(*)::int4 as count from beat`
+    ),
+    rivals: statement(
+      "workers.rivals",
+      `
+      select w.incarnation, w.heartbeat_at::text as heartbeat, ${sessionGone(s, "w")} as gone
+      from ${s}.workers w
+      where w.stopped_at is null and w.session is not null and w.incarnation <> $1::uuid`
+    ),
+    declareDead: statement(
+      "workers.declareDead",
+      `
+      with dead as (
+        update ${s}.workers w set stopped_at = ${s}.clock()
+        from unnest($1::text[], $2::text[]) d(incarnation, heartbeat)
+        where w.incarnation = d.incarnation::uuid and w.heartbeat_at = d.heartbeat::timestamptz and w.stopped_at is null
+        returning 1
+      )
+      select count(*)::int4 as count from dead`
     ),
     leave: statement(
       "workers.leave",
@@ -94,6 +128,15 @@ const definitionStatements = (schema: SchemaName) => {
   }
 }
 
+/** A worker that says nothing of itself. */
+const silent: Standing = { session: null, room: 0 }
+
+const decodeRival = rowDecoder(
+  "workers",
+  Schema.Struct({ incarnation: Incarnation, heartbeat: Schema.String, gone: Schema.Boolean }),
+  ["incarnation"]
+)
+
 const decodeNow = rowDecoder("clock", Schema.Struct({ now: Schema.Number }), [])
 
 const make = (schema: SchemaName, exclusive: boolean) => {
@@ -106,8 +149,19 @@ const make = (schema: SchemaName, exclusive: boolean) => {
         Effect.zipRight(worker.exclusive ? run(lives.stopOthers, [worker.incarnation]) : Effect.void),
         Effect.asVoid
       ),
-    heartbeat: (incarnation, served) =>
-      Effect.map(runCounted(lives.heartbeat, [incarnation, ...definitionArrays(served)]), (count) => count === 1),
+    heartbeat: (incarnation, served, standing = silent) =>
+      Effect.map(
+        runCounted(lives.heartbeat, [incarnation, ...definitionArrays(served), standing.session, standing.room]),
+        (count) => count === 1
+      ),
+    rivals: (me) => Effect.flatMap(run(lives.rivals, [me]), (rows) => decodeGuaranteed("rivals", decodeRival, rows)),
+    declareDead: (rivals) =>
+      rivals.length === 0
+        ? Effect.succeed(0)
+        : runCounted(lives.declareDead, [
+            textArray(rivals.map(({ incarnation }) => incarnation)),
+            textArray(rivals.map(({ heartbeat }) => heartbeat))
+          ]),
     clock: run(lives.clock, []).pipe(
       Effect.flatMap((rows) => decodeGuaranteed("clock", decodeNow, rows)),
       Effect.map(([row]) => row?.now ?? 0)

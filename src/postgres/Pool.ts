@@ -6,7 +6,9 @@ import * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
 import pg from "pg"
 import {
+  backendPid,
   type Connection,
+  isProxied,
   type Query,
   type QueryError,
   type QueryResult,
@@ -20,7 +22,8 @@ import { rowTypes } from "./TypeParsers.js"
 /**
  * The connections of the engine: everything it says to the database passes here, so a test can stand in between.
  *
- * **Details** `preamble` is SQL that every transaction begins with; empty where sessions keep their settings.
+ * **Details** `preamble` is SQL that every transaction begins with; empty where sessions keep their settings. It is known
+ * once a connection was acquired.
  */
 export class PgPool extends Context.Tag("perdure/PgPool")<
   PgPool,
@@ -36,7 +39,7 @@ export interface PoolConfig {
   /** Connections at most; 10 by default. */
   readonly maxConnections?: number
   readonly applicationName?: string
-  /** The connection goes through a pooling proxy: no prepared statements, settings with every transaction. */
+  /** The connection goes through a pooling proxy: no prepared statements, settings with every transaction. Found out where it is not said. */
   readonly pooled?: boolean
   /** Bound on getting a connection; 5 seconds by default. */
   readonly connectTimeout?: Duration.DurationInput
@@ -84,7 +87,8 @@ const prepared = new WeakSet<pg.PoolClient>()
 
 /** Builds the service over a pool. */
 const fromPool = (pool: pg.Pool, options: GivenPoolOptions): Context.Tag.Service<PgPool> => {
-  let named = options.pooled !== true
+  let pooled = options.pooled
+  let named = pooled !== true
 
   const execute = (client: pg.PoolClient, query: Query): Effect.Effect<QueryResult, QueryError> =>
     Effect.tapError(
@@ -108,13 +112,25 @@ const fromPool = (pool: pg.Pool, options: GivenPoolOptions): Context.Tag.Service
       })
     )
 
+  /** One look at the first session tells what stands before the server. */
+  const findOut = (client: pg.PoolClient): Effect.Effect<boolean, QueryError> =>
+    pooled === undefined
+      ? Effect.map(execute(client, { name: "pid", text: backendPid }), ({ rows }) => {
+          pooled = isProxied(client, Number(rows[0]?.["pid"]))
+          named &&= !pooled
+          return pooled
+        })
+      : Effect.succeed(pooled)
+
   /** What a session needs once. Without a listener, a session that breaks between two statements would be a crash. */
   const prepare = (client: pg.PoolClient): Effect.Effect<void, QueryError> =>
     Effect.suspend(() => {
       if (prepared.has(client)) return Effect.void
       prepared.add(client)
       client.on("error", ignore)
-      return options.pooled === true ? Effect.void : execute(client, { name: "settings", text: setAll("set") })
+      return Effect.flatMap(findOut(client), (proxied) =>
+        proxied ? Effect.void : execute(client, { name: "settings", text: setAll("set") })
+      )
     })
 
   const acquire = Effect.uninterruptibleMask((restore) =>
@@ -134,7 +150,13 @@ const fromPool = (pool: pg.Pool, options: GivenPoolOptions): Context.Tag.Service
     })
   )
 
-  return { acquire, preamble: options.pooled === true ? `; ${setAll("set local")}` : "" }
+  const preamble = `; ${setAll("set local")}`
+  return {
+    acquire,
+    get preamble() {
+      return pooled === true ? preamble : ""
+    }
+  }
 }
 
 /** Takes a client out of the pool; one that arrives after an interruption goes back. */
@@ -191,4 +213,4 @@ export const layer = (config: PoolConfig): Layer.Layer<PgPool> =>
 
 /** A pool that somebody else opens and closes, as that of the embedded database. */
 export const layerFromPool = (pool: pg.Pool, options: GivenPoolOptions = {}): Layer.Layer<PgPool> =>
-  Layer.sync(PgPool, () => fromPool(watch(pool), options))
+  Layer.sync(PgPool, () => fromPool(watch(pool), { ...options, pooled: options.pooled ?? false }))

@@ -130,17 +130,33 @@ export const decodeView = rowDecoder(
   ["runId"]
 )
 
-export const decodeResumability = rowDecoder(
+const resumability = {
+  runId: Schema.String,
+  status: RunStatus,
+  leasedBy: Schema.NullOr(Incarnation),
+  leaseAlive: Schema.Boolean,
+  ready: Schema.Boolean,
+  dueAt: Schema.NullOr(Millis),
+  unappliedInputs: Schema.Int,
+  unappliedCommands: Schema.Int
+}
+
+export const decodeResumability = rowDecoder("run_state", Schema.Struct(resumability), ["runId"])
+
+export const decodeStanding = rowDecoder(
   "run_state",
   Schema.Struct({
-    runId: Schema.String,
-    status: RunStatus,
-    leasedBy: Schema.NullOr(Incarnation),
-    leaseAlive: Schema.Boolean,
-    ready: Schema.Boolean,
-    dueAt: Schema.NullOr(Millis),
-    unappliedInputs: Schema.Int,
-    unappliedCommands: Schema.Int
+    ...resumability,
+    workflow: Schema.String,
+    workflowVersion: Schema.Int,
+    reason: Schema.NullOr(Schema.String),
+    endedAt: Schema.NullOr(Millis),
+    holderId: Schema.NullOr(Schema.String),
+    leaseUntil: Schema.NullOr(Millis),
+    holderGone: Schema.Boolean,
+    isServed: Schema.Boolean,
+    hasRoom: Schema.Boolean,
+    servedAt: Schema.NullOr(Millis)
   }),
   ["runId"]
 )

@@ -2,16 +2,18 @@ import * as Effect from "effect/Effect"
 import type { DatabaseError, UndecodableRow } from "../model/Errors.js"
 import type { FiringRow } from "../model/Firing.js"
 import type { Incarnation, RunId } from "../model/Ids.js"
-import type { Resumability, RunFilter, RunSummary, RunView } from "../store/StateStore.js"
+import type { Resumability, RunFilter, RunStanding, RunSummary, RunView } from "../store/StateStore.js"
 import type { RawRow, Statement, Transaction } from "../store/Transactor.js"
 import { textArray } from "./Arrays.js"
 import { run } from "./Execution.js"
 import { firingColumns } from "./OpenFirings.js"
+import { sessionGone } from "./PgWorkers.js"
 import {
   decodeAll,
   decodeFiring,
   decodeResumability,
   decodeRunId,
+  decodeStanding,
   decodeSummary,
   decodeView,
   type RowDecoder
@@ -39,6 +41,8 @@ const summaryColumns = (s: string): string => `
 const viewStatements = (schema: SchemaName) => {
   const statement = statementsOf(schema)
   const s = qualifier(schema)
+  const server = `${s}.workers w
+    where ${s}.worker_alive(w) and r.workflow || '@' || r.workflow_version = any(w.serves)`
   const view = `
     select ${summaryColumns(s)}, v.input, v.output, v.failure
     from ${s}.run_state r join ${s}.run_values v on v.run_id = r.run_id
@@ -75,21 +79,37 @@ const viewStatements = (schema: SchemaName) => {
     ),
     resumability: statement(
       "run.resumability",
+      `select ${resumabilityColumns(s)} from ${s}.run_state r where r.run_id = $1`
+    ),
+    standing: statement(
+      "run.standing",
       `
       select
-        r.run_id as "runId", ${shownStatus(s)} as status, r.worker as "leasedBy",
-        ${anyRow(`${s}.workers w where w.incarnation = r.worker and ${s}.worker_alive(w)`)} as "leaseAlive",
-        r.ready, ${millis("r.due_at")} as "dueAt",
+        ${resumabilityColumns(s)}, r.workflow, r.workflow_version as "workflowVersion", r.reason,
+        ${millis("r.ended_at")} as "endedAt", h.worker_id as "holderId",
+        ${millis("h.heartbeat_at + make_interval(secs => h.lease_ms / 1000.0)")} as "leaseUntil",
+        coalesce(${sessionGone(s, "h")}, false) as "holderGone",
+        ${anyRow(server)} as "isServed", ${anyRow(`${server} and w.room > 0`)} as "hasRoom",
         (
-          select count(*)::int4 from ${s}.trigger_inputs t where t.run_id = r.run_id and t.status in ('new', 'held')
-        ) as "unappliedInputs",
-        (
-          select count(*)::int4 from ${s}.run_commands m where m.run_id = r.run_id and m.status in ('new', 'held')
-        ) as "unappliedCommands"
-      from ${s}.run_state r where r.run_id = $1`
+          select ${millis("d.served_at")} from ${s}.definitions d
+          where d.workflow = r.workflow and d.workflow_version = r.workflow_version
+        ) as "servedAt"
+      from ${s}.run_state r left join ${s}.workers h on h.incarnation = r.worker
+      where r.run_id = $1`
     )
   }
 }
+
+const resumabilityColumns = (s: string): string => `
+  r.run_id as "runId", ${shownStatus(s)} as status, r.worker as "leasedBy",
+  ${anyRow(`${s}.workers w where w.incarnation = r.worker and ${s}.worker_alive(w)`)} as "leaseAlive",
+  r.ready, ${millis("r.due_at")} as "dueAt",
+  (
+    select count(*)::int4 from ${s}.trigger_inputs t where t.run_id = r.run_id and t.status in ('new', 'held')
+  ) as "unappliedInputs",
+  (
+    select count(*)::int4 from ${s}.run_commands m where m.run_id = r.run_id and m.status in ('new', 'held')
+  ) as "unappliedCommands"`
 
 /**
  * One statement for each kind of filter, so that each has its index. A status may be rare or nearly all there is: these
@@ -143,6 +163,9 @@ export const makeReads = (schema: SchemaName) => {
   const resumability = (runId: RunId): Read<Resumability | undefined> =>
     Effect.map(readAll(decodeResumability, statements.resumability, [runId]), ([row]) => row)
 
+  const standing = (runId: RunId): Read<RunStanding | undefined> =>
+    Effect.map(readAll(decodeStanding, statements.standing, [runId]), ([row]) => row)
+
   const list = (filter: RunFilter): Read<ReadonlyArray<RunSummary>> => {
     const after = filter.after
     const page = [filter.limit, after?.createdAt.getTime() ?? null, after?.runId ?? null]
@@ -163,6 +186,7 @@ export const makeReads = (schema: SchemaName) => {
     firings: firingsBy(statements.firings),
     openFirings: firingsBy(statements.openFirings),
     resumability,
+    standing,
     list
   }
 }

@@ -30,6 +30,10 @@ export class Draft {
   readonly messages: Array<MessageRow> = []
   readonly discarded: Array<RunCommit["discarded"][number]> = []
   readonly starts: Array<StartFiring> = []
+  /** What starts must run alone. */
+  startsAlone = false
+  /** A firing that must run alone has to wait for that. */
+  waitsAlone = false
   private readonly touched: Array<number> = []
   private readonly finished: Array<number> = []
   private skipsChanged = false
@@ -37,7 +41,8 @@ export class Draft {
   constructor(
     readonly state: RunState,
     readonly now: number,
-    public slots: number
+    public slots: number,
+    readonly alone: boolean
   ) {
     this.nodes = state.nodes.slice()
   }

@@ -8,6 +8,7 @@ import { Incarnation } from "../model/Ids.js"
 import { Transactor } from "../store/Transactor.js"
 import { Workers } from "../store/Workers.js"
 import { Settings } from "./Settings.js"
+import { Vitality } from "./Vitality.js"
 
 /** Who this worker is at the moment: a new incarnation each time it registers. */
 export class Identity extends Context.Tag("perdure/Identity")<
@@ -23,6 +24,7 @@ const make = Effect.gen(function* () {
   const settings = yield* Settings
   const transactor = yield* Transactor
   const workers = yield* Workers
+  const vitality = yield* Vitality
   const incarnation = yield* Ref.make(Incarnation.make(randomUUID()))
 
   const register = (next: Incarnation) =>
@@ -38,7 +40,12 @@ const make = Effect.gen(function* () {
 
   const renew = Effect.suspend(() => {
     const next = Incarnation.make(randomUUID())
-    return register(next).pipe(Effect.zipRight(Ref.set(incarnation, next)), Effect.as(next))
+    const sentAt = vitality.now()
+    return register(next).pipe(
+      Effect.zipRight(Ref.set(incarnation, next)),
+      Effect.zipRight(Effect.sync(() => vitality.beaten(sentAt))),
+      Effect.as(next)
+    )
   })
   yield* renew
   return { current: Ref.get(incarnation), renew }
@@ -47,4 +54,4 @@ const make = Effect.gen(function* () {
 /** The longest lease a row can hold, 24 days; an exclusive worker moves its heartbeat long before. */
 const neverMs = 2 ** 31 - 1
 
-export const layer: Layer.Layer<Identity, DatabaseError, Transactor | Workers> = Layer.effect(Identity, make)
+export const layer: Layer.Layer<Identity, DatabaseError, Transactor | Workers | Vitality> = Layer.effect(Identity, make)

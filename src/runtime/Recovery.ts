@@ -4,6 +4,7 @@ import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
 import type { DatabaseError, UndecodableRow } from "../model/Errors.js"
 import type { RunId } from "../model/Ids.js"
+import { Limits } from "../model/Limits.js"
 import { Inbox, type InboxMessage, type PendingMessages } from "../store/Inbox.js"
 import { type ClaimedRun, type ClaimLook, type Claims, StateStore } from "../store/StateStore.js"
 import { Transactor } from "../store/Transactor.js"
@@ -14,6 +15,7 @@ import type { Parking } from "./RunEnvironment.js"
 import type { HeldRun } from "./RunFiber.js"
 import type { RunState } from "./RunState.js"
 import { RunSupervisor } from "./RunSupervisor.js"
+import { Vitality } from "./Vitality.js"
 
 /**
  * Brings runs that nobody alive holds to life here: the one program for boot, steady sweep and wake-up.
@@ -42,6 +44,7 @@ const make = Effect.gen(function* () {
   const supervisor = yield* RunSupervisor
   const definitions = yield* Definitions
   const identity = yield* Identity
+  const vitality = yield* Vitality
 
   const read = (look: ClaimLook, limit: number) =>
     Effect.gen(function* () {
@@ -77,6 +80,8 @@ const make = Effect.gen(function* () {
           ? readable(registered, { row: run.row, firings: run.firings, messages: messages.get(runId) ?? [] })
           : Either.left(unreadable)
       if (Either.isLeft(state)) parkings.push(undecodable(runId, fence, state.left))
+      else if (poisonOf(state.right) !== undefined)
+        parkings.push({ runId, fence, reason: "Poison", detail: poisonOf(state.right)! })
       else held.push({ registered, state: state.right, fence, starts: [] })
     }
     return { held, broken: parkings }
@@ -85,9 +90,10 @@ const make = Effect.gen(function* () {
   const claim = (look: ClaimLook, limit: number) =>
     Effect.suspend(() => {
       const size = Math.min(limit, supervisor.room())
-      if (size <= 0) return Effect.succeed(0)
+      const takesOver = vitality.mayTakeOver()
+      if (size <= 0 || (look._tag === "Orphaned" && !takesOver)) return Effect.succeed(0)
       supervisor.reserve(size)
-      return transactor.transact("claim", read(look, size)).pipe(
+      return transactor.transact("claim", read(look._tag === "Named" ? { ...look, takesOver } : look, size)).pipe(
         Effect.flatMap((found) => {
           const { broken, held } = rebuild(found)
           return Effect.forEach(held, supervisor.adopt, { discard: true }).pipe(
@@ -108,6 +114,18 @@ const undecodable = (runId: RunId, fence: number, detail: string): Parking => ({
   reason: "UndecodableRow",
   detail
 })
+
+/** What of a run its process died of too often, if anything; a run that is being cancelled starts nothing more. */
+const poisonOf = (state: RunState): string | undefined => {
+  if (state.cancelling) return undefined
+  for (const index of state.active) {
+    for (const { crashes, firing } of state.nodes[index]!.open) {
+      if (crashes < Limits.crashesBeforeAlone + Limits.crashesBeforeParking) continue
+      return `the process died ${crashes} times while ${state.plan.nodes[index]!.id}/${firing} ran, the last ${Limits.crashesBeforeParking} times alone`
+    }
+  }
+  return undefined
+}
 
 /** The state that rows give; damage that nobody thought of costs this run, and none of those claimed with it. */
 const readable = (registered: Registered, rows: RunRows): Either.Either<RunState, string> =>
@@ -132,5 +150,5 @@ const groupByRun = (messages: ReadonlyArray<InboxMessage>): ReadonlyMap<RunId, R
 export const layer: Layer.Layer<
   Recovery,
   never,
-  Transactor | StateStore | Inbox | RunSupervisor | Definitions | Identity
+  Transactor | StateStore | Inbox | RunSupervisor | Definitions | Identity | Vitality
 > = Layer.effect(Recovery, make)

@@ -19,7 +19,7 @@ import { parseJson } from "./Codec.js"
 import type { CommitOutcome, CommitSource } from "./Committer.js"
 import type { Registered } from "./Definitions.js"
 import type { RunEnvironment } from "./RunEnvironment.js"
-import { type Decision, decide } from "./RunMachine.js"
+import { type Budget, type Decision, decide } from "./RunMachine.js"
 import type { RunEvent, RunState, StartFiring } from "./RunState.js"
 
 /** Why a run left this worker's memory. */
@@ -114,6 +114,11 @@ export class RunFiber implements CommitSource {
     this.look()
   }
 
+  /** Leaves at once, writing nothing: another worker has the lease. */
+  lose(): void {
+    this.depart(Exit.succeed("Lost"))
+  }
+
   /** Interrupts what runs: the grace time of a stop is over. */
   interruptFirings(): void {
     for (const fiber of this.firings.values()) fiber.unsafeInterruptAsFork(FiberId.none)
@@ -162,16 +167,17 @@ export class RunFiber implements CommitSource {
     const at = clock.unsafeNow()
     const events = this.mailbox
     this.mailbox = []
-    const decision = decide(this.state, events, { now: at, slots: this.room(events) })
+    const decision = decide(this.state, events, this.budget(at, events))
     if (this.unreadable !== undefined) {
       this.park("UndecodableRow", this.unreadable)
       return undefined
     }
+    slots.take(decision.start.length, decision.alone)
+    if (decision.alone || !decision.waitsAlone) slots.forgetAlone(this.look)
     if (decision.commit === undefined) {
       this.act(decision)
       return undefined
     }
-    slots.take(decision.start.length)
     const commit = { ...decision.commit, fence: this.run.fence }
     this.deciding = { decision, commit, at }
     this.phase = "committing"
@@ -215,11 +221,12 @@ export class RunFiber implements CommitSource {
     Runtime.runFork(this.runtime)(parking).addObserver((exit) => this.depart(Exit.as(exit, "Lost" as const)))
   }
 
-  /** How many firings may start now. */
-  private room(events: ReadonlyArray<RunEvent>): number {
-    if (this.draining) return 0
-    if (this.environment.settings.alwaysEvict && events.some((event) => event._tag !== "Look")) return 0
-    return this.environment.slots.free
+  /** What may start now. */
+  private budget(now: number, events: ReadonlyArray<RunEvent>): Budget {
+    const { settings, slots } = this.environment
+    const evicts = settings.alwaysEvict && events.some((event) => event._tag !== "Look")
+    if (this.draining || evicts) return { now, slots: 0, alone: false }
+    return { now, slots: slots.free, alone: slots.freeAlone }
   }
 
   /** Forks a firing; what it comes to arrives in the mailbox, also when it dies. */
@@ -248,7 +255,8 @@ export class RunFiber implements CommitSource {
     const quiet = !this.state.nodes.some((node) => node.open.some((open) => open.status === "running"))
     if (quiet && (this.draining || settings.alwaysEvict)) return this.release(decision)
     this.phase = "resting"
-    if (decision.hungry) slots.onFree(this.look)
+    if (decision.waitsAlone) slots.onFreeAlone(this.look)
+    else if (decision.hungry) slots.onFree(this.look)
     const waits = quiet && !decision.hungry
     const untilDue = decision.dueAt === undefined ? Number.POSITIVE_INFINITY : decision.dueAt - clock.unsafeNow()
     const patience = Math.max(0, Math.min(untilDue, waits ? settings.idleMs : Number.POSITIVE_INFINITY))

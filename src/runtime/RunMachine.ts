@@ -13,7 +13,8 @@ import { couldStart, inWiringOrder, settle } from "./Settle.js"
  * What a decision comes to.
  *
  * **Details** `commit` lacks only the fence; without one nothing has changed. After the commit: fork `start`, interrupt
- * what runs if `interrupt`. `hungry`: a firing could start if there were a slot. `dueAt` (ms) is the earliest timer.
+ * what runs if `interrupt`. `hungry`: a firing could start if there were a slot. `alone`: the only one of `start` must run
+ * alone; `waitsAlone`: one that must has to wait for that, as `hungry` says too. `dueAt` (ms) is the earliest timer.
  */
 export interface Decision {
   readonly state: RunState
@@ -21,13 +22,19 @@ export interface Decision {
   readonly start: ReadonlyArray<StartFiring>
   readonly interrupt: boolean
   readonly hungry: boolean
+  readonly alone: boolean
+  readonly waitsAlone: boolean
   readonly dueAt: number | undefined
 }
 
-/** What a decision may use: the time, and how many firings may start. */
+/**
+ * What a decision may use: the time, how many firings may start, and whether one may that must run alone, which it may by
+ * default where there is a slot.
+ */
 export interface Budget {
   readonly now: number
   readonly slots: number
+  readonly alone?: boolean
 }
 
 /**
@@ -37,7 +44,7 @@ export interface Budget {
  */
 export const decide = (state: RunState, events: ReadonlyArray<RunEvent>, budget: Budget): Decision => {
   if (isEnded(state.status) || state.status === "parked") return unchanged(state, undefined)
-  const draft = new Draft(state, budget.now, budget.slots)
+  const draft = new Draft(state, budget.now, budget.slots, budget.alone ?? budget.slots > 0)
   const turn = new Turn(draft, state)
   for (const event of events) turn.apply(event)
   if (turn.failure === undefined && !turn.cancelling) {
@@ -47,12 +54,14 @@ export const decide = (state: RunState, events: ReadonlyArray<RunEvent>, budget:
   return conclude(draft, turn)
 }
 
-const unchanged = (state: RunState, dueAt: number | undefined, hungry = false): Decision => ({
+const unchanged = (state: RunState, dueAt: number | undefined, hungry = false, waitsAlone = false): Decision => ({
   state,
   commit: undefined,
   start: [],
   interrupt: false,
   hungry,
+  alone: false,
+  waitsAlone,
   dueAt
 })
 
@@ -252,7 +261,9 @@ const conclude = (draft: Draft, turn: Turn): Decision => {
   const failure = turn.failure ?? (result?._tag === "Missing" ? result.failure : undefined)
   const running = active.some((index) => draft.nodes[index]!.open.some((open) => open.status === "running"))
   const moving = going && !turn.paused
-  const hungry = moving && draft.slots <= 0 && active.some((index) => couldStart(draft, draft.plan.nodes[index]!))
+  const full = draft.waitsAlone || draft.slots <= 0
+  const hungry = moving && full && active.some((index) => couldStart(draft, draft.plan.nodes[index]!))
+  const waitsAlone = hungry && draft.waitsAlone
   const dueAt = moving ? earliestTimer(draft, active) : undefined
   const status = statusOf({ failure, done, turn, running, hungry, before: draft.state.status })
   const ended = isEnded(status)
@@ -265,7 +276,7 @@ const conclude = (draft: Draft, turn: Turn): Decision => {
     turn.applied.length > 0 ||
     turn.answered.length > 0 ||
     status !== draft.state.status
-  if (!changed) return unchanged(draft.state, dueAt, hungry)
+  if (!changed) return unchanged(draft.state, dueAt, hungry, waitsAlone)
   if (!canMoveRun(draft.state.status, status)) throw new Error(`run can't go from ${draft.state.status} to ${status}`)
   const state = draft.finish(active, status, turn.cancelling, turn.paused)
   return {
@@ -287,6 +298,8 @@ const conclude = (draft: Draft, turn: Turn): Decision => {
     start: ended ? [] : draft.starts,
     interrupt: ended || turn.cancelling,
     hungry: hungry && !ended,
+    alone: !ended && draft.startsAlone,
+    waitsAlone: waitsAlone && !ended,
     dueAt: ended ? undefined : dueAt
   }
 }

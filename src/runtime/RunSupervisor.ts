@@ -22,6 +22,7 @@ import type { Parking, RunEnvironment } from "./RunEnvironment.js"
 import { type HeldRun, RunFiber } from "./RunFiber.js"
 import { Settings } from "./Settings.js"
 import { Slots } from "./Slots.js"
+import { Vitality } from "./Vitality.js"
 
 /**
  * Owns every live run of this worker: its budget of runs and firings, and the fibers.
@@ -45,6 +46,8 @@ export class RunSupervisor extends Context.Tag("perdure/RunSupervisor")<
     readonly lookAt: (runId: RunId) => void
     /** Parks a run under a lease of this worker; what can't be written stays leased. */
     readonly park: (run: Parking) => Effect.Effect<void>
+    /** Interrupts these runs, writing nothing: another worker has their leases. */
+    readonly lose: (runIds: ReadonlyArray<RunId>) => void
     /** Drops every run at once, writing nothing: the leases are gone. */
     readonly abandon: Effect.Effect<void>
     /** Starts nothing more, waits for what runs up to the grace time, then hands everything over. */
@@ -62,7 +65,9 @@ const make = Effect.gen(function* () {
   const states = yield* StateStore
   const awaiters = yield* Awaiters
   const definitions = yield* Definitions
-  const slots = new Slots(settings.slots)
+  const vitality = yield* Vitality
+  const slots = new Slots(settings.slots, vitality.isVital)
+  vitality.onBeat(() => slots.lookAgain())
   const runs = new Map<RunId, RunFiber>()
   const looks = yield* Queue.sliding<RunId>(65_536)
   const fibers = yield* FiberSet.make<void>()
@@ -149,7 +154,7 @@ const make = Effect.gen(function* () {
 
   return {
     slots,
-    room: () => (draining ? 0 : Math.max(0, settings.maxRuns - runs.size - reserved)),
+    room: () => (draining || !vitality.isVital() ? 0 : Math.max(0, settings.maxRuns - runs.size - reserved)),
     reserve: (count: number) => {
       reserved += count
     },
@@ -163,6 +168,9 @@ const make = Effect.gen(function* () {
       looks.unsafeOffer(runId)
     },
     park,
+    lose: (runIds: ReadonlyArray<RunId>) => {
+      for (const runId of runIds) runs.get(runId)?.lose()
+    },
     // Not waited for: a handler that can't be interrupted must not keep the worker from starting anew.
     abandon: Effect.sync(() => {
       runs.clear()
@@ -175,5 +183,14 @@ const make = Effect.gen(function* () {
 export const layer: Layer.Layer<
   RunSupervisor,
   never,
-  Transactor | StateStore | Committer | Releaser | DatabaseClock | AuditTrail | LargePayloads | Awaiters | Definitions
+  | Transactor
+  | StateStore
+  | Committer
+  | Releaser
+  | DatabaseClock
+  | AuditTrail
+  | LargePayloads
+  | Awaiters
+  | Definitions
+  | Vitality
 > = Layer.scoped(RunSupervisor, make)

@@ -1,4 +1,5 @@
 import type { TakenInputs } from "../model/Firing.js"
+import { Limits } from "../model/Limits.js"
 import { externalHandle, type Message } from "../model/Message.js"
 import type { Draft } from "./Draft.js"
 import type { PlanNode } from "./Plan.js"
@@ -85,9 +86,17 @@ const startWaiting = (draft: Draft, plan: PlanNode): void => {
   if (!open.some((firing) => firing.status === "scheduled")) return
   let running = runningCount(draft.nodes[plan.index]!)
   for (const firing of open.slice()) {
-    if (draft.slots <= 0 || running >= plan.concurrency) return
+    if (running >= plan.concurrency) return
     if (!isDue(firing, draft.now)) continue
+    if (firing.crashes >= Limits.crashesBeforeAlone) {
+      if (!draft.alone || draft.starts.length > 0) {
+        draft.waitsAlone = true
+        continue
+      }
+      draft.startsAlone = true
+    } else if (draft.slots <= 0) continue
     start(draft, plan, { ...firing, status: "running", reason: null, notBefore: null })
+    if (draft.startsAlone) draft.slots = 0
     running++
   }
 }

@@ -1,33 +1,67 @@
 /**
  * How many firings of this worker may run at once: counted synchronously, so that looking and taking is one step.
+ *
+ * **Details** A firing whose process died of it again and again runs alone: it waits until nothing runs, and while it waits
+ * or runs nothing else starts.
  */
 export class Slots {
   private taken = 0
   private closed = false
+  private alone = false
   private readonly waiting = new Set<() => void>()
+  private readonly waitingAlone = new Set<() => void>()
 
-  constructor(private readonly size: number) {}
+  constructor(
+    private readonly size: number,
+    /** Whether anything may start at all. */
+    private readonly isOpen: () => boolean = () => true
+  ) {}
 
-  /** Slots free now; none once closed. */
+  private get open(): boolean {
+    return !this.closed && this.isOpen()
+  }
+
+  /** Slots free now; none once closed, or while somebody runs alone or waits for it. */
   get free(): number {
-    return this.closed ? 0 : this.size - this.taken
+    return this.open && !this.alone && this.waitingAlone.size === 0 ? this.size - this.taken : 0
+  }
+
+  /** Whether somebody runs alone, or waits for it. */
+  get isAlone(): boolean {
+    return this.alone || this.waitingAlone.size > 0
+  }
+
+  /** Whether a firing could run alone now. */
+  get freeAlone(): boolean {
+    return this.open && this.taken === 0 && this.size > 0
   }
 
   /** Takes slots that were seen free in the same turn of the event loop. */
-  take(count: number): void {
+  take(count: number, alone = false): void {
     this.taken += count
-    if (this.taken > this.size) throw new Error(`${this.taken} firings run in ${this.size} slots`)
+    this.alone ||= alone
+    if (this.taken > (this.alone ? 1 : this.size)) throw new Error(`${this.taken} firings run in ${this.size} slots`)
   }
 
   /** Gives slots back and tells as many of those who wait, the first to have asked first. */
   release(count: number): void {
     this.taken -= count
+    if (this.taken === 0) this.alone = false
     this.tell(count)
   }
 
+  /** Tells those who wait that something may start: what forbade it is over. */
+  lookAgain(): void {
+    this.tell(this.free)
+  }
+
   private tell(count: number): void {
-    if (this.closed) return
-    if (this.waiting.size === 0) return
+    const [first] = this.waitingAlone
+    if (first !== undefined) {
+      if (this.freeAlone) first()
+      return
+    }
+    if (!this.open || this.alone || this.waiting.size === 0) return
     for (const call of [...this.waiting].slice(0, count)) {
       this.waiting.delete(call)
       call()
@@ -39,19 +73,26 @@ export class Slots {
     this.waiting.add(call)
   }
 
+  /** Calls back whenever a firing could run alone, until it is said that nobody waits for that any more. */
+  onFreeAlone(call: () => void): void {
+    if (this.waitingAlone.has(call)) return
+    this.waitingAlone.add(call)
+    if (this.freeAlone) this.tell(1)
+  }
+
+  /** Nobody waits any more to run alone. */
+  forgetAlone(call: () => void): void {
+    if (this.waitingAlone.delete(call)) this.lookAgain()
+  }
+
   /** Forgets a callback. */
   forget(call: () => void): void {
     this.waiting.delete(call)
+    this.forgetAlone(call)
   }
 
   /** From now on nothing starts. */
   close(): void {
     this.closed = true
-  }
-
-  /** Starting is allowed again. */
-  open(): void {
-    this.closed = false
-    this.tell(this.free)
   }
 }

@@ -134,7 +134,8 @@ const make = Effect.gen(function* () {
       const slots = hold ? supervisor.slots.free : 0
       const decision = decide(freshState(request.plan, request.runId), [{ _tag: "Started", input: request.input }], {
         now,
-        slots
+        slots,
+        alone: false
       })
       supervisor.slots.take(decision.start.length)
       return decision

@@ -38,6 +38,8 @@ export class Waker extends Context.Tag("perdure/Waker")<
   {
     /** Everything once: claims, unapplied inputs and commands, those who wait for an end. */
     readonly sweep: Effect.Effect<void, Trouble>
+    /** Claims whatever can be claimed, while there is room. */
+    readonly claim: Effect.Effect<void, Trouble>
     /** These runs now: claims them if nobody alive holds them and hands over what waits for them. */
     readonly look: (runIds: ReadonlyArray<RunId>) => Effect.Effect<void, Trouble>
   }
@@ -120,10 +122,14 @@ const make = Effect.gen(function* () {
     careful("A look", look([...new Set(runIds)]))
   )
 
-  const hinted = (hint: Wakeup) => {
+  // Many hints while a claim is under way are worth one more claim.
+  const claimBell = yield* Queue.sliding<void>(1)
+  const rung = Effect.zipRight(Queue.take(claimBell), careful("A claim", claims))
+
+  const hinted = (hint: Wakeup): Effect.Effect<unknown> => {
     switch (hint.kind) {
       case "ready":
-        return careful("A claim", claims)
+        return Queue.offer(claimBell, undefined)
       case "ended":
         return careful("A look", awaiters.look(supervisor.has))
       default:
@@ -142,11 +148,12 @@ const make = Effect.gen(function* () {
   )
 
   yield* Effect.forkScoped(Effect.forever(named))
+  yield* Effect.forkScoped(Effect.forever(rung))
   if (!workers.exclusive) yield* Effect.forkScoped(Effect.forever(foreignEnds))
   yield* Effect.forkScoped(Stream.runForEach(wakeups.hints, hinted))
   yield* Effect.forkScoped(Effect.forever(Effect.zipRight(careful("The sweep", sweep), pause)))
   definitions.onRegistered(() => careful("A claim", claims))
-  return { sweep, look }
+  return { sweep, claim: claims, look }
 })
 
 /** Time between two looks at runs that are waited for and live elsewhere. */

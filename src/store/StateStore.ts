@@ -32,11 +32,12 @@ export type ClaimLook =
   | { readonly _tag: "Due"; readonly definitions: ReadonlyArray<DefinitionKey> }
   /** Runs whose worker is dead. */
   | { readonly _tag: "Orphaned"; readonly definitions: ReadonlyArray<DefinitionKey> }
-  /** These runs of these definitions, when nobody alive holds them and they have not ended: for inputs, commands and `Engine.recover`. */
+  /** These runs of these definitions, when nobody alive holds them and they have not ended: for inputs, commands and `Engine.recover`. Those that a dead worker holds only if `takesOver`, as by default. */
   | {
       readonly _tag: "Named"
       readonly runIds: ReadonlyArray<RunId>
       readonly definitions: ReadonlyArray<DefinitionKey>
+      readonly takesOver?: boolean
     }
   /** These runs, leased to this very incarnation: it does not know them, their acknowledgement was lost. No crash is counted. */
   | { readonly _tag: "Own"; readonly runIds: ReadonlyArray<RunId> }
@@ -107,6 +108,22 @@ export interface Resumability {
   readonly unappliedCommands: number
 }
 
+/** Everything the rows know of why a run does not move. */
+export interface RunStanding extends Resumability {
+  readonly workflow: string
+  readonly workflowVersion: number
+  readonly reason: string | null
+  readonly endedAt: Date | null
+  /** The holder's name, when its lease runs out unless its heart beats, and whether its session is gone. */
+  readonly holderId: string | null
+  readonly leaseUntil: Date | null
+  readonly holderGone: boolean
+  /** Whether a live worker executes its workflow, whether such a one has room, and when one was last seen. */
+  readonly isServed: boolean
+  readonly hasRoom: boolean
+  readonly servedAt: Date | null
+}
+
 type Read<A> = Effect.Effect<A, DatabaseError | UndecodableRow, Transaction>
 type Write<A> = Effect.Effect<A, DatabaseError, Transaction>
 
@@ -171,6 +188,8 @@ export class StateStore extends Context.Tag("perdure/StateStore")<
     readonly list: (filter: RunFilter) => Read<ReadonlyArray<RunSummary>>
     /** Statuses and results of runs that have ended, of those asked for. */
     readonly ended: (runIds: ReadonlyArray<RunId>) => Read<ReadonlyArray<RunView>>
+    /** Why a run does not move. */
+    readonly standing: (runId: RunId) => Read<RunStanding | undefined>
     /** Whether a run can resume, and if not, why. */
     readonly resumability: (runId: RunId) => Read<Resumability | undefined>
   }

@@ -13,6 +13,23 @@ export interface WorkerRegistration {
   readonly exclusive: boolean
 }
 
+/** What a heartbeat says beside that its worker lives. */
+export interface Standing {
+  /** The key of the advisory lock that the worker's session holds, as text of a bigint; null where it has none. */
+  readonly session: string | null
+  /** How many more runs it would take. */
+  readonly room: number
+}
+
+/** Another worker with a session, as it was seen. */
+export interface Rival {
+  readonly incarnation: Incarnation
+  /** Its last heartbeat, as the database writes it. */
+  readonly heartbeat: string
+  /** Its session does not hold its lock: it is dead, unless its heart beats again. Not while a restart of the server excuses it. */
+  readonly gone: boolean
+}
+
 /** What the database knows of a definition. */
 export interface StoredDefinition extends DefinitionKey {
   readonly hash: string
@@ -43,10 +60,15 @@ export class Workers extends Context.Tag("perdure/Workers")<
     /** Moves the heartbeat and the `served` time of its definitions; `false` if the row is gone or was declared dead: register again under a new incarnation. */
     readonly heartbeat: (
       incarnation: Incarnation,
-      definitions: ReadonlyArray<DefinitionKey>
+      definitions: ReadonlyArray<DefinitionKey>,
+      standing?: Standing
     ) => Effect.Effect<boolean, DatabaseError, Transaction>
     /** The database's time, in milliseconds since the epoch. */
     readonly clock: Effect.Effect<number, DatabaseError, Transaction>
+    /** Other workers with a session that have not left. */
+    readonly rivals: (me: Incarnation) => Effect.Effect<ReadonlyArray<Rival>, DatabaseError, Transaction>
+    /** Ends the lives of those whose heart has not beaten since they were seen; gives how many. */
+    readonly declareDead: (rivals: ReadonlyArray<Rival>) => Effect.Effect<number, DatabaseError, Transaction>
     /** Ends a worker's life: its leases are orphaned at once. */
     readonly leave: (incarnation: Incarnation) => Effect.Effect<void, DatabaseError, Transaction>
     /** Stores definitions that are new and gives back what the database knows of each. */

@@ -2,6 +2,7 @@ import { expect, it } from "@effect/vitest"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Hash from "effect/Hash"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import * as Scope from "effect/Scope"
@@ -66,79 +67,86 @@ const empty = `
   delete from perdure.run_node_state; delete from perdure.run_values; delete from perdure.run_state;
   delete from perdure.run_events; delete from perdure.workers; delete from perdure.definitions`
 
-const makeWorld = Effect.gen(function* () {
-  const url = Redacted.make((yield* freshDatabase()).url)
-  const context = yield* Layer.build(
-    Layer.provideMerge(storesLayer(), Pool.layer({ url, applicationName: "reader", maxConnections: 3 }))
-  )
-  const transactor = Context.get(context, Transactor)
-  const read: World["read"] = (effect) => Effect.orDie(Effect.provide(transactor.transact("test", effect), context))
-  const sql: World["sql"] = (text, parameters = []) =>
-    read(
-      Effect.flatMap(Transaction, (transaction) =>
-        transaction.run({ name: `test ${text.slice(0, 40)}`, text }, parameters)
+const makeWorld = Effect.flatMap(freshDatabase(), ({ url }) => worldOn(url))
+
+/** A world on a database that is there. */
+export const worldOn = (databaseUrl: string) =>
+  Effect.gen(function* () {
+    const url = Redacted.make(databaseUrl)
+    const context = yield* Layer.build(
+      Layer.provideMerge(storesLayer(), Pool.layer({ url, applicationName: "reader", maxConnections: 3 }))
+    )
+    const transactor = Context.get(context, Transactor)
+    const read: World["read"] = (effect) => Effect.orDie(Effect.provide(transactor.transact("test", effect), context))
+    const sql: World["sql"] = (text, parameters = []) =>
+      read(
+        Effect.flatMap(Transaction, (transaction) =>
+          transaction.run({ name: `test ${text.slice(0, 30)} ${Hash.string(text)}`, text }, parameters)
+        )
       )
-    )
 
-  const expire = (process: EngineProcess) =>
-    Effect.asVoid(sql("update perdure.workers set heartbeat_at = '-infinity' where worker_id = $1", [process.sessions]))
+    const expire = (process: EngineProcess) =>
+      Effect.asVoid(
+        sql("update perdure.workers set heartbeat_at = '-infinity' where worker_id = $1", [process.sessions])
+      )
 
-  const run: World["run"] = (runId) =>
-    Effect.flatMap(read(Effect.flatMap(StateStore, (states) => states.get(RunId.make(runId)))), (found) =>
-      found === undefined ? Effect.dieMessage(`no run ${runId}`) : Effect.succeed(found)
-    )
+    const run: World["run"] = (runId) =>
+      Effect.flatMap(read(Effect.flatMap(StateStore, (states) => states.get(RunId.make(runId)))), (found) =>
+        found === undefined ? Effect.dieMessage(`no run ${runId}`) : Effect.succeed(found)
+      )
 
-  const world: World = {
-    url,
-    read,
-    reset: Effect.forEach(empty.split(";"), (statement) => sql(statement.trim()), { discard: true }),
-    holding: (statement, effect) =>
-      Effect.scoped(
-        Effect.gen(function* () {
-          const connection = yield* Effect.orDie(Context.get(context, Pool.PgPool).acquire)
-          for (const text of ["begin", statement]) yield* Effect.orDie(connection.execute({ name: "hold", text }))
-          yield* Effect.addFinalizer(() => Effect.orDie(connection.execute({ name: "hold", text: "rollback" })))
-          return yield* effect
-        })
-      ),
-    sql,
-    over: (effect) => Effect.provide(effect, context),
-    start: (options) => startProcess({ url }, options),
-    expire,
-    kill: (process) =>
-      Effect.sync(process.halt).pipe(
-        // Waits until the sessions are gone: what they had open is rolled back then.
-        Effect.zipRight(
-          sql(
-            `select pg_terminate_backend(pid, 5000) from pg_stat_activity
+    const world: World = {
+      url,
+      read,
+      reset: Effect.forEach(empty.split(";"), (statement) => sql(statement.trim()), { discard: true }),
+      holding: (statement, effect) =>
+        Effect.scoped(
+          Effect.gen(function* () {
+            const connection = yield* Effect.orDie(Context.get(context, Pool.PgPool).acquire)
+            for (const text of ["begin", statement]) yield* Effect.orDie(connection.execute({ name: "hold", text }))
+            yield* Effect.addFinalizer(() => Effect.orDie(connection.execute({ name: "hold", text: "rollback" })))
+            return yield* effect
+          })
+        ),
+      sql,
+      over: (effect) => Effect.provide(effect, context),
+      start: (options) => startProcess({ url }, options),
+      expire,
+      kill: (process) =>
+        Effect.sync(process.halt).pipe(
+          // Waits until the sessions are gone: what they had open is rolled back then.
+          Effect.zipRight(
+            sql(
+              `select pg_terminate_backend(pid, 5000) from pg_stat_activity
              where datname = current_database() and application_name = $1`,
-            [process.sessions]
-          )
+              [process.sessions]
+            )
+          ),
+          Effect.zipRight(expire(process))
         ),
-        Effect.zipRight(expire(process))
-      ),
-    run,
-    until: (runId, status) => Effect.repeat(run(runId), { until: (found) => found.status === status }),
-    untilReleased: (runId) => Effect.repeat(run(runId), { until: (found) => found.worker === null }),
-    untilRow: (text, parameters) =>
-      Effect.map(Effect.repeat(sql(text, parameters), { until: (rows) => rows.length > 0 }), ([row]) => row!),
-    firings: (runId) =>
-      Effect.map(read(Effect.flatMap(StateStore, (states) => states.firings(RunId.make(runId), 1_000))), (rows) =>
-        Object.fromEntries(rows.map((row) => [`${row.nodeId}/${row.firing}`, row]))
-      ),
-    messages: (runId, nodeId, handle, producer, from = { firing: 0, ordinal: 0 }, limit) =>
-      Effect.map(
-        read(
-          Effect.flatMap(Inbox, (inbox) =>
-            inbox.pending([{ runId: RunId.make(runId), nodeId, handle, producer, from }], limit)
-          )
+      run,
+      until: (runId, status) => Effect.repeat(run(runId), { until: (found) => found.status === status }),
+      untilReleased: (runId) => Effect.repeat(run(runId), { until: (found) => found.worker === null }),
+      untilRow: (text, parameters) =>
+        Effect.map(Effect.repeat(sql(text, parameters), { until: (rows) => rows.length > 0 }), ([row]) => row!),
+      firings: (runId) =>
+        Effect.map(read(Effect.flatMap(StateStore, (states) => states.firings(RunId.make(runId), 1_000))), (rows) =>
+          Object.fromEntries(rows.map((row) => [`${row.nodeId}/${row.firing}`, row]))
         ),
-        ({ messages }) => messages
-      ),
-    inputs: (runId) => read(Effect.flatMap(TriggerStore, (triggers) => triggers.history(RunId.make(runId), "0", 1_000)))
-  }
-  return world
-})
+      messages: (runId, nodeId, handle, producer, from = { firing: 0, ordinal: 0 }, limit) =>
+        Effect.map(
+          read(
+            Effect.flatMap(Inbox, (inbox) =>
+              inbox.pending([{ runId: RunId.make(runId), nodeId, handle, producer, from }], limit)
+            )
+          ),
+          ({ messages }) => messages
+        ),
+      inputs: (runId) =>
+        read(Effect.flatMap(TriggerStore, (triggers) => triggers.history(RunId.make(runId), "0", 1_000)))
+    }
+    return world
+  })
 
 /** How a scenario is run. */
 export interface ScenarioOptions {

@@ -117,6 +117,7 @@ export const engineOf = (given: Partial<EngineApi>): Layer.Layer<Engine> =>
     resume: untouched("resume"),
     recover: untouched("recover"),
     resumability: untouched("resumability"),
+    explain: untouched("explain"),
     workflows: Effect.succeed([]),
     inTransaction: (_, effect) => effect,
     drain: Effect.void,

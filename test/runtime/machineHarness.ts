@@ -2,6 +2,7 @@ import assert from "node:assert/strict"
 import type { Graph, GraphNode } from "../../src/definition/Graph.js"
 import type { AttemptOutcome, EncodedValue } from "../../src/model/Firing.js"
 import type { Json } from "../../src/model/Json.js"
+import { Limits } from "../../src/model/Limits.js"
 import { externalHandle, type Message } from "../../src/model/Message.js"
 import type { CommandKind } from "../../src/model/Run.js"
 import { isEnded } from "../../src/model/Status.js"
@@ -107,13 +108,15 @@ export class Harness {
   step(events: ReadonlyArray<RunEvent>, options: StepOptions = {}): Decision {
     const slots = options.slots ?? Number.POSITIVE_INFINITY
     const before = snapshot(this.state)
-    const decision = decide(this.state, events, { now: this.now, slots })
-    assert.equal(snapshot(this.state), before, "decide leaves the state it was given as it was")
     for (const event of events) {
       if (event._tag !== "AttemptEnded") continue
       const key = `${this.plan.nodes[event.node]!.id}/${event.firing}`
       if (this.running.get(key)?.firing.attempt === event.attempt) this.running.delete(key)
     }
+    const alone = slots > 0 && this.running.size === 0
+    const decision = decide(this.state, events, { now: this.now, slots, alone })
+    assert.equal(snapshot(this.state), before, "decide leaves the state it was given as it was")
+    this.checkAlone(decision, alone)
     if (decision.commit === undefined) {
       assert.equal(decision.state, this.state, "without a commit nothing has changed")
       assert.deepEqual(decision.start, [], "without a commit nothing starts")
@@ -122,6 +125,15 @@ export class Harness {
     this.dueAt = decision.dueAt
     this.checkComplete(decision, slots)
     return decision
+  }
+
+  /** A firing of which processes died starts when nothing runs, and nothing starts with it. */
+  private checkAlone(decision: Decision, mayRunAlone: boolean): void {
+    const suspicious = decision.start.filter(({ firing }) => firing.crashes >= Limits.crashesBeforeAlone)
+    assert.equal(decision.alone, suspicious.length > 0, "alone: a firing starts of which processes died")
+    if (!decision.alone) return
+    assert.ok(mayRunAlone, "it starts when nothing runs")
+    assert.equal(decision.start.length, 1, "nothing starts with it")
   }
 
   private commit(decision: Decision, slots: number): void {
@@ -180,9 +192,11 @@ export class Harness {
     const { now, state } = this
     const again = decide(state, [{ _tag: "Look" }], { now, slots: 0 })
     assert.equal(again.commit, undefined, "a second look finds nothing to do")
-    const roomy = decide(state, [{ _tag: "Look" }], { now, slots: Number.POSITIVE_INFINITY })
+    const roomy = decide(state, [{ _tag: "Look" }], { now, slots: Number.POSITIVE_INFINITY, alone: true })
     assert.equal(decision.hungry, roomy.start.length > 0, "hungry: a slot would let a firing start")
-    assert.ok(!decision.hungry || slots < Number.POSITIVE_INFINITY, "hungry only for want of slots")
+    const held = decision.alone || decision.waitsAlone
+    assert.ok(!decision.hungry || held || slots < Number.POSITIVE_INFINITY, "hungry only for want of slots")
+    assert.ok(!decision.waitsAlone || decision.hungry, "to run alone is to be had, too")
     assert.ok(decision.dueAt === undefined || decision.dueAt > now, "a timer is ahead")
     if (state.status === "suspended") assert.ok(this.running.size === 0 && !decision.hungry, "suspended: nothing to do")
     if (state.status === "running") assert.ok(this.running.size > 0 || decision.hungry, "running: something to do")

@@ -1,0 +1,67 @@
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Random from "effect/Random"
+import { Limits } from "../model/Limits.js"
+import { Lifeline } from "../store/Lifeline.js"
+import { Transactor } from "../store/Transactor.js"
+import { type Rival, Workers } from "../store/Workers.js"
+import { careful } from "./Careful.js"
+import { Identity } from "./Identity.js"
+import { Vitality } from "./Vitality.js"
+import { Waker } from "./Waker.js"
+
+/**
+ * Sees deaths long before a lease has run out: a worker whose session is gone, twice, with no heartbeat in between, is
+ * declared dead, and what it held is taken over at once.
+ *
+ * **Details** Only workers that have a session themselves look; one that had trouble waits. Being wrong costs no more than
+ * the fences allow: who was declared dead and lives registers anew. The more workers there are, the less often each looks.
+ */
+const make = Effect.gen(function* () {
+  const transactor = yield* Transactor
+  const lifeline = yield* Lifeline
+  const workers = yield* Workers
+  const identity = yield* Identity
+  const vitality = yield* Vitality
+  const waker = yield* Waker
+
+  const rivals = Effect.flatMap(identity.current, (me) => transactor.transact("watch", workers.rivals(me)))
+
+  /** Those that were gone at both looks, and whose heart has not beaten meanwhile. */
+  const settle = (suspects: ReadonlyArray<Rival>) =>
+    Effect.gen(function* () {
+      yield* Effect.sleep(Duration.millis(Limits.doubtMs))
+      const heartbeats = new Map(suspects.map(({ heartbeat, incarnation }) => [incarnation, heartbeat]))
+      const silent = (yield* rivals).filter(
+        (rival) => rival.gone && heartbeats.get(rival.incarnation) === rival.heartbeat
+      )
+      if (silent.length === 0 || !vitality.mayTakeOver()) return
+      const dead = yield* transactor.transact("declare", workers.declareDead(silent))
+      if (dead === 0) return
+      yield* Effect.logInfo(`Workers are dead: the sessions of ${dead} are gone`)
+      yield* waker.claim
+    })
+
+  let others = 1
+  const look = Effect.gen(function* () {
+    if (!vitality.mayTakeOver()) return
+    const seen = yield* rivals
+    others = seen.length
+    const suspects = seen.filter((rival) => rival.gone)
+    if (suspects.length > 0) yield* settle(suspects)
+  })
+
+  const pause = Effect.flatMap(Random.nextRange(0.8, 1.2), (factor) =>
+    Effect.sleep(
+      Duration.millis(factor * Math.min(Limits.watchMostMs, Math.max(Limits.watchLeastMs, others * Limits.watchMs)))
+    )
+  )
+
+  if (lifeline.own) {
+    yield* Effect.forkScoped(Effect.forever(Effect.zipRight(pause, careful("The look for deaths", look))))
+  }
+})
+
+export const layer: Layer.Layer<never, never, Transactor | Lifeline | Workers | Identity | Vitality | Waker> =
+  Layer.scopedDiscard(make)
