@@ -134,6 +134,8 @@ const makeReads = Effect.gen(function* () {
       if (standing === undefined) return yield* new RunNotFound({ runId })
       const me = yield* identity.current
       const here = {
+        serves: definitions.find(standing.workflow, standing.workflowVersion) !== undefined,
+        hasRoom: supervisor.room() > 0,
         isHolder: standing.leasedBy === me,
         inMemory: supervisor.has(runId),
         isVital: vitality.isVital(),

@@ -16,7 +16,7 @@ import { defaultSchema, qualifier, type SchemaName, statementsOf } from "./State
  * **Details** Reading the locks takes none. An advisory lock of one key stands there in two halves.
  */
 export const sessionGone = (s: string, worker: string): string => `
-  ${worker}.session <> all (array(
+  ${worker}.session is not null and ${worker}.session <> all (array(
     select (l.classid::int8 << 32) | l.objid::int8 from pg_catalog.pg_locks l
     where l.locktype = 'advisory' and l.objsubid = 1 and l.granted
       and l.database = (select oid from pg_catalog.pg_database where datname = current_database())

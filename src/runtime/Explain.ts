@@ -49,6 +49,9 @@ export type Explanation =
 
 /** What this worker's memory says of a run. */
 export interface Here {
+  /** Whether it executes the run's workflow, and whether it would take another run. */
+  readonly serves: boolean
+  readonly hasRoom: boolean
   readonly isHolder: boolean
   readonly inMemory: boolean
   readonly isVital: boolean
@@ -74,7 +77,7 @@ export const explainRun = (
   const isDue = standing.dueAt !== null && standing.dueAt.getTime() <= now
   const couldGoOn = isDead || (holder === undefined && (standing.ready || isDue || unapplied > 0))
   const resting = standing.status === "paused" && standing.unappliedCommands === 0
-  if (couldGoOn && !resting && !standing.isServed) {
+  if (couldGoOn && !resting && !standing.isServed && !here.serves) {
     const { servedAt, workflow, workflowVersion } = standing
     return { _tag: "NotServed", workflow, workflowVersion, servedAt }
   }
@@ -83,7 +86,7 @@ export const explainRun = (
   if (holder !== undefined && running.length > 0) return { _tag: "AtWork", firings: running.map(placeOf), ...holder }
   if (resting) return { _tag: "Paused" }
   if (couldGoOn) {
-    if (!standing.hasRoom) return { _tag: "NoRoom" }
+    if (!standing.hasRoom && !(here.serves && here.hasRoom)) return { _tag: "NoRoom" }
     return { _tag: "TakenUpSoon", inputs: standing.unappliedInputs, commands: standing.unappliedCommands }
   }
   return held(standing, open, here, holder, now)

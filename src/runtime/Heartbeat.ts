@@ -1,6 +1,7 @@
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Queue from "effect/Queue"
 import type { Incarnation, RunId } from "../model/Ids.js"
 import { Limits } from "../model/Limits.js"
 import { Lifeline } from "../store/Lifeline.js"
@@ -58,6 +59,10 @@ const beats = Effect.gen(function* () {
     if (lifeline.own) yield* sign(next)
   })
 
+  // Others see what this worker executes by its heartbeat.
+  const bell = yield* Queue.sliding<void>(1)
+  if (lifeline.own) definitions.onRegistered(() => Effect.asVoid(Queue.offer(bell, undefined)))
+
   const lost = Effect.sync(() => {
     if (lifeline.own) vitality.lost()
   })
@@ -67,6 +72,7 @@ const beats = Effect.gen(function* () {
     failures > 0
       ? Effect.sleep(Duration.millis(Math.min(heartbeatMs, Limits.heartbeatRetryMs * 2 ** failures)))
       : Effect.sleep(Duration.millis(heartbeatMs)).pipe(
+          Effect.race(Queue.take(bell)),
           Effect.race(
             Effect.zipRight(
               Effect.zipRight(lifeline.lost, lost),
