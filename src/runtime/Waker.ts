@@ -64,13 +64,13 @@ const make = Effect.gen(function* () {
       count === Limits.claimBatch ? claimAll(look) : Effect.void
     )
 
-  const claims = Effect.suspend(() => {
-    const mine = definitions.keys()
-    if (mine.length === 0) return Effect.void
-    return Effect.forEach(["Orphaned", "Due", "Ready"] as const, (_tag) => claimAll({ _tag, definitions: mine }), {
-      discard: true
+  const claimsOf = (looks: ReadonlyArray<"Orphaned" | "Due" | "Ready">) =>
+    Effect.suspend(() => {
+      const mine = definitions.keys()
+      if (mine.length === 0) return Effect.void
+      return Effect.forEach(looks, (_tag) => claimAll({ _tag, definitions: mine }), { discard: true })
     })
-  })
+  const claims = claimsOf(["Orphaned", "Due", "Ready"])
 
   /** Reads what waits for live runs and hands it to them. */
   const handOver = (runIds: ReadonlyArray<RunId>) =>
@@ -124,7 +124,7 @@ const make = Effect.gen(function* () {
 
   // Many hints while a claim is under way are worth one more claim.
   const claimBell = yield* Queue.sliding<void>(1)
-  const rung = Effect.zipRight(Queue.take(claimBell), careful("A claim", claims))
+  const rung = Effect.zipRight(Queue.take(claimBell), careful("A claim", claimsOf(["Ready"])))
 
   const hinted = (hint: Wakeup): Effect.Effect<unknown> => {
     switch (hint.kind) {

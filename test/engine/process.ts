@@ -14,6 +14,7 @@ import * as PgWakeups from "../../src/postgres/PgWakeups.js"
 import * as Pool from "../../src/postgres/Pool.js"
 import type { SettingsShape } from "../../src/runtime/Settings.js"
 import type { AuditLog } from "../../src/store/AuditLog.js"
+import type { Wakeups } from "../../src/store/Wakeups.js"
 import { LifeScheduler } from "../../src/testing/LifeScheduler.js"
 import { lend } from "./lentPool.js"
 
@@ -23,6 +24,8 @@ export interface ProcessOptions {
   readonly settings?: Partial<SettingsShape>
   /** Replaces the audit log. */
   readonly audit?: Layer.Layer<AuditLog>
+  /** Replaces the way of hints. */
+  readonly wakeups?: Layer.Layer<Wakeups>
   /** Stands between the engine and its connections. */
   readonly pool?: (pool: Layer.Layer<Pool.PgPool>) => Layer.Layer<Pool.PgPool>
 }
@@ -65,7 +68,7 @@ const layersOf = (ground: Ground, sessions: string, lent: pg.Pool, options: Proc
   const exclusive = "embedded" in ground
   const base = Layer.merge(
     stores(undefined, { exclusive }).pipe(Layer.provide(options.pool === undefined ? pool : options.pool(pool))),
-    "embedded" in ground ? PgWakeups.layerLocal : PgWakeups.layer({ url: ground.url })
+    options.wakeups ?? ("embedded" in ground ? PgWakeups.layerLocal : PgWakeups.layer({ url: ground.url }))
   )
   const all = options.audit === undefined ? base : Layer.merge(base, options.audit)
   return options.workflows.pipe(

@@ -1,0 +1,120 @@
+import { describe, expect, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as TestClock from "effect/TestClock"
+import { defaultSettings, Settings } from "../../src/runtime/Settings.js"
+import { Slots } from "../../src/runtime/Slots.js"
+import * as Vitality from "../../src/runtime/Vitality.js"
+import { Workers } from "../../src/store/Workers.js"
+
+const settings = Layer.succeed(Settings, { ...defaultSettings, leaseMs: 1_000, heartbeatMs: 200 })
+
+const workers = (exclusive: boolean) => Layer.succeed(Workers, { exclusive } as (typeof Workers)["Service"])
+
+const vitality = (exclusive = false) => Vitality.layer.pipe(Layer.provide(Layer.merge(settings, workers(exclusive))))
+
+/** A vitality, and the slots over it. */
+const withSlots = Effect.map(Vitality.Vitality, (vital) => {
+  const slots = new Slots(2, vital.isVital)
+  vital.onBeat(() => slots.lookAgain())
+  return { vital, slots }
+})
+
+describe("a worker", () => {
+  it.effect("starts nothing while its heartbeat is late, and goes on with the next one", () =>
+    Effect.gen(function* () {
+      const { slots, vital } = yield* withSlots
+      let told = 0
+      yield* TestClock.adjust("700 millis")
+      expect(slots.free).toBe(2)
+      yield* TestClock.adjust("50 millis")
+      expect(slots.free).toBe(0)
+      expect(slots.freeAlone).toBe(false)
+      slots.onFree(() => told++)
+      vital.beaten(vital.now())
+      expect({ free: slots.free, told }).toEqual({ free: 2, told: 1 })
+    }).pipe(Effect.provide(vitality()))
+  )
+
+  it.effect("counts from when a heartbeat was sent, not from when it arrived", () =>
+    Effect.gen(function* () {
+      const { slots, vital } = yield* withSlots
+      const sentAt = vital.now()
+      yield* TestClock.adjust("700 millis")
+      vital.beaten(sentAt)
+      yield* TestClock.adjust("50 millis")
+      expect(slots.free).toBe(0)
+    }).pipe(Effect.provide(vitality()))
+  )
+
+  it.effect("that had trouble itself does not judge others for one lease time", () =>
+    Effect.gen(function* () {
+      const vital = yield* Vitality.Vitality
+      const beat = (ms: number) =>
+        Effect.zipRight(
+          TestClock.adjust(ms),
+          Effect.sync(() => vital.beaten(vital.now()))
+        )
+      expect(vital.mayTakeOver()).toBe(true)
+      yield* beat(600)
+      expect({ vital: vital.isVital(), judges: vital.mayTakeOver() }).toEqual({ vital: true, judges: false })
+      for (let i = 0; i < 5; i++) {
+        expect(vital.mayTakeOver()).toBe(false)
+        yield* beat(200)
+      }
+      expect(vital.mayTakeOver()).toBe(true)
+    }).pipe(Effect.provide(vitality()))
+  )
+
+  it.effect("whose session is gone starts nothing before its next heartbeat", () =>
+    Effect.gen(function* () {
+      const vital = yield* Vitality.Vitality
+      vital.lost()
+      expect(vital.isVital()).toBe(false)
+      vital.beaten(vital.now())
+      expect({ vital: vital.isVital(), judges: vital.mayTakeOver() }).toEqual({ vital: true, judges: false })
+    }).pipe(Effect.provide(vitality()))
+  )
+
+  it.effect("that has the database for itself is never late", () =>
+    Effect.gen(function* () {
+      const vital = yield* Vitality.Vitality
+      yield* TestClock.adjust("1 day")
+      expect({ vital: vital.isVital(), judges: vital.mayTakeOver() }).toEqual({ vital: true, judges: true })
+    }).pipe(Effect.provide(vitality(true)))
+  )
+})
+
+describe("a firing that runs alone", () => {
+  it("waits until nothing runs; meanwhile, and while it runs, nothing else starts", () => {
+    const slots = new Slots(3)
+    const told: Array<string> = []
+    const [alone, other] = [() => told.push("alone"), () => told.push("other")]
+    slots.take(2)
+    slots.onFreeAlone(alone)
+    slots.onFree(other)
+    expect(slots.free).toBe(0)
+    slots.release(1)
+    expect(told).toEqual([])
+    slots.release(1)
+    expect(told).toEqual(["alone"])
+    slots.take(1, true)
+    slots.forgetAlone(alone)
+    expect({ free: slots.free, told }).toEqual({ free: 0, told: ["alone"] })
+    slots.release(1)
+    expect({ free: slots.free, told }).toEqual({ free: 3, told: ["alone", "other"] })
+  })
+
+  it("that gives up its wait lets the others go on", () => {
+    const slots = new Slots(1)
+    let told = 0
+    slots.take(1)
+    const alone = () => undefined
+    slots.onFreeAlone(alone)
+    slots.onFree(() => told++)
+    slots.release(1)
+    expect(told).toBe(0)
+    slots.forget(alone)
+    expect(told).toBe(1)
+  })
+})
