@@ -1,9 +1,10 @@
 import { expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { invariantStatement } from "../../src/testing/invariants/check.js"
-import { worldOn } from "../engine/world.js"
+import { scenario, worldOn } from "../engine/world.js"
 import { server } from "../support/postgresServer.js"
 import { databaseOn } from "../support/serverDatabase.js"
+import { openProxy } from "./proxy.js"
 import { names, openYard, startTwo } from "./support.js"
 
 it.live("C1 a restart of the database is no death: every worker goes on with what it had", () =>
@@ -21,4 +22,32 @@ it.live("C1 a restart of the database is no death: every worker goes on with wha
     expect(yield* world.sql("select max(fence) as fence from perdure.run_state")).toEqual([{ fence: 1 }])
     expect(yield* world.sql(invariantStatement({ atRest: false }))).toEqual([])
   }).pipe(Effect.scoped)
+)
+
+scenario(
+  "C8 after a pause of the database longer than any lease every worker goes on with what it had: no stampede",
+  (world) =>
+    Effect.gen(function* () {
+      const yard = yield* openYard(world)
+      const proxy = yield* openProxy(world.url)
+      const settings = { leaseMs: 2_000, heartbeatMs: 400 }
+      const { runs } = yield* startTwo(world, yard, { ids: names(20), ms: 60_000, settings, url: proxy.url })
+      yield* proxy.pause
+      yield* world.untilRow(
+        `select from perdure.workers where worker_id in ('one', 'two')
+       and heartbeat_at < clock_timestamp() - interval '3 seconds' having count(*) = 2`
+      )
+      yield* proxy.goOn
+      // Each has kept its lease again for longer than it takes to judge others.
+      const [row] = yield* world.sql("select clock_timestamp()::text as now")
+      yield* world.untilRow(
+        `select from perdure.workers where worker_id in ('one', 'two')
+       and heartbeat_at > $1::timestamptz + interval '3 seconds' having count(*) = 2`,
+        [row?.["now"]]
+      )
+      expect(yield* world.sql("select max(fence) as fence from perdure.run_state")).toEqual([{ fence: 1 }])
+      expect(yield* world.sql("select max(crashes) as crashes from perdure.run_node_state")).toEqual([{ crashes: 0 }])
+      expect(yard.entries()).toHaveLength(20)
+      expect(runs.length).toBeGreaterThan(0)
+    })
 )

@@ -11,6 +11,9 @@ export interface Proxy {
   readonly freeze: Effect.Effect<void>
   /** The same, and who connects is never answered, either. */
   readonly swallow: Effect.Effect<void>
+  /** Nothing passes, on any connection, until it is told to go on; then everything that was said arrives. */
+  readonly pause: Effect.Effect<void>
+  readonly goOn: Effect.Effect<void>
 }
 
 /** Opens a proxy before a database, on a free port. */
@@ -20,6 +23,7 @@ export const openProxy = (database: Redacted.Redacted): Effect.Effect<Proxy, nev
     const [host, target] = [url.hostname, Number(url.port)]
     const sockets = new Set<Socket>()
     let swallows = false
+    let paused = false
     const keep = (socket: Socket) => sockets.add(socket.on("error", () => socket.destroy()))
     const server = createServer((near) => {
       keep(near)
@@ -28,6 +32,7 @@ export const openProxy = (database: Redacted.Redacted): Effect.Effect<Proxy, nev
       keep(far)
       near.pipe(far)
       far.pipe(near)
+      if (paused) for (const socket of [near, far]) socket.pause()
     })
     yield* Effect.addFinalizer(() =>
       Effect.sync(() => {
@@ -47,5 +52,13 @@ export const openProxy = (database: Redacted.Redacted): Effect.Effect<Proxy, nev
     const swallowNew = Effect.sync(() => {
       swallows = true
     })
-    return { url: Redacted.make(url.href), freeze, swallow: Effect.zipRight(swallowNew, freeze) }
+    const pause = Effect.sync(() => {
+      paused = true
+      for (const socket of sockets) socket.pause()
+    })
+    const goOn = Effect.sync(() => {
+      paused = false
+      for (const socket of sockets) socket.resume()
+    })
+    return { url: Redacted.make(url.href), freeze, swallow: Effect.zipRight(swallowNew, freeze), pause, goOn }
   })

@@ -169,11 +169,12 @@ export const startTwo = (
     readonly kind?: Kind
     readonly ms: number
     readonly settings?: Partial<SettingsShape>
+    readonly url?: Redacted.Redacted
   }
 ) =>
   Effect.gen(function* () {
-    const settings = options.settings ?? {}
-    const workers = [yield* yard.worker({ name: "one", settings }), yield* yard.worker({ name: "two", settings })]
+    const common = { settings: options.settings ?? {}, ...(options.url === undefined ? {} : { url: options.url }) }
+    const workers = [yield* yard.worker({ name: "one", ...common }), yield* yard.worker({ name: "two", ...common })]
     yield* Effect.forEach(workers, (worker) => worker.ready)
     yield* yard.start(options.ids, options.kind, options.ms)
     yield* yard.until((entries) => (entries.length >= options.ids.length ? true : undefined))
