@@ -38,6 +38,8 @@ export const Limits = {
   rejectedCommitTries: 3,
   /** Deaths of a process during one firing, whoever caused them, after which it runs alone. */
   crashesBeforeAlone: 2,
+  /** How long a firing's wait to run alone keeps others from starting, before they have as long a turn. */
+  aloneTurnMs: 30_000,
   /** Further deaths, suffered alone, after which its run is parked as poison. */
   crashesBeforeParking: 3,
   /** Time between two looks at who lives, for each other worker; bounded on both sides. */

@@ -1,29 +1,41 @@
+import { Limits } from "../model/Limits.js"
+
 /**
  * How many firings of this worker may run at once: counted synchronously, so that looking and taking is one step.
  *
- * **Details** A firing whose process died of it again and again runs alone: it waits until nothing runs, and while it waits
- * or runs nothing else starts.
+ * **Details** A firing whose process died of it again and again runs alone: it waits until nothing runs, and while it runs
+ * nothing else starts. While it waits nothing else starts, either, but for a while in turn: a step that takes an hour must
+ * not keep everybody from starting for an hour.
  */
 export class Slots {
   private taken = 0
   private closed = false
   private alone = false
+  private aloneSince = 0
   private readonly waiting = new Set<() => void>()
   private readonly waitingAlone = new Set<() => void>()
 
   constructor(
     private readonly size: number,
     /** Whether anything may start at all. */
-    private readonly isOpen: () => boolean = () => true
+    private readonly isOpen: () => boolean = () => true,
+    /** The time, in milliseconds. */
+    private readonly now: () => number = () => 0
   ) {}
 
   private get open(): boolean {
     return !this.closed && this.isOpen()
   }
 
-  /** Slots free now; none once closed, or while somebody runs alone or waits for it. */
+  /** Whether somebody's wait to run alone keeps others from starting now. */
+  private get reserved(): boolean {
+    const { aloneTurnMs } = Limits
+    return this.waitingAlone.size > 0 && (this.now() - this.aloneSince) % (2 * aloneTurnMs) < aloneTurnMs
+  }
+
+  /** Slots free now; none once closed, or while somebody runs alone or it is his turn to wait for it. */
   get free(): number {
-    return this.open && !this.alone && this.waitingAlone.size === 0 ? this.size - this.taken : 0
+    return this.open && !this.alone && !this.reserved ? this.size - this.taken : 0
   }
 
   /** Whether somebody runs alone, or waits for it. */
@@ -57,11 +69,8 @@ export class Slots {
 
   private tell(count: number): void {
     const [first] = this.waitingAlone
-    if (first !== undefined) {
-      if (this.freeAlone) first()
-      return
-    }
-    if (!this.open || this.alone || this.waiting.size === 0) return
+    if (first !== undefined && this.freeAlone) return first()
+    if (!this.open || this.alone || this.reserved || this.waiting.size === 0) return
     for (const call of [...this.waiting].slice(0, count)) {
       this.waiting.delete(call)
       call()
@@ -76,6 +85,7 @@ export class Slots {
   /** Calls back whenever a firing could run alone, until it is said that nobody waits for that any more. */
   onFreeAlone(call: () => void): void {
     if (this.waitingAlone.has(call)) return
+    if (this.waitingAlone.size === 0) this.aloneSince = this.now()
     this.waitingAlone.add(call)
     if (this.freeAlone) this.tell(1)
   }

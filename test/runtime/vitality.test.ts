@@ -2,6 +2,7 @@ import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as TestClock from "effect/TestClock"
+import { Limits } from "../../src/model/Limits.js"
 import { defaultSettings, Settings } from "../../src/runtime/Settings.js"
 import { Slots } from "../../src/runtime/Slots.js"
 import * as Vitality from "../../src/runtime/Vitality.js"
@@ -103,6 +104,27 @@ describe("a firing that runs alone", () => {
     expect({ free: slots.free, told }).toEqual({ free: 0, told: ["alone"] })
     slots.release(1)
     expect({ free: slots.free, told }).toEqual({ free: 3, told: ["alone", "other"] })
+  })
+
+  it("that has to wait for long lets others start in turn", () => {
+    let now = 5
+    const slots = new Slots(
+      3,
+      () => true,
+      () => now
+    )
+    let told = 0
+    slots.take(1)
+    slots.onFreeAlone(() => undefined)
+    slots.onFree(() => told++)
+    now += Limits.aloneTurnMs - 1
+    slots.lookAgain()
+    expect({ free: slots.free, told }).toEqual({ free: 0, told: 0 })
+    now += 1
+    slots.lookAgain()
+    expect({ free: slots.free, told }).toEqual({ free: 2, told: 1 })
+    now += Limits.aloneTurnMs
+    expect(slots.free).toBe(0)
   })
 
   it("that gives up its wait lets the others go on", () => {

@@ -52,8 +52,6 @@ const act = (kind: Kind, ms: number): Effect.Effect<void> => {
   switch (kind) {
     case "exit":
       return Effect.sync(() => process.exit(3))
-    case "kill":
-      return Effect.sync(() => process.kill(process.pid, "SIGKILL"))
     case "loop":
       return Effect.sync(() => blockFor(Number.POSITIVE_INFINITY))
     case "block":
@@ -64,7 +62,6 @@ const act = (kind: Kind, ms: number): Effect.Effect<void> => {
         for (;;) held.push(Array.from({ length: 100_000 }, (_, index) => index))
       })
     case "throw":
-    case "die":
       return Effect.sync(() => {
         throw new Error("poison")
       })

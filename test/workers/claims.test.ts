@@ -81,7 +81,8 @@ const pages = (one: Query) =>
         Effect.flatMap(explained, (found) => Effect.fail(found))
       )
     ) as Effect.Effect<ReadonlyArray<Record<string, unknown>>, unknown, never>
-    const [{ Plan: plan }] = row?.["QUERY PLAN"] as readonly [{ readonly Plan: Readonly<Record<string, number>> }]
+    const [top] = row!["QUERY PLAN"] as ReadonlyArray<{ readonly Plan: Readonly<Record<string, number>> }>
+    const plan = top!.Plan
     return (plan["Shared Hit Blocks"] ?? 0) + (plan["Shared Read Blocks"] ?? 0)
   })
 

@@ -3,7 +3,7 @@ import * as Node from "../../src/definition/Node.js"
 import * as Workflow from "../../src/definition/Workflow.js"
 
 /** What a run's middle step does to its process. */
-export const Kind = Schema.Literal("ok", "exit", "kill", "loop", "memory", "throw", "die", "block")
+export const Kind = Schema.Literal("ok", "exit", "loop", "memory", "throw", "block")
 export type Kind = typeof Kind.Type
 
 /** `ms`: how long each step takes, or how long `block` keeps the event loop. */

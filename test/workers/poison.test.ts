@@ -5,12 +5,13 @@ import { scenario } from "../engine/world.js"
 import { names, openYard } from "./support.js"
 
 scenario(
-  "A10, E8 a step that kills its process parks alone; fifty healthy runs beside it end, and no retry is charged",
+  "A10, E8 a step that ends its process parks alone; fifty healthy runs beside it end, and no retry is charged",
   (world) =>
     Effect.gen(function* () {
       const yard = yield* openYard(world)
       const settings = { leaseMs: 4_000, heartbeatMs: 800 }
-      yield* yard.start(["poison"], "kill", 100)
+      yield* yard.start(["poison"], "exit", 100)
+      yield* yard.start(["thrown"], "throw", 100)
       yield* yard.start(names(50), "ok", 100)
       yield* yard.supervised({ name: "one", settings })
       yield* yard.supervised({ name: "two", settings })
@@ -20,6 +21,7 @@ scenario(
         concurrency: "unbounded"
       })
       expect(new Set(ended.map(({ status }) => status))).toEqual(new Set(["completed"]))
+      expect(yield* yard.client.engine.awaitEnd("thrown")).toMatchObject({ status: "failed" })
       const [row] = yield* world.sql(
         `select max(attempt) as attempt, max(crashes) as crashes from perdure.run_node_state where run_id <> 'poison'`
       )
