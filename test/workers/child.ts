@@ -59,7 +59,7 @@ const act = (kind: Kind, ms: number): Effect.Effect<void> => {
     case "memory":
       return Effect.sync(() => {
         const held: Array<Array<number>> = []
-        for (;;) held.push(Array.from({ length: 100_000 }, (_, index) => index))
+        for (;;) held.push(new Array<number>(1_000_000).fill(held.length + 0.5))
       })
     case "throw":
       return Effect.sync(() => {

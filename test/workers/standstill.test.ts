@@ -1,29 +1,6 @@
-import { expect } from "@effect/vitest"
-import * as Effect from "effect/Effect"
-import { scenario } from "../engine/world.js"
-import type { Kind } from "./fixtures.js"
-import { names, openYard, type WorkerOptions } from "./support.js"
-
-/** A step that takes its process along each time parks, and what runs beside it ends. */
-const parks = (name: string, kind: Kind, options: Omit<WorkerOptions, "name">) =>
-  scenario(name, (world) =>
-    Effect.gen(function* () {
-      const yard = yield* openYard(world)
-      yield* yard.start(["poison"], kind, 50)
-      yield* yard.start(names(10), "ok", 50)
-      for (const worker of ["one", "two"]) yield* yard.supervised({ name: worker, ...options })
-      yield* world.until("poison", "parked")
-      const ended = yield* Effect.forEach(names(10), (runId) => yard.client.engine.awaitEnd(runId))
-      expect(new Set(ended.map(({ status }) => status))).toEqual(new Set(["completed"]))
-      expect(
-        yield* world.sql("select max(attempt) as attempt from perdure.run_node_state where run_id <> 'poison'")
-      ).toEqual([{ attempt: 1 }])
-    })
-  )
+import { parks } from "./parks.js"
 
 parks("E8 a step that never gives way is ended with its process by the watchdog, and parks", "loop", {
   standstillMs: 2_000,
   settings: { leaseMs: 60_000, heartbeatMs: 1_000 }
 })
-
-parks("E8 a step that exhausts the memory of its process parks", "memory", { memory: 96 })
