@@ -101,6 +101,9 @@ const everything = Effect.gen(function* () {
   yield* transact(triggers.settleLate([id, runId("ended"), runId("parked")]))
   yield* transact(Effect.all([states.leasedTo(worker), states.get(id), states.firings(id, 5), states.ended([id])]))
   yield* transact(states.resumability(id))
+  yield* transact(states.standing(id))
+  const rivals = yield* transact(workers.rivals(worker))
+  yield* transact(workers.declareDead([...rivals, { incarnation: incarnation(3), heartbeat: "now", gone: true }]))
   for (const filter of [
     {},
     { workflow: "order" },

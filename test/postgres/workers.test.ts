@@ -2,7 +2,7 @@ import { describe, expect } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { StateStore } from "../../src/store/StateStore.js"
 import { type StoredDefinition, Workers } from "../../src/store/Workers.js"
-import { both, definition, incarnation, one, query, start, transact } from "./harness.js"
+import { both, definition, incarnation, one, query, sql, start, transact } from "./harness.js"
 
 const register = (number: number, exclusive = false, leaseMs = 60_000) =>
   Effect.flatMap(Workers, (workers) =>
@@ -79,6 +79,48 @@ describe("a worker", () => {
       yield* transact(Effect.zip(workers.leave(incarnation(1)), workers.leave(incarnation(2))))
       expect(yield* transact(workers.cleanup)).toBe(1)
       expect(Object.keys(yield* alive).sort()).toEqual([incarnation(1), incarnation(3)])
+    })
+  )
+
+  both(
+    "whose session is gone is declared dead only if its heart has not beaten since it was seen",
+    Effect.gen(function* () {
+      const workers = yield* Workers
+      const beat = transact(workers.heartbeat(incarnation(2), [definition], { session: "7", room: 3 }))
+      const seen = transact(workers.rivals(incarnation(1)))
+      yield* register(1)
+      yield* register(2)
+      // One without a session is nobody's business.
+      expect(yield* seen).toEqual([])
+      yield* beat
+      const first = yield* seen
+      expect(first).toMatchObject([{ incarnation: incarnation(2), gone: true }])
+      yield* beat
+      expect(yield* transact(workers.declareDead(first))).toBe(0)
+      expect(yield* transact(workers.declareDead(yield* seen))).toBe(1)
+      expect(yield* alive).toEqual({ [incarnation(1)]: true, [incarnation(2)]: false })
+      expect(yield* beat).toBe(false)
+      expect(yield* seen).toEqual([])
+      expect(yield* one("select serves::text, room from perdure.workers where worker_id like 'w2%'")).toEqual({
+        serves: "{order@1}",
+        room: 3
+      })
+    })
+  )
+
+  both(
+    "whose session is there is not gone, whoever else has locks",
+    Effect.gen(function* () {
+      const workers = yield* Workers
+      yield* register(2)
+      yield* transact(workers.heartbeat(incarnation(2), [], { session: "-9223372036854775807", room: 0 }))
+      const locked = yield* transact(
+        Effect.zipRight(
+          sql("select pg_advisory_xact_lock((-9223372036854775807)::int8), pg_advisory_xact_lock(8)"),
+          workers.rivals(incarnation(1))
+        )
+      )
+      expect(locked).toMatchObject([{ gone: false }])
     })
   )
 
