@@ -24,6 +24,10 @@ export interface Answer {
   readonly detail: string
 }
 
+/** A worker that is leaving has forgotten its workflows already: somebody else knows them. */
+const isTrouble = (error: { readonly _tag: string }): boolean =>
+  error._tag === "DatabaseError" || error._tag === "WorkflowNotFound"
+
 type Facade = Context.Tag.Service<Engine>
 
 const callOf = (engine: Facade, call: Call): Effect.Effect<unknown, { readonly _tag: string }> => {
@@ -40,7 +44,7 @@ export const perform = (engine: Facade, call: Call): Effect.Effect<Answer> =>
     Effect.match({
       onSuccess: (value): Answer => ({ outcome: "done", detail: JSON.stringify(value) }),
       onFailure: (error): Answer => ({
-        outcome: error._tag === "DatabaseError" ? "trouble" : "refused",
+        outcome: isTrouble(error) ? "trouble" : "refused",
         detail: `${error._tag}: ${String(error)}`
       })
     }),

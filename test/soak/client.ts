@@ -10,6 +10,9 @@ import { type Script, scripts } from "./scripts.js"
 /** How long the client waits before it asks again. */
 const againAfterMs = 150
 
+/** Longer than any time-out of the engine's connections, several times. */
+const unansweredMs = 75_000
+
 /** Runs under way at most: a client that gets no answers does not go on asking for more. */
 const mostUnderWay = 300
 
@@ -61,7 +64,21 @@ export class Client {
 
   private once(call: Call): Promise<Answer> {
     const worker = this.rig.workers[this.dice.below(this.rig.workers.length + 1)]
-    return worker === undefined ? this.rig.use((engine) => perform(engine, call)) : worker.call(call)
+    return worker === undefined ? this.own(call) : worker.call(call)
+  }
+
+  /** An engine answers or fails, whatever befalls the database: the time-outs of its connections bound every call. */
+  private own(call: Call): Promise<Answer> {
+    const answered = this.rig.use((engine) => perform(engine, call))
+    const late = new AbortController()
+    const unanswered = delay(unansweredMs, undefined, { signal: late.signal }).then(
+      (): Answer => {
+        this.rig.report("unanswered", `the client's engine did not answer ${JSON.stringify(call)}`)
+        return { outcome: "trouble", detail: "no answer" }
+      },
+      () => answered
+    )
+    return Promise.race([answered.finally(() => late.abort()), unanswered])
   }
 
   /** Sends an event, and sometimes again, at the same time or later. */
@@ -100,6 +117,7 @@ export class Client {
 
   /** A check is over. */
   wake(): void {
+    this.overNight.clear()
     for (const resolve of this.morning.splice(0)) resolve()
   }
 

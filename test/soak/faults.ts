@@ -142,6 +142,9 @@ const dropConnections = ({ rig, toll }: Ground, fault: PlannedFault): Promise<vo
     if (rows.length > 0) toll.count("dropConnections")
   })
 
+/** How long a fault that nobody has felt goes on, at most: its worker may just be starting. */
+const unfeltMs = 10_000
+
 /** Changes the weather for a while. What was so bad that it was felt counts. */
 const weather = (change: (proxy: TcpProxy, fault: PlannedFault) => void, wasFelt: (proxy: TcpProxy) => boolean) => {
   return ({ rig, toll }: Ground, fault: PlannedFault): Promise<void> => {
@@ -151,6 +154,8 @@ const weather = (change: (proxy: TcpProxy, fault: PlannedFault) => void, wasFelt
       proxy.swallowed = 0
       change(proxy, fault)
       await delay(fault.lastsMs)
+      const begun = performance.now()
+      while (!wasFelt(proxy) && performance.now() - begun < unfeltMs) await delay(20)
       if (wasFelt(proxy)) toll.count(fault.kind)
       proxy.clear({ reset: fault.kind === "cut" || fault.b < 0.5 })
     })
