@@ -9,7 +9,7 @@ export class Toll {
   readonly happened = new Map<FaultKind, number>()
   /** From a worker's end until others had taken over all it held, in milliseconds. */
   readonly takeovers: Array<number> = []
-  /** From when the server accepted connections again until a new run had ended. */
+  /** From when the server accepted connections again until a worker had committed something. */
   readonly returns: Array<number> = []
   /** Workers that were not gone when their grace time was over. */
   drainsCut = 0
@@ -23,12 +23,13 @@ export class Toll {
 export interface Ground {
   readonly rig: Rig
   readonly toll: Toll
-  /** Starts a run and waits for its end. */
-  readonly probe: () => Promise<void>
 }
 
 /** After the grace time, until a worker that won't go is killed. */
 const drainPatienceMs = 6_000
+
+/** When the minute's load is over there may be nothing left to commit. */
+const uncommittedMs = 20_000
 
 const held = (rig: Rig, worker: Worker) =>
   rig.sql(
@@ -103,15 +104,23 @@ const terminate = ({ rig, toll }: Ground, fault: PlannedFault): Promise<void> =>
   })
 }
 
-const crashDatabase = ({ probe, rig, toll }: Ground, fault: PlannedFault, along: () => Promise<void>): Promise<void> =>
+/** Waits until a worker commits again; says how long that took. */
+const untilCommits = async (rig: Rig): Promise<number> => {
+  const begun = performance.now()
+  const sum = async () =>
+    (await rig.sql("select coalesce(sum(version), 0)::text as sum from perdure.run_state"))[0]?.["sum"]
+  const before = await sum()
+  while ((await sum()) === before && performance.now() - begun < uncommittedMs) await delay(25)
+  return performance.now() - begun
+}
+
+const crashDatabase = ({ rig, toll }: Ground, fault: PlannedFault, along: () => Promise<void>): Promise<void> =>
   rig.database(async () => {
     await Promise.all([rig.server.stop("immediate"), along()])
     toll.count(fault.kind)
     await delay(fault.downMs)
     await rig.server.start()
-    const begun = performance.now()
-    await probe()
-    toll.returns.push(performance.now() - begun)
+    toll.returns.push(await untilCommits(rig))
   })
 
 const databaseCrash = (ground: Ground, fault: PlannedFault): Promise<void> =>

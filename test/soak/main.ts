@@ -1,4 +1,5 @@
 import { rmSync } from "node:fs"
+import { monitorEventLoopDelay } from "node:perf_hooks"
 import { setTimeout as delay } from "node:timers/promises"
 import { parseArgs } from "node:util"
 import { checkInvariants, settle } from "./checks.js"
@@ -53,6 +54,9 @@ const plan = planOf({ seed, minutes, leaseMs, workers }).filter(({ kind }) => ki
 
 /** Runs that a minute must have ended: 10,000 in half an hour. */
 const runsPerMinute = Math.min(334, Math.round(perSecond * 25))
+
+const lag = monitorEventLoopDelay()
+lag.enable()
 
 /** Each script with each input, while nothing goes wrong. */
 const crashFree = async (rig: Rig, client: Client): Promise<Reference> => {
@@ -129,6 +133,8 @@ const figuresOf = ({ client, rig, seen, settled, toll }: Course) => {
     takeoverMs: spread(toll.takeovers),
     databaseBackMs: spread(toll.returns),
     settledMs: spread(settled),
+    // of the supervisor: how busy this machine was
+    lagMs: { p99: Math.round(lag.percentile(99) / 1e6), max: Math.round(lag.max / 1e6) },
     quotasMissed: missed,
     violations: rig.violations.length
   }
@@ -158,12 +164,9 @@ const soak = async (rig: Rig): Promise<number> => {
   const toll = new Toll()
   const reference = await crashFree(rig, client)
   rig.say(`${reference.size} runs without a fault have ended`)
-  const probe = async () => {
-    await client.follow(scripts[0]!, 0, "probe-")
-  }
   const settled: Array<number> = []
   for (let number = 0; number < minutes; number++) {
-    settled.push(await minute({ rig, toll, probe }, client, number))
+    settled.push(await minute({ rig, toll }, client, number))
     client.wake()
   }
   await settle(rig, client)

@@ -22,6 +22,8 @@ class Way {
   private readonly answers = new Answers()
   private passed = 0
   private opening = true
+  /** Whether the server has let the client in: before, each side waits for the other in the middle of an answer. */
+  private isOpen = false
   private held: Array<Buffer> = []
   private waiting: Array<() => void> = []
   private lastArrival: Promise<void> = Promise.resolve()
@@ -76,7 +78,9 @@ class Way {
     const { weather } = this.proxy
     const { commits, ends } = this.answers.see(frame)
     this.held.push(frame)
-    if (weather._tag === "lostCommit" && !ends) return
+    const talksOn = weather._tag === "lostCommit" && this.isOpen && !ends
+    this.isOpen ||= ends
+    if (talksOn) return
     const answer = this.held.length === 1 ? frame : Buffer.concat(this.held)
     this.held = []
     if (weather._tag === "lostCommit" && commits && this.proxy.loses()) {
