@@ -1,4 +1,5 @@
 import { setTimeout as delay } from "node:timers/promises"
+import { dump } from "./checks.js"
 import type { FaultKind, PlannedFault } from "./plan.js"
 import type { TcpProxy } from "./proxy.js"
 import type { Rig } from "./rig.js"
@@ -31,6 +32,9 @@ const drainPatienceMs = 6_000
 /** When the minute's load is over there may be nothing left to commit. */
 const uncommittedMs = 20_000
 
+/** A takeover that takes longer is looked at, though other faults at the same time may explain it. */
+const lateMs = 10_000
+
 const held = (rig: Rig, worker: Worker) =>
   rig.sql(
     `select r.run_id, r.fence from perdure.run_state r join perdure.workers w on w.incarnation = r.worker
@@ -41,7 +45,8 @@ const held = (rig: Rig, worker: Worker) =>
 /** Waits until nothing of what a dead worker held is still its own; says how long that took. */
 const takenOver = async (rig: Rig, runs: ReadonlyArray<Record<string, unknown>>): Promise<number> => {
   const begun = performance.now()
-  const ids = runs.map((run) => run["run_id"])
+  const ids = runs.map((run) => String(run["run_id"]))
+  let dumped = false
   const fences = runs.map((run) => run["fence"])
   for (;;) {
     const [left] = await rig.sql(
@@ -49,7 +54,14 @@ const takenOver = async (rig: Rig, runs: ReadonlyArray<Record<string, unknown>>)
        join perdure.run_state r on r.run_id = h.run_id and r.fence = h.fence and r.ended_at is null and r.worker is not null`,
       [ids, fences]
     )
-    if (left?.["count"] === 0) return performance.now() - begun
+    const took = performance.now() - begun
+    if (left?.["count"] === 0) return took
+    if (took > lateMs && !dumped) {
+      dumped = true
+      rig.say(
+        `${left?.["count"]} runs of a dead worker are not taken over after ${lateMs} ms: see ${await dump(rig, ids)}`
+      )
+    }
     await delay(25)
   }
 }

@@ -2,7 +2,7 @@ import { openSync, readFileSync, writeSync } from "node:fs"
 import * as Schema from "effect/Schema"
 
 /** A moment of a step: it began, did its effect, ended (with whatever outcome), or was interrupted. */
-export const Phase = Schema.Literal("begin", "effect", "end", "interrupted")
+const Phase = Schema.Literal("begin", "effect", "end", "interrupted")
 
 /** A line of the ledger that all workers append to. */
 export const Entry = Schema.Struct({

@@ -11,7 +11,7 @@ import { Dice, faultKinds, faultyMs, type PlannedFault, planOf, quotaOf } from "
 import { Rig } from "./rig.js"
 import { scripts } from "./scripts.js"
 
-const usage = "npm run soak -- [--minutes 3] [--seed 1] [--lease 2000] [--rate 12] [--kinds stop,cut] [--plan]"
+const usage = "npm run soak -- [--minutes 3] [--seed 1] [--lease 2000] [--rate 12] [--kinds stop,cut] [--keep] [--plan]"
 
 const { values: given } = parseArgs({
   options: {
@@ -23,6 +23,8 @@ const { values: given } = parseArgs({
     rate: { type: "string", default: "12" },
     /** Only these faults. */
     kinds: { type: "string" },
+    /** Leaves ledger, logs and dumps also where all is well. */
+    keep: { type: "boolean", default: false },
     /** Only says what would happen. */
     plan: { type: "boolean", default: false },
     help: { type: "boolean", default: false }
@@ -183,7 +185,7 @@ const run = async (): Promise<number> => {
   try {
     const code = await soak(rig)
     await rig.close()
-    if (code === 0) rmSync(rig.folder, { recursive: true, force: true })
+    if (code === 0 && !given.keep) rmSync(rig.folder, { recursive: true, force: true })
     else rig.say(`ledger, acknowledgements, logs and dumps are kept in ${rig.folder}`)
     return code
   } catch (error) {
