@@ -29,6 +29,12 @@ interface Session {
 /** How much longer than the server this side waits for an answer. */
 const answerGraceMs = 100
 
+/**
+ * How long opening a session may take at most. Each failure doubles what a heartbeat may take up to here: on a machine so busy
+ * that a connection takes longer than that, giving up early would mean never to have one.
+ */
+const openMostMs = 5_000
+
 const notOpen = new QueryError({ sqlState: undefined, reason: "the lifeline is not open", broken: true })
 
 /** A fresh key each time: a session that broke may live on in the server for a while, and hold its own. */
@@ -66,11 +72,20 @@ const make = (config: LifelineConfig) =>
     let session: Session | undefined
     let deadlineMs = 1_000
 
+    let failures = 0
+
     const ensure = (within: number) =>
       Effect.gen(function* () {
         deadlineMs = within
         if (session !== undefined) return session
-        const opened = yield* open(config, within)
+        const opened = yield* Effect.tapError(
+          open(config, Math.max(within, Math.min(openMostMs, within * 2 ** failures))),
+          () =>
+            Effect.sync(() => {
+              failures++
+            })
+        )
+        failures = 0
         session = opened
         opened.client.once("end", () => {
           if (session === opened) session = undefined

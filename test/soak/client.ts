@@ -5,7 +5,7 @@ import { type Answer, type Call, perform } from "./calls.js"
 import { type Acknowledged, appender } from "./ledger.js"
 import type { Dice } from "./plan.js"
 import type { Rig } from "./rig.js"
-import { type Script, scripts } from "./scripts.js"
+import { type Caller, type Script, scripts } from "./scripts.js"
 
 /** How long the client waits before it asks again. */
 const againAfterMs = 150
@@ -28,7 +28,7 @@ export interface Finished {
  * Somebody outside who starts runs, sends events, often twice, and waits for results: through an engine of its own or through
  * any of the workers, asking again, and somebody else, when no answer comes.
  */
-export class Client {
+export class Client implements Caller {
   readonly finished = new Map<string, Finished>()
   readonly underWay = new Set<string>()
   /** Runs that wait for an event which comes after the next check. */

@@ -1,5 +1,16 @@
-import type { Client } from "./client.js"
+import type { Answer, Call } from "./calls.js"
 import type { WorkflowName } from "./workload.js"
+
+/** Who follows a run. */
+export interface Caller {
+  /** Asks until there is an answer. */
+  readonly call: (call: Call) => Promise<Answer>
+  /** Sends an event, perhaps twice. */
+  readonly trigger: (call: Extract<Call, { kind: "trigger" }>) => Promise<void>
+  readonly pause: (fromMs: number, toMs: number) => Promise<void>
+  /** Waits for the time after the next check. */
+  readonly untilMorning: (runId: string) => Promise<void>
+}
 
 /** A run that somebody follows. */
 export interface Followed {
@@ -14,7 +25,7 @@ export interface Script {
   readonly workflow: WorkflowName
   /** How many inputs it is used with: 0, 1 … */
   readonly inputs: number
-  readonly meanwhile?: (client: Client, run: Followed) => Promise<void>
+  readonly meanwhile?: (client: Caller, run: Followed) => Promise<void>
   /** Where more than one end is right: a word that stands for all of them. */
   readonly endsAs?: (status: string) => string | undefined
   /** It is cut short at some moment: which steps it comes to is chance. */
@@ -114,7 +125,7 @@ const cancelRace: Script = {
 }
 
 /** Refused while the pause has not been taken over yet, and for good if the run was faster. */
-const resume = async (client: Client, runId: string): Promise<void> => {
+const resume = async (client: Caller, runId: string): Promise<void> => {
   for (;;) {
     const { detail, outcome } = await client.call({ kind: "resume", runId })
     if (outcome === "done" || /it is (?:completed|failed|cancelled)/.test(detail)) return
