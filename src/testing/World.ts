@@ -3,6 +3,7 @@ import * as Effect from "effect/Effect"
 import type { Registry } from "../definition/Registry.js"
 import type { Query } from "../postgres/Connection.js"
 import type { LedgerEntry } from "./Ledger.js"
+import { bury } from "./LifeScheduler.js"
 import { type Attempt, observeRegistry } from "./Observed.js"
 import { type Injection, type PointKind, PointLog } from "./Points.js"
 import { setTime, type TestDatabase } from "./TestDatabase.js"
@@ -164,6 +165,7 @@ export class World {
   async close(): Promise<void> {
     for (const worker of this.workers) worker.kill()
     await this.quiet()
+    bury()
   }
 
   /** What is going on, for a report. */
