@@ -59,6 +59,6 @@ export const layer: Layer.Layer<Engine | Registry, DatabaseError, Stores> = faca
   ),
   Layer.provide(Heartbeat.layer),
   Layer.provide(Recovery.layer),
-  Layer.provide(RunSupervisor.layer),
+  Layer.provideMerge(RunSupervisor.layer),
   Layer.provideMerge(ground)
 )

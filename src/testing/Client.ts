@@ -44,7 +44,13 @@ export class Client {
   }
 
   /** Makes a call until it is answered; trouble with the database is no answer. */
-  async call<A, E>(effect: Effect.Effect<A, E, Engine>): Promise<Exit.Exit<A, E>> {
+  call<A, E>(effect: Effect.Effect<A, E, Engine>): Promise<Exit.Exit<A, E>> {
+    return this.callWith(() => effect)
+  }
+
+  private async callWith<A, E>(
+    effectOf: (worker: TestWorker) => Effect.Effect<A, E, Engine>
+  ): Promise<Exit.Exit<A, E>> {
     for (;;) {
       const { worker } = this
       const changed = new Promise<"died">((resolve) => this.changes.push(() => resolve("died")))
@@ -52,7 +58,7 @@ export class Client {
         await changed
         continue
       }
-      const exit = await Promise.race([worker.call(effect), changed])
+      const exit = await Promise.race([worker.call(effectOf(worker)), changed])
       if (exit === "died") {
         if (this.worker === worker) await changed
         continue
@@ -66,6 +72,37 @@ export class Client {
   async start<W extends Workflow.Any>(workflow: W, input: Workflow.Input<W>, runId: string) {
     const exit = await this.call(Effect.flatMap(Engine, (engine) => engine.start(workflow, input, { runId })))
     if (Exit.isSuccess(exit)) this.acknowledged.push({ kind: "start", runId })
+    return exit
+  }
+
+  /** Starts a run in a transaction of the application's own. */
+  async startJoined<W extends Workflow.Any>(workflow: W, input: Workflow.Input<W>, runId: string) {
+    const exit = await this.callWith(({ sql }) =>
+      Effect.gen(function* () {
+        const engine = yield* Engine
+        return yield* engine.inTransaction(yield* sql, engine.start(workflow, input, { runId }))
+      })
+    )
+    if (Exit.isSuccess(exit)) this.acknowledged.push({ kind: "start", runId })
+    return exit
+  }
+
+  /** Sends an event in a transaction of the application's own. */
+  async triggerJoined<W extends Workflow.Any, const Id extends Workflow.ExternalNodes<W>>(
+    workflow: W,
+    runId: string,
+    nodeId: Id,
+    payload: Workflow.Payload<W, Id>,
+    inputId: string
+  ) {
+    const exit = await this.callWith(({ sql }) =>
+      Effect.gen(function* () {
+        const engine = yield* Engine
+        const trigger = engine.trigger(workflow, runId, nodeId, payload, { inputId })
+        return yield* engine.inTransaction(yield* sql, trigger)
+      })
+    )
+    if (Exit.isSuccess(exit)) this.acknowledged.push({ kind: "trigger", runId, nodeId, inputId })
     return exit
   }
 

@@ -1,21 +1,27 @@
+import type { SqlClient } from "@effect/sql/SqlClient"
 import * as Cause from "effect/Cause"
+import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as FiberId from "effect/FiberId"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
+import * as Option from "effect/Option"
 import * as Random from "effect/Random"
 import * as Runtime from "effect/Runtime"
 import { Registry } from "../definition/Registry.js"
 import type { Engine } from "../Engine.js"
 import { layerEngine } from "../layers.js"
+import { RunId } from "../model/Ids.js"
 import * as PgStores from "../postgres/layer.js"
 import * as PgWakeups from "../postgres/PgWakeups.js"
 import { PgPool } from "../postgres/Pool.js"
+import { RunSupervisor } from "../runtime/RunSupervisor.js"
 import type { SettingsShape } from "../runtime/Settings.js"
 import type { AuditLog } from "../store/AuditLog.js"
 import { StateStore } from "../store/StateStore.js"
+import { callersClient } from "./CallersClient.js"
 import { FaultPool } from "./FaultPool.js"
 import { type Ledger, layer as ledgerLayer } from "./Ledger.js"
 import { LifeScheduler } from "./LifeScheduler.js"
@@ -61,6 +67,7 @@ export class TestWorker {
   /** Whether its engine was there; before, trouble with the database ends a process in order. */
   private ready = false
   private sleepsLightly = false
+  private supervisor: Context.Tag.Service<RunSupervisor> | undefined
   private stopped: Promise<void> | undefined
 
   constructor(
@@ -120,6 +127,16 @@ export class TestWorker {
 
   private readonly ended: Array<() => void> = []
 
+  /** The application's own client in this process. */
+  get sql(): Effect.Effect<SqlClient> {
+    return callersClient(this.connections.pool)
+  }
+
+  /** Whether a run is in this process's memory. */
+  holds(runId: string): boolean {
+    return this.supervisor?.has(RunId.make(runId)) ?? false
+  }
+
   /** Runs an effect in this process with its engine. */
   async call<A, E>(effect: Effect.Effect<A, E, Engine>): Promise<Called<A, E>> {
     const runtime = await this.mortal(this.running)
@@ -161,6 +178,7 @@ export class TestWorker {
           Effect.gen(this, function* () {
             const context = yield* Layer.build(this.layer())
             const runtime = yield* Effect.provide(Effect.runtime<Engine>(), context)
+            this.supervisor = Option.getOrUndefined(Context.getOption(context, RunSupervisor))
             this.ready = true
             resolve(runtime)
             yield* Deferred.await(this.ending)

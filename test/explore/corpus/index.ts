@@ -3,7 +3,7 @@ import { chain } from "./chain.js"
 import { evicted, fanOut, merging, oneSlot, twoWorkers } from "./fanOut.js"
 import { randoms } from "./random.js"
 import { errors, failure, longer, routing, timeout } from "./routing.js"
-import { cancelled, cancelRace, during, early, late, paused, repeated, suspend } from "./waiting.js"
+import { cancelled, cancelRace, during, early, joined, late, paused, repeated, suspend } from "./waiting.js"
 
 const written: ReadonlyArray<Subject> = [
   chain,
@@ -24,7 +24,8 @@ const written: ReadonlyArray<Subject> = [
   repeated,
   cancelled,
   cancelRace,
-  paused
+  paused,
+  joined
 ]
 
 /** Everything that is explored: what was written, and what a seed draws. */
