@@ -19,9 +19,6 @@ const maxLives = 8
 /** A whole recovery takes long: it is done in one of so many cases. */
 const recoveredEvery = 4
 
-/** How much later than its interval a sweep may begin, as its times are jittered. */
-const sweptWithin = 1.25
-
 const leasedStatement = `
   select r.run_id, w.worker_id from perdure.run_state r join perdure.workers w on w.incarnation = r.worker
   where r.ended_at is null order by r.run_id`
@@ -106,7 +103,7 @@ class Execution {
     this.lives++
     return this.world.start({
       name: `worker ${this.lives}`,
-      workflows: subject.workflows,
+      workflows: subject.workflowsOf?.(this.lives) ?? subject.workflows,
       settings: this.settings,
       seed: seed + this.lives,
       skewMs: (subject.skewMs ?? 0) * this.lives,
@@ -157,7 +154,10 @@ class Execution {
     const before = await look()
     if (before?.["timers"] !== "0") return
     if (world.points.passed.length % recoveredEvery === 0) this.launch()
-    await world.pass(2 * sweptWithin * (this.settings.pollMs ?? 0))
+    for (const worker of [...world.live, ...world.live]) {
+      await worker.sweep()
+      await world.quiet()
+    }
     const after = await look()
     for (const [table, rows] of Object.entries(before)) {
       if (after?.[table] === rows) continue

@@ -120,6 +120,11 @@ export class Client {
     return this.call(Effect.flatMap(Engine, (engine) => engine[kind](runId)))
   }
 
+  /** Stops the worker that calls go to, in order; the next call goes to another one. */
+  async stop(): Promise<void> {
+    await this.worker?.stop()
+  }
+
   /** Waits for a run's end. */
   ended(runId: string) {
     return this.call(Effect.flatMap(Engine, (engine) => engine.awaitEnd(runId)))

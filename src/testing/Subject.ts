@@ -17,6 +17,8 @@ export type Outcome = ReadonlyArray<RunOutcome>
 export interface Subject {
   readonly name: string
   readonly workflows: WorkflowLayer
+  /** What a later worker knows instead, by its number from 1: another version of the application. */
+  readonly workflowsOf?: (life: number) => WorkflowLayer
   /** What the client does; the execution is over when it is through. */
   readonly script: (client: Client) => Promise<unknown>
   readonly settings?: Partial<SettingsShape>
@@ -41,7 +43,7 @@ export interface Subject {
 export const exploredSettings: Partial<SettingsShape> = {
   leaseMs: 3_000,
   heartbeatMs: 1_000,
-  pollMs: 1_000,
+  pollMs: 2_000,
   idleMs: 500,
   graceMs: 2_000,
   slots: 16

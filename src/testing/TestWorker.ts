@@ -19,6 +19,7 @@ import * as PgWakeups from "../postgres/PgWakeups.js"
 import { PgPool } from "../postgres/Pool.js"
 import { RunSupervisor } from "../runtime/RunSupervisor.js"
 import type { SettingsShape } from "../runtime/Settings.js"
+import { Waker } from "../runtime/Waker.js"
 import type { AuditLog } from "../store/AuditLog.js"
 import { StateStore } from "../store/StateStore.js"
 import { callersClient } from "./CallersClient.js"
@@ -68,6 +69,7 @@ export class TestWorker {
   private ready = false
   private sleepsLightly = false
   private supervisor: Context.Tag.Service<RunSupervisor> | undefined
+  private waker: Context.Tag.Service<Waker> | undefined
   private stopped: Promise<void> | undefined
 
   constructor(
@@ -137,6 +139,11 @@ export class TestWorker {
     return this.supervisor?.has(RunId.make(runId)) ?? false
   }
 
+  /** Looks once for everything there is to do, as it does now and then by itself. */
+  sweep(): Promise<Called<void, unknown>> {
+    return this.call(Effect.suspend(() => this.waker?.sweep ?? Effect.void))
+  }
+
   /** Runs an effect in this process with its engine. */
   async call<A, E>(effect: Effect.Effect<A, E, Engine>): Promise<Called<A, E>> {
     const runtime = await this.mortal(this.running)
@@ -179,6 +186,7 @@ export class TestWorker {
             const context = yield* Layer.build(this.layer())
             const runtime = yield* Effect.provide(Effect.runtime<Engine>(), context)
             this.supervisor = Option.getOrUndefined(Context.getOption(context, RunSupervisor))
+            this.waker = Option.getOrUndefined(Context.getOption(context, Waker))
             this.ready = true
             resolve(runtime)
             yield* Deferred.await(this.ending)

@@ -1,6 +1,7 @@
 import type { Subject } from "../../../src/testing/Subject.js"
 import { chain } from "./chain.js"
 import { evicted, fanOut, merging, oneSlot, twoWorkers } from "./fanOut.js"
+import { cleaned, handedOver, unknown } from "./leaving.js"
 import { randoms } from "./random.js"
 import { errors, failure, longer, routing, timeout } from "./routing.js"
 import { cancelled, cancelRace, during, early, joined, late, paused, repeated, suspend } from "./waiting.js"
@@ -25,7 +26,10 @@ const written: ReadonlyArray<Subject> = [
   cancelled,
   cancelRace,
   paused,
-  joined
+  joined,
+  cleaned,
+  handedOver,
+  unknown
 ]
 
 /** Everything that is explored: what was written, and what a seed draws. */
