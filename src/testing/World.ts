@@ -71,6 +71,11 @@ export class World {
     for (const worker of this.workers) if (worker !== by) worker.awaken()
   }
 
+  /** How much is under way: statements without an answer, sessions that end. */
+  get waiting(): number {
+    return this.underWay
+  }
+
   /** Notes what must not be. */
   report(name: string, detail: string): void {
     this.violations.push({ name, detail })
