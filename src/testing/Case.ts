@@ -107,6 +107,7 @@ class Execution {
       settings: this.settings,
       seed: seed + this.lives,
       skewMs: (subject.skewMs ?? 0) * this.lives,
+      statementwise: subject.statementwise ?? false,
       audit: subject.audit,
       mutate: subject.mutate
     })

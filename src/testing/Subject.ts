@@ -26,6 +26,8 @@ export interface Subject {
   readonly workers?: number
   /** How much later the clock of each further worker is. */
   readonly skewMs?: number
+  /** Whether transactions go statement by statement, as behind a pooling proxy, where others are sent at once. */
+  readonly statementwise?: boolean
   /** Replaces the audit log. */
   readonly audit?: WorkerOptions["audit"]
   /** Replaces verbs of the state store. */

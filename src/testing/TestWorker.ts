@@ -39,6 +39,8 @@ export interface WorkerOptions {
   readonly seed: number
   /** How much this worker's clock differs from the others'. */
   readonly skewMs?: number
+  /** Whether transactions go statement by statement, as behind a pooling proxy. */
+  readonly statementwise?: boolean
   /** Replaces the audit log. */
   readonly audit?: Layer.Layer<AuditLog> | undefined
   /** Replaces verbs of the state store, as a mutated engine would. */
@@ -87,6 +89,8 @@ export class TestWorker {
       sessionsTimeOut: () => world.database.sessions === "one" || options.seed % 2 === 0,
       busy: () => world.busy(),
       preamble: () => world.preamble(),
+      time: () => world.time(),
+      statementwise: options.statementwise === true,
       rewrite: world.rewrite,
       sessions: world.database.sessions
     })

@@ -115,6 +115,15 @@ export class World {
     return setTime(this.clock.now)
   }
 
+  /** The same as a statement of its own, first in a transaction that is sent at once. */
+  time(): Query {
+    return {
+      name: "harness.time",
+      text: "select set_config('perdure.now', $1, true)",
+      values: [String(this.clock.now)]
+    }
+  }
+
   /** A point inside of a fiber of a worker: two effects around what is done there, one of which may be its end. */
   readonly hit = (kind: PointKind, name: string, worker: TestWorker) => {
     const mode = this.points.pass(kind, name)

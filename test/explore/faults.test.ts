@@ -85,10 +85,10 @@ describe("faults", () => {
     }
 
     test("A1 dies before and after each statement of a commit", (database) =>
-      survives(database, "chain", /^runs: /, ["before", "after"]))
+      survives(database, "routing", /^runs: /, ["before", "after"]))
 
     test("A2 COMMIT is done and its acknowledgement lost", (database) =>
-      survives(database, "chain", /: commit$/, ["lost"]))
+      survives(database, "chain", /: (commit|batch)$/, ["lost"]))
 
     test("A3 dies between an outside effect and its commit", (database) =>
       survives(database, "errors", /^effect /, ["before", "after"]))

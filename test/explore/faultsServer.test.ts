@@ -97,10 +97,10 @@ describe("faults of a server", () => {
       it.effect(name, () => Effect.flatMap(Home, (own) => Effect.promise(() => body(own))), 120_000)
 
     const deaths: ReadonlyArray<Injection> = [
-      { name: "start: commit", occurrence: 1, mode: "after" },
-      { name: "runs: commit", occurrence: 1, mode: "before" },
-      { name: "runs: commit", occurrence: 1, mode: "after" },
-      { name: "runs: commit", occurrence: 2, mode: "after" }
+      { name: "start: batch", occurrence: 1, mode: "after" },
+      { name: "runs: batch", occurrence: 1, mode: "before" },
+      { name: "runs: batch", occurrence: 1, mode: "after" },
+      { name: "runs: batch", occurrence: 2, mode: "after" }
     ]
     for (const death of deaths) {
       test(`A5 worker and database die together: ${death.mode} ${death.name} ${death.occurrence}`, async (own) => {

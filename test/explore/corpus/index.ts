@@ -32,5 +32,9 @@ const written: ReadonlyArray<Subject> = [
   unknown
 ]
 
+/** Subjects whose transactions go statement by statement, as behind a pooling proxy: each statement is a point there. */
+const statementwise = new Set(["routing", "errors", "triggerDuring", "cancelRace", "random1", "random3"])
+
 /** Everything that is explored: what was written, and what a seed draws. */
-export const corpus = (seed: number): ReadonlyArray<Subject> => [...written, ...randoms(seed)]
+export const corpus = (seed: number): ReadonlyArray<Subject> =>
+  [...written, ...randoms(seed)].map((subject) => ({ ...subject, statementwise: statementwise.has(subject.name) }))

@@ -122,7 +122,14 @@ const isOfKind = (graph: Graph, { external, merging }: Kind): boolean => {
 
 const drawn = (seed: number, kind: Kind): Graph => {
   const { external, merging } = kind
-  const wanted = { maxNodes: external ? 4 : 5, manyPorts: external ? 1 : 2, merging, triggers: external, endless: false, resumable: external }
+  const wanted = {
+    maxNodes: external ? 4 : 5,
+    manyPorts: external ? 1 : 2,
+    merging,
+    triggers: external,
+    endless: false,
+    resumable: external
+  }
   const graph = FastCheck.sample(graphs(wanted), { numRuns: draws, seed }).find((each) => isOfKind(each, kind))
   if (graph === undefined) throw new Error(`none of ${draws} graphs is as wanted`)
   return graph
