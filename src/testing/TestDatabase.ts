@@ -3,7 +3,6 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
-import type pg from "pg"
 import type { DatabaseError } from "../model/Errors.js"
 import * as EmbeddedDatabase from "../postgres/embedded/EmbeddedDatabase.js"
 import { emptyTables } from "../postgres/embedded/emptyTables.js"
@@ -98,7 +97,7 @@ const untilCut = 50
  * Empties the tables of an embedded database, in a way that leaves the plans of prepared statements alone: making them again
  * for each case takes longer than the case.
  */
-const emptyingOf = (pool: pg.Pool): (() => Promise<void>) => {
+const emptyingOf = (pool: EmbeddedDatabase.EmbeddedDatabase["pool"]): (() => Promise<void>) => {
   let statement: string | undefined
   let turn = 0
   const cut = async () => {

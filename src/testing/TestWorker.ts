@@ -1,4 +1,3 @@
-import type { SqlClient } from "@effect/sql/SqlClient"
 import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
@@ -14,6 +13,7 @@ import { Registry } from "../definition/Registry.js"
 import type { Engine } from "../Engine.js"
 import { layerEngine } from "../layers.js"
 import { RunId } from "../model/Ids.js"
+import { callersClient } from "../postgres/CallersClient.js"
 import * as PgStores from "../postgres/layer.js"
 import * as PgWakeups from "../postgres/PgWakeups.js"
 import { PgPool } from "../postgres/Pool.js"
@@ -22,7 +22,6 @@ import type { SettingsShape } from "../runtime/Settings.js"
 import { Waker } from "../runtime/Waker.js"
 import type { AuditLog } from "../store/AuditLog.js"
 import { StateStore } from "../store/StateStore.js"
-import { callersClient } from "./CallersClient.js"
 import { FaultPool } from "./FaultPool.js"
 import { type Ledger, layer as ledgerLayer } from "./Ledger.js"
 import { LifeScheduler } from "./LifeScheduler.js"
@@ -134,7 +133,7 @@ export class TestWorker {
   private readonly ended: Array<() => void> = []
 
   /** The application's own client in this process. */
-  get sql(): Effect.Effect<SqlClient> {
+  get sql(): ReturnType<typeof callersClient> {
     return callersClient(this.connections.pool)
   }
 

@@ -6,8 +6,8 @@ import { makeCompilerSqlite } from "@effect/sql/Statement"
 import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
-import type { QueryError, Connection as Session } from "../postgres/Connection.js"
-import type { PgPool } from "../postgres/Pool.js"
+import type { QueryError, Connection as Session } from "./Connection.js"
+import type { PgPool } from "./Pool.js"
 
 /** What a caller's transaction is called in the names of points. */
 const operation = "caller"
@@ -41,11 +41,16 @@ const connectionOf = (session: Session): Connection => {
     executeRaw: ask,
     executeUnprepared: ask,
     executeValues: (text, values) => Effect.map(ask(text, values), (rows) => rows.map((row) => Object.values(row))),
-    executeStream: () => Stream.dieMessage("the caller's client of the test kit does not stream")
+    executeStream: () => Stream.dieMessage("this client does not stream")
   }
 }
 
-/** An application's own client over the connections of its process: what it sends are points like those of the engine. */
+/**
+ * An application's own client over a pool of the engine, for tests of what a caller's transaction goes through.
+ *
+ * **Details** Its statements pass where those of the engine pass, so they can be hit like these. Only what `inTransaction` needs
+ * is there: no streams, and a compiler for text that holds its own placeholders.
+ */
 export const callersClient = (pool: Context.Tag.Service<PgPool>): Effect.Effect<SqlClient.SqlClient> => {
   const acquirer = Effect.mapBoth(pool.acquire, { onFailure: toSqlError, onSuccess: connectionOf })
   return SqlClient.make({ acquirer, compiler: makeCompilerSqlite(), spanAttributes: [] }).pipe(
