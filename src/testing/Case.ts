@@ -156,7 +156,12 @@ class Execution {
     if (before?.["timers"] !== "0") return
     if (world.points.passed.length % recoveredEvery === 0) this.launch()
     for (const worker of [...world.live, ...world.live]) {
-      await worker.sweep()
+      let swept = false
+      worker.sweep().then(() => {
+        swept = true
+      })
+      const isOver = await world.passUntil(() => swept, world.clock.now + patienceMs)
+      if (!isOver) return world.report("L5_not_swept", `${worker.name} after ${patienceMs} ms: ${world.describe()}`)
       await world.quiet()
     }
     const after = await look()

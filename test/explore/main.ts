@@ -80,7 +80,7 @@ const linesOf = (failure: Failure): string =>
 /** Explores everything, and says in one line what came of it. */
 const runAll = async (): Promise<number> => {
   const count = Math.min(availableParallelism(), 4)
-  const processes = new Processes(fileURLToPath(import.meta.url), process.argv.slice(2), count)
+  const processes = new Processes(fileURLToPath(import.meta.url), process.argv.slice(2), count, console.error)
   const { complaints, notReached, summary } = await exploreCorpus(processes, subjects, given.workflow === undefined)
   processes.close()
   for (const line of [...notReached, ...complaints]) console.error(line)

@@ -5,7 +5,13 @@ import type { ShardReport, Task } from "./shard.js"
 export class Processes {
   private readonly children: ReadonlyArray<ChildProcess>
 
-  constructor(script: string, args: ReadonlyArray<string>, count: number) {
+  /** `told` hears of each task that is done. */
+  constructor(
+    script: string,
+    args: ReadonlyArray<string>,
+    count: number,
+    private readonly told: (line: string) => void
+  ) {
     this.children = Array.from({ length: count }, () => fork(script, [...args, "--child"]))
   }
 
@@ -15,7 +21,11 @@ export class Processes {
     const reports: Array<ShardReport> = []
     await Promise.all(
       this.children.map(async (child) => {
-        for (let task = left.shift(); task !== undefined; task = left.shift()) reports.push(await ask(child, task))
+        for (let task = left.shift(); task !== undefined; task = left.shift()) {
+          const report = await ask(child, task)
+          reports.push(report)
+          this.told(`${reports.length}/${tasks.length} ${task.kind} of ${task.subject}: ${report.cases} cases`)
+        }
       })
     )
     return reports
