@@ -11,13 +11,14 @@ import { Processes } from "./processes.js"
 import { makeExplorer, type ShardReport, type Task } from "./shard.js"
 import { exploreCorpus } from "./wholeCorpus.js"
 
-const usage = `npm run explore -- [--seed 1] [--workflow name] [--double] [--minutes 14] [--replay 'point#n@mode + …'] [--mutations]`
+const usage = `npm run explore -- [--seed 1] [--workflow name] [--double] [--pairs] [--minutes 14] [--replay 'point#n@mode + …'] [--mutations]`
 
 const { values: given } = parseArgs({
   options: {
     seed: { type: "string", default: "1" },
     workflow: { type: "string" },
     double: { type: "boolean", default: false },
+    pairs: { type: "boolean", default: false },
     minutes: { type: "string" },
     replay: { type: "string" },
     mutations: { type: "boolean", default: false },
@@ -81,7 +82,10 @@ const linesOf = (failure: Failure): string =>
 const runAll = async (): Promise<number> => {
   const count = Math.min(availableParallelism(), 4)
   const processes = new Processes(fileURLToPath(import.meta.url), process.argv.slice(2), count, console.error)
-  const { complaints, notReached, summary } = await exploreCorpus(processes, subjects, given.workflow === undefined)
+  const { complaints, notReached, summary } = await exploreCorpus(processes, subjects, {
+    whole: given.workflow === undefined,
+    pairsOnly: given.pairs
+  })
   processes.close()
   for (const line of [...notReached, ...complaints]) console.error(line)
   console.log(JSON.stringify(summary))

@@ -1,3 +1,4 @@
+import type { Revealed } from "../../src/testing/Explore.js"
 import { type Injection, modesOf, spell } from "../../src/testing/Points.js"
 import type { Subject } from "../../src/testing/Subject.js"
 import { coverageOf } from "./coverage.js"
@@ -43,8 +44,9 @@ export interface Found {
 const nextCases = (reports: ReadonlyArray<ShardReport>, tried: Set<string>): ReadonlyArray<Task> => {
   const hit = new Set(reports.flatMap(({ reached }) => reached.map(({ mode, name }) => `${name}@${mode}`)))
   const bySubject = new Map<string, Array<ReadonlyArray<Injection>>>()
-  for (const { revealed, subject } of reports) {
-    for (const { by, point } of revealed) {
+  for (const report of reports) {
+    const { subject } = report
+    for (const { by, point } of waysOf(report)) {
       if (by.length >= deepest) continue
       for (const mode of modesOf[point.kind]) {
         const pair = `${point.name}@${mode}`
@@ -62,6 +64,13 @@ const nextCases = (reports: ReadonlyArray<ShardReport>, tried: Set<string>): Rea
   )
 }
 
+/** How to pass each kind of point: those of the execution without a fault, and what faults reveal. */
+const waysOf = ({ passed, revealed }: ShardReport): ReadonlyArray<Revealed> => {
+  const hidden = new Set(revealed.map(({ point }) => point.name))
+  const plain = passed.filter(([name]) => !hidden.has(name))
+  return [...plain.map(([name, kind]) => ({ by: [], point: { name, kind, occurrence: 1 } })), ...revealed]
+}
+
 /** Cases of one task, few enough for the processes to end at about the same time. */
 const together = 25
 
@@ -70,26 +79,34 @@ const chunks = <A>(items: ReadonlyArray<A>): ReadonlyArray<ReadonlyArray<A>> =>
     items.slice(index * together, (index + 1) * together)
   )
 
-/**
- * Explores all subjects: every single injection, sampled second ones, then what only executions with a fault pass.
- *
- * **Details** `whole`: these are all subjects there are, so that every statement of the engine must be among the points.
- */
+/** Every single injection and sampled second ones, and on a server what only that shows. */
+const everything = (subjects: ReadonlyArray<Subject>): ReadonlyArray<Task> => [
+  ...subjects.filter(({ name }) => onServerToo.has(name)).map(({ name }): Task => ({ kind: "server", subject: name })),
+  ...subjects.flatMap(({ name }) =>
+    Array.from({ length: parts }, (_, index): Task => ({ kind: "part", subject: name, index, of: parts }))
+  )
+]
+
+/** Nothing but the executions without a fault. */
+const crashFree = (subjects: ReadonlyArray<Subject>): ReadonlyArray<Task> =>
+  subjects.map(({ name }) => ({ kind: "cases", subject: name, cases: [] }))
+
+/** How much is explored. */
+export interface Extent {
+  /** These are all subjects there are, so that every statement of the engine must be among the points. */
+  readonly whole: boolean
+  /** Each pair of a point's name and a mode once, instead of each occurrence of each point. */
+  readonly pairsOnly: boolean
+}
+
+/** Explores all subjects, and at the end every pair that nothing has hit, however many faults it takes to get there. */
 export const exploreCorpus = async (
   processes: Processes,
   subjects: ReadonlyArray<Subject>,
-  whole: boolean
+  { pairsOnly, whole }: Extent
 ): Promise<Found> => {
   const begun = performance.now()
-  const servers = subjects.filter(({ name }) => onServerToo.has(name))
-  const reports = [
-    ...(await processes.run([
-      ...servers.map(({ name }): Task => ({ kind: "server", subject: name })),
-      ...subjects.flatMap(({ name }) =>
-        Array.from({ length: parts }, (_, index): Task => ({ kind: "part", subject: name, index, of: parts }))
-      )
-    ]))
-  ]
+  const reports = [...(await processes.run(pairsOnly ? crashFree(subjects) : everything(subjects)))]
   const tried = new Set<string>()
   for (let round = 0; round < rounds; round++) {
     const next = nextCases(reports, tried)
