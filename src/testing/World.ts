@@ -1,3 +1,4 @@
+import { setTimeout as delay } from "node:timers/promises"
 import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type { Registry } from "../definition/Registry.js"
@@ -26,6 +27,9 @@ export interface WorldOptions {
 
 /** Turns of the event loop without anything happening after which nothing will. */
 const quietTurns = 2
+
+/** Turns after which a world is waited for without keeping the processor busy: it waits for a server. */
+const busyTurns = 200
 
 /** Real time after which a world that does not come to rest is given up. */
 const patienceMs = 30_000
@@ -146,8 +150,9 @@ export class World {
   /** Resolves when nothing happens any more without the passing of time. */
   async quiet(): Promise<void> {
     const begun = performance.now()
+    let busy = 0
     for (let turns = 0; turns < quietTurns; turns++) {
-      await new Promise((resolve) => setImmediate(resolve))
+      await (busy++ < busyTurns ? new Promise((resolve) => setImmediate(resolve)) : delay(1))
       const moving = this.underWay > 0 || this.workers.some((worker) => !worker.scheduler.idle)
       if (moving) turns = -1
       if (performance.now() - begun > patienceMs) throw new Error(`the world does not come to rest: ${this.describe()}`)
