@@ -52,13 +52,17 @@ const facade = Layer.scoped(
   Effect.tap(make, (engine) => Effect.addFinalizer(() => engine.drain))
 )
 
-/** A worker and its facade: registers, recovers what nobody holds, and executes the workflows that are registered. */
+/**
+ * A worker and its facade: registers, recovers what nobody holds, and executes the workflows that are registered.
+ *
+ * **Details** Its supervisor and its waker are there as well, for tests that look into its memory or let it sweep at once.
+ */
 export const layer: Layer.Layer<Engine | Registry, DatabaseError, Stores> = facade.pipe(
-  Layer.provide(
+  Layer.provideMerge(
     Layer.mergeAll(Starter.layer, Intake.layer, Layer.provideMerge(Deaths.layer, Waker.layer), Janitor.layer)
   ),
   Layer.provide(Heartbeat.layer),
   Layer.provide(Recovery.layer),
-  Layer.provide(RunSupervisor.layer),
+  Layer.provideMerge(RunSupervisor.layer),
   Layer.provideMerge(ground)
 )

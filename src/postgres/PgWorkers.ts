@@ -22,10 +22,36 @@ export const sessionGone = (s: string, worker: string): string => `
       and l.database = (select oid from pg_catalog.pg_database where datname = current_database())
   )) and not ${s}.worker_excused(${worker})`
 
+const deathStatements = (schema: SchemaName) => {
+  const statement = statementsOf(schema)
+  const s = qualifier(schema)
+  return {
+    rivals: statement(
+      "workers.rivals",
+      `
+      select w.incarnation, w.heartbeat_at::text as heartbeat, ${sessionGone(s, "w")} as gone
+      from ${s}.workers w
+      where w.stopped_at is null and w.session is not null and w.incarnation <> $1::uuid`
+    ),
+    declareDead: statement(
+      "workers.declareDead",
+      `
+      with dead as (
+        update ${s}.workers w set stopped_at = ${s}.clock()
+        from unnest($1::text[], $2::text[]) d(incarnation, heartbeat)
+        where w.incarnation = d.incarnation::uuid and w.heartbeat_at = d.heartbeat::timestamptz and w.stopped_at is null
+        returning 1
+      )
+      select count(*)::int4 as count from dead`
+    )
+  }
+}
+
 const livesStatements = (schema: SchemaName) => {
   const statement = statementsOf(schema)
   const s = qualifier(schema)
   return {
+    ...deathStatements(schema),
     // Again after a lost acknowledgement is the same as once.
     register: statement(
       "workers.register",
@@ -60,24 +86,6 @@ const livesStatements = (schema: SchemaName) => {
         where d.workflow = stale.workflow and d.workflow_version = stale.workflow_version
       )
       select count(*)::int4 as count from beat`
-    ),
-    rivals: statement(
-      "workers.rivals",
-      `
-      select w.incarnation, w.heartbeat_at::text as heartbeat, ${sessionGone(s, "w")} as gone
-      from ${s}.workers w
-      where w.stopped_at is null and w.session is not null and w.incarnation <> $1::uuid`
-    ),
-    declareDead: statement(
-      "workers.declareDead",
-      `
-      with dead as (
-        update ${s}.workers w set stopped_at = ${s}.clock()
-        from unnest($1::text[], $2::text[]) d(incarnation, heartbeat)
-        where w.incarnation = d.incarnation::uuid and w.heartbeat_at = d.heartbeat::timestamptz and w.stopped_at is null
-        returning 1
-      )
-      select count(*)::int4 as count from dead`
     ),
     leave: statement(
       "workers.leave",

@@ -28,7 +28,8 @@ const make = Effect.gen(function* () {
   let offset = 0
   const adjust = Effect.gen(function* () {
     const before = yield* Clock.currentTimeMillis
-    const there = yield* transactor.read("clock", workers.clock)
+    // In a transaction: where the database's time is shifted, it is shifted for transactions.
+    const there = yield* transactor.transact("clock", workers.clock)
     const after = yield* Clock.currentTimeMillis
     offset = there - (before + after) / 2
   })

@@ -70,6 +70,8 @@ export class RunFiber implements CommitSource {
   private readonly seen = new Set<string>()
   private readonly look = () => this.push({ _tag: "Look" })
   private draining = false
+  /** Outcomes of firings that are not committed yet. */
+  private unsettled = 0
   /** The last commit of a run that has ended. */
   ended: RunEnd | undefined
   private unreadable: string | undefined
@@ -175,6 +177,7 @@ export class RunFiber implements CommitSource {
     slots.take(decision.start.length, decision.alone)
     if (decision.alone || !decision.waitsAlone) slots.forgetAlone(this.look)
     if (decision.commit === undefined) {
+      this.settle()
       this.act(decision)
       return undefined
     }
@@ -200,6 +203,7 @@ export class RunFiber implements CommitSource {
     if (Exit.isFailure(exit)) return this.depart(Exit.failCause(exit.cause))
     if (exit.value._tag === "Rejected") return this.park("CommitRejected", exit.value.error.message)
     if (exit.value._tag === "Stale") return this.depart(Exit.succeed("Lost"))
+    this.settle()
     trail.committed(commit, at)
     large.committed(this.run.registered.key.workflow, commit)
     if (isEnded(commit.status)) this.ended = commit
@@ -213,6 +217,14 @@ export class RunFiber implements CommitSource {
     for (const firing of decision.start) this.fork(firing)
     if (decision.interrupt) this.interruptFirings()
     this.rest(decision)
+  }
+
+  /** The outcomes that the last decision took up are committed. */
+  private settle(): void {
+    const arrived = this.mailbox.filter((event) => event._tag === "AttemptEnded").length
+    const settled = this.unsettled - arrived
+    this.unsettled = arrived
+    this.environment.slots.settle(settled)
   }
 
   private park(reason: ParkReason, detail: string): void {
@@ -242,7 +254,9 @@ export class RunFiber implements CommitSource {
     this.firings.set(key, fiber)
     fiber.addObserver((exit) => {
       this.firings.delete(key)
-      this.environment.slots.release(1)
+      if (this.phase === "gone") return this.environment.slots.release(1)
+      this.environment.slots.end()
+      this.unsettled++
       const outcome = outcomeOf(exit)
       this.push({ _tag: "AttemptEnded", node, firing: firing.firing, attempt: firing.attempt, outcome })
     })
@@ -320,6 +334,8 @@ export class RunFiber implements CommitSource {
     if (this.phase === "gone") return
     this.phase = "gone"
     this.wake()
+    this.environment.slots.settle(this.unsettled)
+    this.unsettled = 0
     this.environment.slots.forget(this.look)
     this.finish(exit)
   }

@@ -9,6 +9,7 @@ import { Limits } from "../model/Limits.js"
  */
 export class Slots {
   private taken = 0
+  private unsettled = 0
   private closed = false
   private alone = false
   private aloneSince = 0
@@ -45,7 +46,7 @@ export class Slots {
 
   /** Whether a firing could run alone now. */
   get freeAlone(): boolean {
-    return this.open && this.taken === 0 && this.size > 0
+    return this.open && this.taken === 0 && this.unsettled === 0 && this.size > 0
   }
 
   /** Takes slots that were seen free in the same turn of the event loop. */
@@ -60,6 +61,19 @@ export class Slots {
     this.taken -= count
     if (this.taken === 0) this.alone = false
     this.tell(count)
+  }
+
+  /** A firing has run; until its outcome is committed a death of the process would still be charged to it. */
+  end(): void {
+    this.unsettled++
+    this.release(1)
+  }
+
+  /** The outcomes of firings are committed, or not this worker's any more. */
+  settle(count: number): void {
+    if (count === 0) return
+    this.unsettled -= count
+    if (this.waitingAlone.size > 0) this.tell(1)
   }
 
   /** Tells those who wait that something may start: what forbade it is over. */

@@ -16,6 +16,25 @@ const stoppedForMs = 20_000
 /** Lives an execution may take; each injection costs one at most. */
 const maxLives = 8
 
+/** A whole recovery takes long: it is done in one of so many cases. */
+const recoveredEvery = 4
+
+const leasedStatement = `
+  select r.run_id, w.worker_id from perdure.run_state r join perdure.workers w on w.incarnation = r.worker
+  where r.ended_at is null order by r.run_id`
+
+/** A fingerprint of every table that only changes when a run does something, and how many timers will go off. */
+const everythingStatement = `select ${[
+  "run_state",
+  "run_values",
+  "run_node_state",
+  "run_inbox_messages",
+  "trigger_inputs",
+  "run_commands"
+]
+  .map((table) => `(select md5(string_agg(t::text, ' ' order by t::text)) from perdure.${table} t) as ${table}`)
+  .join(", ")}, (select count(*)::text from perdure.run_state where due_at is not null) as timers`
+
 /** Executes a case on an empty database, and checks all there is to check. */
 export const execute = async (one: Case): Promise<Executed> => {
   await one.database.reset()
@@ -84,10 +103,11 @@ class Execution {
     this.lives++
     return this.world.start({
       name: `worker ${this.lives}`,
-      workflows: subject.workflows,
+      workflows: subject.workflowsOf?.(this.lives) ?? subject.workflows,
       settings: this.settings,
       seed: seed + this.lives,
       skewMs: (subject.skewMs ?? 0) * this.lives,
+      statementwise: subject.statementwise ?? false,
       audit: subject.audit,
       mutate: subject.mutate
     })
@@ -116,23 +136,61 @@ class Execution {
     else await world.quiet()
   }
 
+  /** L3: what a live worker has a lease of is in its memory. */
+  private async checkMemory(): Promise<void> {
+    const { world } = this
+    const leased = await world.database.query(leasedStatement)
+    for (const { run_id: runId, worker_id: name } of leased) {
+      const worker = world.live.find((each) => each.name === name)
+      if (worker?.holds(String(runId)) === false) {
+        world.report("L3_not_in_memory", `${runId} is leased to ${name}, which does not have it`)
+      }
+    }
+  }
+
+  /** L5: on a quiet database, sweeps and now and then a whole recovery by one who is new change nothing. */
+  private async checkQuiet(): Promise<void> {
+    const { one, world } = this
+    const look = async () => (await world.database.query(everythingStatement))[0]
+    const before = await look()
+    if (before?.["timers"] !== "0") return
+    if (world.points.passed.length % recoveredEvery === 0) this.launch()
+    for (const worker of [...world.live, ...world.live]) {
+      let swept = false
+      worker.sweep().then(() => {
+        swept = true
+      })
+      const isOver = await world.passUntil(() => swept, world.clock.now + patienceMs)
+      if (!isOver) return world.report("L5_not_swept", `${worker.name} after ${patienceMs} ms: ${world.describe()}`)
+      await world.quiet()
+    }
+    const after = await look()
+    for (const [table, rows] of Object.entries(before)) {
+      if (after?.[table] === rows) continue
+      world.report("L5_not_quiet", `sweeps of ${one.subject.name} changed ${table}: ${rows} -> ${after?.[table]}`)
+    }
+  }
+
   /** Looks at the rows and at the outside world. */
   async conclude(): Promise<Executed> {
     const { database } = this.one
     const { world } = this
     await world.quiet()
+    const points = [...world.points.passed]
+    const { hitAt, missed } = world.points
+    await this.checkMemory()
+    await this.checkQuiet()
     const ask = (text: string) => database.query(text, world.clock.now)
     for (const { detail, name, runId } of await check(ask, { atRest: true, watched: true })) {
       world.report(name, `${runId}: ${detail}`)
     }
     const outcome = await readOutcome(database)
     await checkEndToEnd({ ...this.one, world, outcome, acknowledged: this.client.acknowledged })
-    const { passed: points } = world.points
     return {
       outcome,
       points,
-      missed: world.points.missed,
-      hitAt: world.points.hitAt,
+      missed,
+      hitAt,
       entries: world.entries,
       violations: world.violations,
       log: world.workers.flatMap((worker) => worker.log)

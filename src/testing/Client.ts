@@ -44,7 +44,13 @@ export class Client {
   }
 
   /** Makes a call until it is answered; trouble with the database is no answer. */
-  async call<A, E>(effect: Effect.Effect<A, E, Engine>): Promise<Exit.Exit<A, E>> {
+  call<A, E>(effect: Effect.Effect<A, E, Engine>): Promise<Exit.Exit<A, E>> {
+    return this.callWith(() => effect)
+  }
+
+  private async callWith<A, E>(
+    effectOf: (worker: TestWorker) => Effect.Effect<A, E, Engine>
+  ): Promise<Exit.Exit<A, E>> {
     for (;;) {
       const { worker } = this
       const changed = new Promise<"died">((resolve) => this.changes.push(() => resolve("died")))
@@ -52,7 +58,7 @@ export class Client {
         await changed
         continue
       }
-      const exit = await Promise.race([worker.call(effect), changed])
+      const exit = await Promise.race([worker.call(effectOf(worker)), changed])
       if (exit === "died") {
         if (this.worker === worker) await changed
         continue
@@ -69,6 +75,37 @@ export class Client {
     return exit
   }
 
+  /** Starts a run in a transaction of the application's own. */
+  async startJoined<W extends Workflow.Any>(workflow: W, input: Workflow.Input<W>, runId: string) {
+    const exit = await this.callWith(({ sql }) =>
+      Effect.gen(function* () {
+        const engine = yield* Engine
+        return yield* engine.inTransaction(yield* sql, engine.start(workflow, input, { runId }))
+      })
+    )
+    if (Exit.isSuccess(exit)) this.acknowledged.push({ kind: "start", runId })
+    return exit
+  }
+
+  /** Sends an event in a transaction of the application's own. */
+  async triggerJoined<W extends Workflow.Any, const Id extends Workflow.ExternalNodes<W>>(
+    workflow: W,
+    runId: string,
+    nodeId: Id,
+    payload: Workflow.Payload<W, Id>,
+    inputId: string
+  ) {
+    const exit = await this.callWith(({ sql }) =>
+      Effect.gen(function* () {
+        const engine = yield* Engine
+        const trigger = engine.trigger(workflow, runId, nodeId, payload, { inputId })
+        return yield* engine.inTransaction(yield* sql, trigger)
+      })
+    )
+    if (Exit.isSuccess(exit)) this.acknowledged.push({ kind: "trigger", runId, nodeId, inputId })
+    return exit
+  }
+
   /** Sends an event. */
   async trigger(runId: string, nodeId: string, payload: unknown, inputId: string) {
     const exit = await this.call(
@@ -81,6 +118,11 @@ export class Client {
   /** Gives a command; a refusal is an answer too. */
   command(runId: string, kind: "cancel" | "pause" | "resume") {
     return this.call(Effect.flatMap(Engine, (engine) => engine[kind](runId)))
+  }
+
+  /** Stops the worker that calls go to, in order; the next call goes to another one. */
+  async stop(): Promise<void> {
+    await this.worker?.stop()
   }
 
   /** Waits for a run's end. */

@@ -108,14 +108,20 @@ const checkCounters = ({ world }: Observation, firings: ReadonlyArray<Firing>): 
   }
 }
 
-/** O4: what was acknowledged is there. */
+/** Runs that have ended and been cleaned up behind, with what was sent to them. */
+const cleanedStatement = `
+  select run_id from perdure.run_state r where ended_at is not null
+    and not exists (select from perdure.run_inbox_messages m where m.run_id = r.run_id)`
+
+/** O4: what was acknowledged is there, until the time for which it is kept is over. */
 const checkAnswers = async ({ acknowledged, database, outcome, world }: Observation): Promise<void> => {
   const runs = new Set(outcome.map(({ runId }) => runId))
   const rows = await database.query("select run_id, node_id, input_id from perdure.trigger_inputs")
+  const cleaned = new Set((await database.query(cleanedStatement)).map((row) => row["run_id"]))
   const inputs = new Set(rows.map((row) => `${row["run_id"]}/${row["node_id"]}/${row["input_id"]}`))
   for (const answer of acknowledged) {
     if (!runs.has(answer.runId)) world.report("O4_lost_start", answer.runId)
-    if (answer.kind !== "trigger") continue
+    if (answer.kind !== "trigger" || cleaned.has(answer.runId)) continue
     const name = `${answer.runId}/${answer.nodeId}/${answer.inputId}`
     if (!inputs.has(name)) world.report("O4_lost_input", name)
   }

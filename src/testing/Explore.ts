@@ -13,10 +13,10 @@ export interface ExploreOptions {
   readonly modes?: ReadonlyArray<Mode>
   /** Only points of these names are hit first. */
   readonly names?: RegExp
-  /** Second injections tried for each first one: a number drawn by seed, or all. */
+  /** Second injections tried for each first one: a number drawn by seed, a chance of one when it is below 1, or all. */
   readonly double?: number | "all"
-  /** Hits, by a second injection, what only an execution with a fault passes. */
-  readonly revealed?: boolean
+  /** What is injected, instead of each way to hit each point of the execution without a fault. */
+  readonly cases?: ReadonlyArray<ReadonlyArray<Injection>>
   /** Explores only a part of the points, as one of several processes does. */
   readonly shard?: { readonly index: number; readonly of: number }
   readonly rewrite?: WorldOptions["rewrite"]
@@ -35,9 +35,18 @@ export interface Failure {
   readonly log: ReadonlyArray<string>
 }
 
+/** A kind of point that only an execution with a fault passes, and what it takes to pass it. */
+export interface Revealed {
+  readonly point: Point
+  readonly by: ReadonlyArray<Injection>
+}
+
 /** What an exploration came to. */
 export interface Exploration {
   readonly subject: string
+  /** Whether all was executed that was to be, and not only until time was up. */
+  readonly complete: boolean
+  readonly revealed: ReadonlyArray<Revealed>
   /** Points of the crash-free execution. */
   readonly points: ReadonlyArray<Point>
   readonly cases: number
@@ -64,46 +73,25 @@ export const explore = async (options: ExploreOptions): Promise<Exploration> => 
   const tally = new Tally(subject.name, seed, options.onFailure)
   const crashFree = await execute({ ...base, injections: [] })
   tally.add([], crashFree)
-  if (crashFree.violations.length > 0) return tally.result(crashFree)
+  if (crashFree.violations.length > 0) return tally.result(crashFree, true)
   const points = crashFree.points.filter(({ name }) => options.names?.test(name) ?? true)
-  const singles = injectionsOf(points, options.modes)
-  const random = randomOf(seed)
-  const known = new Set(crashFree.points.map(({ name }) => name))
-  const revealed: Array<ReadonlyArray<Injection>> = []
-  const reveal = (by: ReadonlyArray<Injection>, executed: Executed) => {
-    for (const point of options.revealed === true ? executed.points : []) {
-      if (known.has(point.name)) continue
-      known.add(point.name)
-      for (const next of injectionsOf([point], options.modes)) revealed.push([...by, next])
-    }
-  }
-  for (const [index, single] of singles.entries()) {
+  const firsts = options.cases ?? injectionsOf(points, options.modes).map((single) => [single])
+  for (const [index, injections] of firsts.entries()) {
     if (index % shard.of !== shard.index) continue
-    if (!goOn()) break
-    const executed = await execute({ ...base, crashFree, injections: [single] })
-    tally.add([single], executed)
-    if (executed.missed.length > 0 || executed.violations.length > 0) continue
-    reveal([single], executed)
-    const later = injectionsOf(executed.points.slice(executed.hitAt), options.modes)
-    for (const second of drawn(later, options.double ?? 0, random)) {
-      if (!goOn()) break
-      const both = [single, second]
-      const twice = await execute({ ...base, crashFree, injections: both })
-      tally.add(both, twice)
-      if (twice.missed.length === 0) reveal(both, twice)
-    }
-  }
-  for (const injections of revealed) {
-    if (!goOn()) break
+    if (!goOn()) return tally.result(crashFree, false)
     const executed = await execute({ ...base, crashFree, injections })
     tally.add(injections, executed)
-    if (executed.missed.length === 0 && injections.length < deepest) reveal(injections, executed)
+    if (executed.missed.length > 0 || executed.violations.length > 0) continue
+    const later = injectionsOf(executed.points.slice(executed.hitAt), options.modes)
+    const random = randomOf(seed, injections.map(spell).join(" + "))
+    for (const second of drawn(later, options.double ?? 0, random)) {
+      if (!goOn()) return tally.result(crashFree, false)
+      const both = [...injections, second]
+      tally.add(both, await execute({ ...base, crashFree, injections: both }))
+    }
   }
-  return tally.result(crashFree)
+  return tally.result(crashFree, true)
 }
-
-/** Injections of one case at most, when what they reveal is hit as well. */
-const deepest = 4
 
 /** Executes one case again. */
 export const replay = async (
@@ -140,6 +128,7 @@ class Tally {
   private readonly reached: Array<Injection> = []
   private readonly notReached: Array<Injection> = []
   private readonly failures: Array<Failure> = []
+  private readonly revealed = new Map<string, Array<Revealed>>()
 
   constructor(
     private readonly subject: string,
@@ -149,7 +138,10 @@ class Tally {
 
   add(injections: ReadonlyArray<Injection>, executed: Executed): void {
     this.cases++
-    for (const { kind, name } of executed.points) this.passed.set(name, kind)
+    for (const point of executed.points) {
+      if (!this.passed.has(point.name) || this.revealed.has(point.name)) this.reveal(point, injections)
+      this.passed.set(point.name, point.kind)
+    }
     const missed = new Set(executed.missed)
     for (const injection of injections) (missed.has(injection) ? this.notReached : this.reached).push(injection)
     if (executed.violations.length === 0) return
@@ -159,15 +151,27 @@ class Tally {
     this.onFailure?.(failure)
   }
 
-  result(crashFree: Executed): Exploration {
+  /** A few ways are enough, each with its first occurrence. */
+  private reveal(point: Point, by: ReadonlyArray<Injection>): void {
+    const known = this.revealed.get(point.name) ?? []
+    if (by.length === 0 || known.length >= enoughWays || known.some((each) => each.by === by)) return
+    this.revealed.set(point.name, [...known, { point, by }])
+  }
+
+  result(crashFree: Executed, complete: boolean): Exploration {
     const { cases, failures, notReached, passed, reached, subject } = this
-    return { subject, points: crashFree.points, cases, passed, reached, notReached, failures }
+    const revealed = [...this.revealed.values()].flat()
+    return { subject, complete, points: crashFree.points, cases, passed, revealed, reached, notReached, failures }
   }
 }
 
-/** A small generator of numbers in [0, 1): the same for the same seed. */
-const randomOf = (seed: number): (() => number) => {
+/** Ways to pass a point that are kept, should the first not pass it again. */
+const enoughWays = 3
+
+/** A small generator of numbers in [0, 1): the same for the same seed and text. */
+const randomOf = (seed: number, text: string): (() => number) => {
   let state = (seed ^ 0x9e3779b9) >>> 0
+  for (let i = 0; i < text.length; i++) state = Math.imul(state ^ text.charCodeAt(i), 0x01000193) >>> 0
   return () => {
     state = (state + 0x6d2b79f5) >>> 0
     let mixed = Math.imul(state ^ (state >>> 15), state | 1)
@@ -177,8 +181,9 @@ const randomOf = (seed: number): (() => number) => {
 }
 
 const drawn = <A>(items: ReadonlyArray<A>, count: number | "all", random: () => number): ReadonlyArray<A> => {
-  if (count === "all" || items.length === 0) return count === 0 ? [] : items
-  return Array.from({ length: Math.min(count, items.length) }, () => items[Math.floor(random() * items.length)]!)
+  if (count === "all" || items.length === 0) return items
+  const whole = count < 1 ? Number(random() < count) : count
+  return Array.from({ length: Math.min(whole, items.length) }, () => items[Math.floor(random() * items.length)]!)
 }
 
 /** The line that executes a failing case again. */

@@ -22,6 +22,10 @@ export interface FaultHost {
   readonly busy: () => () => void
   /** SQL that a transaction begins with. */
   readonly preamble: () => string
+  /** The same as a statement, for a transaction that is sent at once. */
+  readonly time: () => Query
+  /** Whether transactions go statement by statement, as behind a pooling proxy. */
+  readonly statementwise: boolean
   /** Rewrites statements, to see whether a mutated engine is caught. */
   readonly rewrite: (query: Query) => Query
   /** Whether the server ends the session of a process that is gone, or the harness has to clean the only one. */
@@ -74,6 +78,12 @@ export class FaultPool {
       ),
       (lease): Connection => ({
         execute: (query) => Effect.flatten(this.send(lease, () => this.execute(lease, query))),
+        ...(this.host.statementwise
+          ? {}
+          : {
+              writeAtOnce: (queries) =>
+                Effect.asVoid(Effect.flatten(this.send(lease, () => this.writeAtOnce(lease, queries))))
+            }),
         destroy: Effect.sync(() => {
           lease.broken = true
         })
@@ -124,9 +134,28 @@ export class FaultPool {
     })
   }
 
-  private async execute(lease: Lease, query: Query): Promise<Answer> {
+  private execute(lease: Lease, query: Query): Promise<Answer> {
     const kind = kinds[query.name] ?? "statement"
-    const mode = this.host.pass(kind, `${query.operation ?? "other"}: ${query.name}`)
+    const sent = query.name === "begin" ? { ...query, text: `${query.text}${this.host.preamble()}` } : query
+    return this.pass(lease, kind, `${query.operation ?? "other"}: ${query.name}`, () =>
+      this.forward(lease, this.host.rewrite(sent))
+    )
+  }
+
+  private writeAtOnce(lease: Lease, queries: ReadonlyArray<Query>): Promise<Answer> {
+    const name = `${queries[0]?.operation ?? "other"}: batch`
+    const sent = () => [this.host.time(), ...queries.map((query) => this.host.rewrite(query))]
+    return this.pass(lease, "batch", name, async () => {
+      const connection = await this.connect(lease)
+      const { writeAtOnce } = connection ?? {}
+      if (writeAtOnce === undefined) return gone()
+      return Effect.runPromiseExit(Effect.as(writeAtOnce(sent()), { command: "", rows: [] }))
+    })
+  }
+
+  /** Passes a point of the process, with what it sends there; hits it if it is to be. */
+  private async pass(lease: Lease, kind: PointKind, name: string, send: () => Promise<Answer>): Promise<Answer> {
+    const mode = this.host.pass(kind, name)
     if (mode === "before") return this.die()
     if (mode === "zombie" || mode === "awakened") {
       const goesOn = this.host.pause(mode)
@@ -136,8 +165,7 @@ export class FaultPool {
     if (lease.broken) return gone()
     if (mode === "57P01") return this.terminate(lease)
     if (mode === "40001" || mode === "40P01") return this.abort(lease, kind, mode)
-    const sent = query.name === "begin" ? { ...query, text: `${query.text}${this.host.preamble()}` } : query
-    const answer = await this.forward(lease, this.host.rewrite(sent))
+    const answer = await send()
     if (mode === "after") return this.die()
     if (mode !== "lost") return answer
     lease.broken = true

@@ -1,7 +1,20 @@
+import * as Fiber from "effect/Fiber"
+import { globalValue } from "effect/GlobalValue"
 import { defaultShouldYield, PriorityBuckets, type Scheduler, type Task } from "effect/Scheduler"
 
 /** Whether tasks run, wait until the process goes on, or will never run again. */
 export type Life = "live" | "paused" | "dead"
+
+/** Where the runtime keeps root fibers until they have ended, which a dead one never has. */
+const scope = globalValue(Symbol.for("effect/FiberScope/Global"), () => ({ roots: new Set<unknown>() }))
+
+/** Lets go of all fibers of lives that are over: the runtime would keep them, and all they hold, for ever. */
+export const bury = (): void => {
+  for (const fiber of Fiber.unsafeRoots()) {
+    const { currentScheduler } = fiber
+    if (currentScheduler instanceof LifeScheduler && currentScheduler.life === "dead") scope.roots.delete(fiber)
+  }
+}
 
 /**
  * Runs the fibers of one life of a process, so that this life can be stopped (SIGSTOP) and killed (SIGKILL).

@@ -1,5 +1,5 @@
-/** What can be hit: the steps of a transaction, an outside effect, a handler. */
-export type PointKind = "begin" | "statement" | "commit" | "rollback" | "effect" | "handler"
+/** What can be hit: the steps of a transaction, one that is sent at once, an outside effect, a handler. */
+export type PointKind = "begin" | "statement" | "commit" | "batch" | "rollback" | "effect" | "handler"
 
 /**
  * How a point is hit.
@@ -18,6 +18,7 @@ export const modesOf: Readonly<Record<PointKind, ReadonlyArray<Mode>>> = {
   begin: ["before", "after", "57P01", "zombie", "awakened"],
   statement: ["before", "after", "40001", "40P01", "57P01"],
   commit: ["before", "after", "lost", "40001", "57P01", "zombie", "awakened"],
+  batch: ["before", "after", "lost", "40001", "40P01", "57P01", "zombie", "awakened"],
   rollback: ["before", "after", "57P01"],
   effect: ["before", "after"],
   handler: ["before", "after"]

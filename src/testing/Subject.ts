@@ -17,6 +17,8 @@ export type Outcome = ReadonlyArray<RunOutcome>
 export interface Subject {
   readonly name: string
   readonly workflows: WorkflowLayer
+  /** What a later worker knows instead, by its number from 1: another version of the application. */
+  readonly workflowsOf?: (life: number) => WorkflowLayer
   /** What the client does; the execution is over when it is through. */
   readonly script: (client: Client) => Promise<unknown>
   readonly settings?: Partial<SettingsShape>
@@ -24,6 +26,8 @@ export interface Subject {
   readonly workers?: number
   /** How much later the clock of each further worker is. */
   readonly skewMs?: number
+  /** Whether transactions go statement by statement, as behind a pooling proxy, where others are sent at once. */
+  readonly statementwise?: boolean
   /** Replaces the audit log. */
   readonly audit?: WorkerOptions["audit"]
   /** Replaces verbs of the state store. */
@@ -41,7 +45,7 @@ export interface Subject {
 export const exploredSettings: Partial<SettingsShape> = {
   leaseMs: 3_000,
   heartbeatMs: 1_000,
-  pollMs: 1_000,
+  pollMs: 2_000,
   idleMs: 500,
   graceMs: 2_000,
   slots: 16

@@ -1,19 +1,25 @@
 import * as Cause from "effect/Cause"
+import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as FiberId from "effect/FiberId"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
+import * as Option from "effect/Option"
 import * as Random from "effect/Random"
 import * as Runtime from "effect/Runtime"
 import { Registry } from "../definition/Registry.js"
 import type { Engine } from "../Engine.js"
 import { layerEngine } from "../layers.js"
+import { RunId } from "../model/Ids.js"
+import { callersClient } from "../postgres/CallersClient.js"
 import * as PgStores from "../postgres/layer.js"
 import * as PgWakeups from "../postgres/PgWakeups.js"
 import { PgPool } from "../postgres/Pool.js"
+import { RunSupervisor } from "../runtime/RunSupervisor.js"
 import type { SettingsShape } from "../runtime/Settings.js"
+import { Waker } from "../runtime/Waker.js"
 import type { AuditLog } from "../store/AuditLog.js"
 import { StateStore } from "../store/StateStore.js"
 import { FaultPool } from "./FaultPool.js"
@@ -32,6 +38,8 @@ export interface WorkerOptions {
   readonly seed: number
   /** How much this worker's clock differs from the others'. */
   readonly skewMs?: number
+  /** Whether transactions go statement by statement, as behind a pooling proxy. */
+  readonly statementwise?: boolean
   /** Replaces the audit log. */
   readonly audit?: Layer.Layer<AuditLog> | undefined
   /** Replaces verbs of the state store, as a mutated engine would. */
@@ -61,6 +69,8 @@ export class TestWorker {
   /** Whether its engine was there; before, trouble with the database ends a process in order. */
   private ready = false
   private sleepsLightly = false
+  private supervisor: Context.Tag.Service<RunSupervisor> | undefined
+  private waker: Context.Tag.Service<Waker> | undefined
   private stopped: Promise<void> | undefined
 
   constructor(
@@ -78,6 +88,8 @@ export class TestWorker {
       sessionsTimeOut: () => world.database.sessions === "one" || options.seed % 2 === 0,
       busy: () => world.busy(),
       preamble: () => world.preamble(),
+      time: () => world.time(),
+      statementwise: options.statementwise === true,
       rewrite: world.rewrite,
       sessions: world.database.sessions
     })
@@ -120,6 +132,21 @@ export class TestWorker {
 
   private readonly ended: Array<() => void> = []
 
+  /** The application's own client in this process. */
+  get sql(): ReturnType<typeof callersClient> {
+    return callersClient(this.connections.pool)
+  }
+
+  /** Whether a run is in this process's memory. */
+  holds(runId: string): boolean {
+    return this.supervisor?.has(RunId.make(runId)) ?? false
+  }
+
+  /** Looks once for everything there is to do, as it does now and then by itself. */
+  sweep(): Promise<Called<void, unknown>> {
+    return this.call(Effect.suspend(() => this.waker?.sweep ?? Effect.void))
+  }
+
   /** Runs an effect in this process with its engine. */
   async call<A, E>(effect: Effect.Effect<A, E, Engine>): Promise<Called<A, E>> {
     const runtime = await this.mortal(this.running)
@@ -161,6 +188,8 @@ export class TestWorker {
           Effect.gen(this, function* () {
             const context = yield* Layer.build(this.layer())
             const runtime = yield* Effect.provide(Effect.runtime<Engine>(), context)
+            this.supervisor = Option.getOrUndefined(Context.getOption(context, RunSupervisor))
+            this.waker = Option.getOrUndefined(Context.getOption(context, Waker))
             this.ready = true
             resolve(runtime)
             yield* Deferred.await(this.ending)

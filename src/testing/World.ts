@@ -1,8 +1,10 @@
+import { setTimeout as delay } from "node:timers/promises"
 import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type { Registry } from "../definition/Registry.js"
 import type { Query } from "../postgres/Connection.js"
 import type { LedgerEntry } from "./Ledger.js"
+import { bury } from "./LifeScheduler.js"
 import { type Attempt, observeRegistry } from "./Observed.js"
 import { type Injection, type PointKind, PointLog } from "./Points.js"
 import { setTime, type TestDatabase } from "./TestDatabase.js"
@@ -25,6 +27,9 @@ export interface WorldOptions {
 
 /** Turns of the event loop without anything happening after which nothing will. */
 const quietTurns = 2
+
+/** Turns after which a world is waited for without keeping the processor busy: it waits for a server. */
+const busyTurns = 200
 
 /** Real time after which a world that does not come to rest is given up. */
 const patienceMs = 30_000
@@ -70,6 +75,11 @@ export class World {
     for (const worker of this.workers) if (worker !== by) worker.awaken()
   }
 
+  /** How much is under way: statements without an answer, sessions that end. */
+  get waiting(): number {
+    return this.underWay
+  }
+
   /** Notes what must not be. */
   report(name: string, detail: string): void {
     this.violations.push({ name, detail })
@@ -109,6 +119,15 @@ export class World {
     return setTime(this.clock.now)
   }
 
+  /** The same as a statement of its own, first in a transaction that is sent at once. */
+  time(): Query {
+    return {
+      name: "harness.time",
+      text: "select set_config('perdure.now', $1, true)",
+      values: [String(this.clock.now)]
+    }
+  }
+
   /** A point inside of a fiber of a worker: two effects around what is done there, one of which may be its end. */
   readonly hit = (kind: PointKind, name: string, worker: TestWorker) => {
     const mode = this.points.pass(kind, name)
@@ -131,8 +150,9 @@ export class World {
   /** Resolves when nothing happens any more without the passing of time. */
   async quiet(): Promise<void> {
     const begun = performance.now()
+    let busy = 0
     for (let turns = 0; turns < quietTurns; turns++) {
-      await new Promise((resolve) => setImmediate(resolve))
+      await (busy++ < busyTurns ? new Promise((resolve) => setImmediate(resolve)) : delay(1))
       const moving = this.underWay > 0 || this.workers.some((worker) => !worker.scheduler.idle)
       if (moving) turns = -1
       if (performance.now() - begun > patienceMs) throw new Error(`the world does not come to rest: ${this.describe()}`)
@@ -164,6 +184,7 @@ export class World {
   async close(): Promise<void> {
     for (const worker of this.workers) worker.kill()
     await this.quiet()
+    bury()
   }
 
   /** What is going on, for a report. */

@@ -165,6 +165,8 @@ scenario("a second cancel while the first is under way is the same cancel", (wor
     yield* engine.start(Chain, { n: 1 }, { runId: "a" })
     yield* gate.arrived
     yield* engine.cancel("a")
+    // Not only asked for: a command that is not applied yet loses against the end of the run.
+    yield* world.untilRow("select from perdure.run_state where status = 'cancelling'")
     expect(yield* world.until("a", "cancelling")).toMatchObject({ endedAt: null })
     yield* gate.open
     expect(yield* engine.awaitEnd("a")).toMatchObject({ status: "cancelled" })

@@ -17,39 +17,41 @@ const written = (): ReadonlySet<string> =>
       .map((match) => match[1]!)
   )
 
+/** What is said of pairs that no case hits, by pattern: `*` is anything. */
+type Explained = Readonly<Record<string, string>>
+
 /**
- * Which pairs of a point's name and a mode no case hit, without an explanation; and which explanations are not needed.
+ * Which pairs of a point's name and a mode no case hit, without an explanation; and which explanations are wrong.
  *
  * **Details** The pairs are those of everything that any execution passed. A statement of the sources that none passed is a
- * gap too, in every mode.
+ * gap too, as `name@never`. An explanation is wrong when a pair that it fits was hit, or when it fits none.
  */
 export const coverageOf = (
-  reports: ReadonlyArray<ShardReport>,
-  whole: boolean
+  reports: ReadonlyArray<Pick<ShardReport, "passed" | "reached">>,
+  whole: boolean,
+  explained: Explained = gaps,
+  statements: ReadonlySet<string> = written()
 ): { readonly gaps: ReadonlyArray<string>; readonly stale: ReadonlyArray<string> } => {
   const hit = new Set(reports.flatMap(({ reached }) => reached.map(({ mode, name }) => `${name}@${mode}`)))
   const passed = new Map(reports.flatMap((report) => report.passed))
   const missing = [...passed].flatMap(([name, kind]) =>
     modesOf[kind].map((mode) => `${name}@${mode}`).filter((pair) => !hit.has(pair))
   )
-  if (!whole) return { gaps: missing.filter((pair) => explains(pair) === undefined), stale: [] }
+  const patterns = Object.keys(explained).map((pattern) => ({ pattern, fits: fitsOf(pattern) }))
+  const isExplained = (pair: string) => patterns.some(({ fits }) => fits(pair))
+  if (!whole) return { gaps: missing.filter((pair) => !isExplained(pair)), stale: [] }
   const names = [...passed.keys()]
-  const never = [...written()].filter((name) => !names.some((seen) => seen.endsWith(`.${name}`)))
+  const never = [...statements].filter((name) => !names.some((seen) => seen.endsWith(`.${name}`)))
   const all = [...missing, ...never.map((name) => `${name}@never`)]
-  const used = new Set(all.map(explains))
   return {
-    gaps: all.filter((pair) => explains(pair) === undefined),
-    stale: Object.keys(gaps).filter((pattern) => !used.has(pattern))
+    gaps: all.filter((pair) => !isExplained(pair)),
+    stale: patterns.filter(({ fits }) => [...hit].some(fits) || !all.some(fits)).map(({ pattern }) => pattern)
   }
 }
 
-/** The explanation that fits a pair, by its pattern: `*` is anything. */
-const explains = (pair: string): string | undefined =>
-  Object.keys(gaps).find((pattern) =>
-    new RegExp(
-      `^${pattern
-        .split("*")
-        .map((part) => part.replaceAll(/[.+?^${}()|[\]\\]/g, "\\$&"))
-        .join(".*")}$`
-    ).test(pair)
-  )
+/** Whether a pair fits a pattern. */
+const fitsOf = (pattern: string): ((pair: string) => boolean) => {
+  const parts = pattern.split("*").map((part) => part.replaceAll(/[.+?^${}()|[\]\\]/g, "\\$&"))
+  const whole = new RegExp(`^${parts.join(".*")}$`)
+  return (pair) => whole.test(pair)
+}

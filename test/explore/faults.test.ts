@@ -85,16 +85,16 @@ describe("faults", () => {
     }
 
     test("A1 dies before and after each statement of a commit", (database) =>
-      survives(database, "chain", /^runs: /, ["before", "after"]))
+      survives(database, "routing", /^runs: /, ["before", "after"]))
 
     test("A2 COMMIT is done and its acknowledgement lost", (database) =>
-      survives(database, "chain", /: commit$/, ["lost"]))
+      survives(database, "chain", /: (commit|batch)$/, ["lost"]))
 
     test("A3 dies between an outside effect and its commit", (database) =>
       survives(database, "errors", /^effect /, ["before", "after"]))
 
     test("A4 dies again during recovery", (database) =>
-      survives(database, "chain", /^handler /, ["before", "after"], 8))
+      survives(database, "chain", /^handler /, ["before", "after"], 4))
 
     test("A7 the failure path itself fails: the error has a NUL, and its row is refused", (database) => {
       const subject = oneRun({
@@ -233,6 +233,9 @@ describe("faults", () => {
 
     test("E4 cancel races with completion", (database) =>
       survives(database, "cancelRace", /^(request|runs): /, ["before", "after", "lost"]))
+
+    test("E5 cleanup at every moment deletes nothing that somebody refers to", (database) =>
+      survives(database, "cleaned", /^cleanup: /, ["after", "40001"]))
 
     test("E6 a node that fails after an effect does it once under its key", (database) =>
       survives(database, "errors", /^handler paid/, ["before", "after"]))

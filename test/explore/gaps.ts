@@ -1,5 +1,23 @@
+const read =
+  "A read for people in a transaction of its own, by which the engine decides nothing: a fault there is its caller's answer."
+const damaged =
+  "Only for a run whose rows were damaged so that its frontier can't be read; test/engine/recovery.test.ts damages them."
+
 /** Pairs of a point and a mode that no case hits, and why; `*` is anything, `@never` a statement that nothing passed. */
 export const gaps: Readonly<Record<string, string>> = {
-  "runs: perdure.check.look@*":
-    "Asked only about a row that another session has locked: seen on a server, where the explorer stops processes only; the interleavings have it."
+  "check.look@never":
+    "Asked only about a row that another session has locked; test/explore/faultsServer.test.ts (C7) and test/postgres/commits.test.ts lock it.",
+  "claim.recover@never":
+    "No commit leaves a run pending or suspended while a firing of it runs, and only such a run needs it; test/postgres/claims.test.ts writes the rows by hand.",
+  "open.crashedAnywhere@never": damaged,
+  "open.interruptedAnywhere@never": damaged,
+  "inbox.highest@never": "Nothing in the engine asks it.",
+  "workers.stopOthers@never":
+    "Only where one process has the database for itself, which a folder's lock guarantees and no zombie can break; test/postgres/workers.test.ts has it.",
+  "workers.list@never": read,
+  "run.firings@never": read,
+  "run.openFirings@never": read,
+  "run.resumability@never": read,
+  "run.list.planForValues@never": read,
+  "inputs.history@never": read
 }

@@ -21,6 +21,8 @@ class Session {
   private readonly changes: Array<() => void> = []
   /** A statement has been let through and has no answer. */
   asked = false
+  /** Statements let through so far. */
+  steps = 0
 
   constructor(private readonly base: Pool) {}
 
@@ -74,6 +76,7 @@ class Session {
       await this.until(() => this.next !== undefined || this.over)
       const next = this.next
       this.next = undefined
+      if (next !== undefined) this.steps++
       next?.()
     }
     while (!(this.over || (!this.asked && this.next !== undefined))) {
@@ -101,6 +104,8 @@ export interface Interleaved<A, B> {
   readonly second: Exit.Exit<B, unknown>
   /** Whether one had to wait for the other. */
   readonly blocked: boolean
+  /** Statements that each of them sent. */
+  readonly steps: readonly [number, number]
 }
 
 /** Runs two transactions with their statements in the order given; what is left of one when the other has ended follows. */
@@ -130,7 +135,8 @@ export const interleave = async <A, B>(
     const side = turn % 2 === 0 ? 0 : 1
     if (!sessions[side].done) await sessions[side].step(isBlocked)
   }
-  return { order, first: await first, second: await second, blocked }
+  const steps = [sessions[0].steps, sessions[1].steps] as const
+  return { order, first: await first, second: await second, blocked, steps }
 }
 
 /** All orders of `a` steps of one session and `b` of the other. */

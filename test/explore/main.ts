@@ -1,4 +1,3 @@
-import { type ChildProcess, fork } from "node:child_process"
 import { availableParallelism } from "node:os"
 import { fileURLToPath } from "node:url"
 import { parseArgs } from "node:util"
@@ -7,21 +6,23 @@ import { type Failure, replay, replayLine, shrink } from "../../src/testing/Expl
 import { unspell } from "../../src/testing/Points.js"
 import { openEmbedded } from "../../src/testing/TestDatabase.js"
 import { corpus } from "./corpus/index.js"
-import { coverageOf } from "./coverage.js"
 import { mutations, runMutation } from "./mutations.js"
-import { onEmbedded, onServer, type ShardReport } from "./shard.js"
+import { Processes } from "./processes.js"
+import { makeExplorer, type ShardReport, type Task } from "./shard.js"
+import { exploreCorpus } from "./wholeCorpus.js"
 
-const usage = `npm run explore -- [--seed 1] [--workflow name] [--double] [--minutes 14] [--replay 'point#n@mode + …'] [--mutations]`
+const usage = `npm run explore -- [--seed 1] [--workflow name] [--double] [--pairs] [--minutes 14] [--replay 'point#n@mode + …'] [--mutations]`
 
 const { values: given } = parseArgs({
   options: {
     seed: { type: "string", default: "1" },
     workflow: { type: "string" },
     double: { type: "boolean", default: false },
+    pairs: { type: "boolean", default: false },
     minutes: { type: "string" },
     replay: { type: "string" },
     mutations: { type: "boolean", default: false },
-    shard: { type: "string" },
+    child: { type: "boolean", default: false },
     help: { type: "boolean", default: false }
   }
 })
@@ -40,83 +41,56 @@ if (given.help || !Number.isInteger(seed) || !(minutes > 0) || subjects.length =
   process.exit(given.help ? 0 : 2)
 }
 
+/** How often a first injection is followed by a second one, drawn by seed, unless all pairs are asked for. */
+const doubleChance = 0.1
+
 /** Lines of a failing execution's log that are shown at once; a replay shows all. */
 const shownLog = 15
 
-/** Subjects of which a server shows more than one session can. */
-const onServerToo = new Set(["chain", "fanOut", "triggerDuring", "twoWorkers"])
-
-/** One of several processes: explores its part and tells the one that started it. */
-const runShard = async (name: string): Promise<void> => {
-  const [index = 0, of = 1] = name.split("/").map(Number)
-  const options = {
-    seed,
-    index,
-    of,
-    double: given.double ? ("all" as const) : 1,
-    until: Date.now() + minutes * 60_000,
-    onFailure: (failure: Failure) =>
-      console.error(
-        [
-          replayLine(failure),
-          ...failure.violations.map(({ detail, name }) => `  ${name}: ${detail}`),
-          ...failure.log.slice(-shownLog).map((line) => `    ${line.split("\n", 1)[0]}`)
-        ].join("\n")
-      )
-  }
-  const report = await Effect.runPromise(
-    name === "server"
-      ? onServer(
-          subjects.filter((subject) => onServerToo.has(subject.name)),
-          options
-        )
-      : onEmbedded(subjects, options)
-  )
-  const { send } = process
-  if (send === undefined) console.log(JSON.stringify({ ...report, reached: report.reached.length }))
-  else await new Promise((resolve) => send.call(process, report, resolve))
-  process.exit(0)
-}
-
-const child = (shard: string): Promise<ShardReport> =>
-  new Promise((resolve, reject) => {
-    const started: ChildProcess = fork(fileURLToPath(import.meta.url), [...process.argv.slice(2), "--shard", shard])
-    let report: ShardReport | undefined
-    started.on("message", (message) => {
-      report = message as ShardReport
-    })
-    started.on("exit", (code) =>
-      report === undefined ? reject(new Error(`shard ${shard} ended with ${code}`)) : resolve(report)
+/** Tells the process that started this one what each task comes to, until there are no more. */
+const runChild = (send: (report: ShardReport) => void): Promise<void> =>
+  Effect.runPromise(
+    Effect.scoped(
+      Effect.gen(function* () {
+        const explorer = yield* makeExplorer(subjects, {
+          seed,
+          double: given.double ? "all" : doubleChance,
+          until: Date.now() + minutes * 60_000,
+          onFailure: (failure) => console.error(linesOf(failure))
+        })
+        yield* Effect.async<void>((resume) => {
+          process.on("message", (task) => {
+            Effect.runPromise(explorer(task as Task)).then(send, (error) => {
+              console.error(error)
+              process.exit(1)
+            })
+          })
+          process.on("disconnect", () => resume(Effect.void))
+        })
+      })
     )
-  })
+  )
+
+const linesOf = (failure: Failure): string =>
+  [
+    replayLine(failure),
+    ...failure.violations.map(({ detail, name }) => `  ${name}: ${detail}`),
+    ...failure.log.slice(-shownLog).map((line) => `    ${line.split("\n", 1)[0]}`)
+  ].join("\n")
 
 /** Explores everything, and says in one line what came of it. */
 const runAll = async (): Promise<number> => {
-  const begun = performance.now()
   const count = Math.min(availableParallelism(), 4)
-  const embedded = await Promise.all(Array.from({ length: count }, (_, index) => child(`${index}/${count}`)))
-  const took = (performance.now() - begun) / 60_000
-  const cases = embedded.reduce((sum, report) => sum + report.cases, 0)
-  const onServers = subjects.some(({ name }) => onServerToo.has(name)) ? [await child("server")] : []
-  const reports = [...embedded, ...onServers]
-  const { gaps, stale } = coverageOf(reports, given.workflow === undefined)
-  for (const gap of gaps) console.error(`not covered, and nobody says why: ${gap}`)
-  for (const name of stale) console.error(`explained as not covered, but it is: ${name}`)
-  const violations = reports.reduce((sum, report) => sum + report.violations, 0)
-  const notReached = reports.flatMap((report) => report.notReached)
-  for (const { mode, name, occurrence } of notReached) console.error(`not reached: ${name}#${occurrence}@${mode}`)
-  const line = {
-    workflows: subjects.length,
-    points: embedded[0]?.points ?? 0,
-    cases: reports.reduce((sum, report) => sum + report.cases, 0),
-    reached: reports.reduce((sum, report) => sum + report.reached.length, 0),
-    notReached: notReached.length,
-    uncovered: gaps.length,
-    violations,
-    casesPerMinute: Math.round(cases / took)
-  }
-  console.log(JSON.stringify(line))
-  return violations > 0 || gaps.length > 0 || stale.length > 0 ? 1 : 0
+  const processes = new Processes(fileURLToPath(import.meta.url), process.argv.slice(2), count, console.error)
+  const { complaints, notReached, summary } = await exploreCorpus(processes, subjects, {
+    whole: given.workflow === undefined,
+    pairsOnly: given.pairs
+  })
+  processes.close()
+  for (const line of [...notReached, ...complaints]) console.error(line)
+  console.log(JSON.stringify(summary))
+  const { complete, violations } = summary
+  return complete && violations === 0 && complaints.length === 0 ? 0 : 1
 }
 
 /** Executes one case again, shows everything about it, and tries to make it smaller. */
@@ -174,5 +148,5 @@ const run = (): Promise<number> => {
   return given.replay === undefined ? runAll() : runReplay(given.replay)
 }
 
-if (given.shard !== undefined) await runShard(given.shard)
-process.exit(await run())
+if (given.child) await runChild((report) => process.send?.(report))
+process.exit(given.child ? 0 : await run())

@@ -9,6 +9,8 @@ import { corpus } from "./corpus/index.js"
 /** A way to break the engine that must not go unnoticed. */
 export interface Mutation {
   readonly name: string
+  /** Whether it is noticed soon enough for every run of the tests; all are tried by `npm run explore -- --mutations`. */
+  readonly quick?: boolean
   /** What is explored, in which modes. */
   readonly subjects: ReadonlyArray<string>
   readonly modes: ReadonlyArray<Mode>
@@ -31,6 +33,7 @@ const replacing = (name: RegExp, from: string | RegExp, to: string) => {
 export const mutations: ReadonlyArray<Mutation> = [
   {
     name: "no fence: a claim keeps the number of the right to a run",
+    quick: true,
     subjects: ["chain"],
     modes: ["awakened"],
     names: /^runs: /,
@@ -38,6 +41,7 @@ export const mutations: ReadonlyArray<Mutation> = [
   },
   {
     name: "no commit number: what was committed is committed again",
+    quick: true,
     subjects: ["chain"],
     modes: ["lost"],
     names: /^runs: /,
@@ -76,6 +80,7 @@ export const mutations: ReadonlyArray<Mutation> = [
   },
   {
     name: "no crash count",
+    quick: true,
     subjects: ["chain"],
     modes: ["before"],
     names: /^handler /,

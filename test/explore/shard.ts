@@ -1,16 +1,21 @@
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
-import { type Exploration, explore, type Failure } from "../../src/testing/Explore.js"
-import { type Injection, type Mode, modes, type PointKind } from "../../src/testing/Points.js"
+import * as Scope from "effect/Scope"
+import { type Exploration, explore, type Failure, type Revealed } from "../../src/testing/Explore.js"
+import type { Injection, Mode, PointKind } from "../../src/testing/Points.js"
 import type { Subject } from "../../src/testing/Subject.js"
 import { openEmbedded, openPostgres, type TestDatabase } from "../../src/testing/TestDatabase.js"
 import { server } from "../support/postgresServer.js"
 
-/** What one process explores. */
+/** What one process is asked to explore: a part of a subject, some cases of it, or all that only a server shows. */
+export type Task =
+  | { readonly kind: "part"; readonly subject: string; readonly index: number; readonly of: number }
+  | { readonly kind: "cases"; readonly subject: string; readonly cases: ReadonlyArray<ReadonlyArray<Injection>> }
+  | { readonly kind: "server"; readonly subject: string }
+
+/** How everything is explored. */
 export interface ShardOptions {
   readonly seed: number
-  readonly index: number
-  readonly of: number
   readonly double: number | "all"
   /** When to begin no further case, in milliseconds since the epoch. */
   readonly until: number
@@ -19,73 +24,50 @@ export interface ShardOptions {
 
 /** What one process found, as it travels to another. */
 export interface ShardReport {
-  readonly workflows: ReadonlyArray<string>
+  readonly subject: string
+  readonly complete: boolean
   readonly points: number
   readonly cases: number
   readonly passed: ReadonlyArray<readonly [string, PointKind]>
+  readonly revealed: ReadonlyArray<Revealed>
   readonly reached: ReadonlyArray<Injection>
   readonly notReached: ReadonlyArray<Injection>
   readonly violations: number
 }
 
-const reportOf = (found: ReadonlyArray<Exploration>): ShardReport => ({
-  workflows: [...new Set(found.map(({ subject }) => subject))],
-  points: found.reduce((sum, { points }) => sum + points.length, 0),
-  cases: found.reduce((sum, { cases }) => sum + cases, 0),
-  passed: [...new Map(found.flatMap(({ passed }) => [...passed]))],
-  reached: found.flatMap(({ reached }) => reached),
-  notReached: found.flatMap(({ notReached }) => notReached),
-  violations: found.reduce((sum, { failures }) => sum + failures.length, 0)
+const reportOf = (found: Exploration): ShardReport => ({
+  subject: found.subject,
+  complete: found.complete,
+  points: found.points.length,
+  cases: found.cases,
+  passed: [...found.passed],
+  revealed: found.revealed,
+  reached: found.reached,
+  notReached: found.notReached,
+  violations: found.failures.length
 })
 
-const exploreAll = (
-  database: TestDatabase,
-  subjects: ReadonlyArray<Subject>,
-  options: ShardOptions,
-  only: ReadonlyArray<Mode> = modes
-) =>
-  Effect.promise(async () => {
-    const found: Array<Exploration> = []
-    for (const subject of subjects) {
-      found.push(
-        await explore({
-          subject,
-          database,
-          seed: options.seed,
-          modes: only,
-          double: options.double,
-          revealed: true,
-          shard: { index: options.index, of: options.of },
-          goOn: () => Date.now() < options.until,
-          onFailure: options.onFailure
+/** A stopped process whose transaction holds its locks is what only a server shows. */
+const stopped: ReadonlyArray<Mode> = ["zombie", "awakened"]
+
+/** Does one task after the other, with databases that are opened when they are needed first. */
+export const makeExplorer = (subjects: ReadonlyArray<Subject>, options: ShardOptions) =>
+  Effect.gen(function* () {
+    const scope = yield* Effect.scope
+    const kept = <E>(open: Effect.Effect<TestDatabase, E, Scope.Scope>) =>
+      Effect.cached(Scope.extend(Effect.orDie(open), scope))
+    const embedded = yield* kept(openEmbedded)
+    const onServer = yield* kept(Effect.flatMap(server(), ({ url }) => openPostgres(Redacted.make(url))))
+    return (task: Task): Effect.Effect<ShardReport> =>
+      Effect.flatMap(task.kind === "server" ? onServer : embedded, (database) =>
+        Effect.promise(async () => {
+          const subject = subjects.find(({ name }) => name === task.subject)
+          if (subject === undefined) throw new Error(`no subject is called ${task.subject}`)
+          const { double, seed, until, onFailure } = options
+          const common = { subject, database, seed, onFailure, goOn: () => Date.now() < until }
+          if (task.kind === "server") return reportOf(await explore({ ...common, modes: stopped }))
+          if (task.kind === "cases") return reportOf(await explore({ ...common, cases: task.cases }))
+          return reportOf(await explore({ ...common, double, shard: task }))
         })
       )
-    }
-    return found
   })
-
-/** Explores subjects on an embedded database in memory. */
-export const onEmbedded = (
-  subjects: ReadonlyArray<Subject>,
-  options: ShardOptions
-): Effect.Effect<ShardReport, unknown> =>
-  Effect.scoped(
-    Effect.map(
-      Effect.flatMap(openEmbedded, (database) => exploreAll(database, subjects, options)),
-      reportOf
-    )
-  )
-
-/** Explores on a server what one session can't show: a stopped process whose transaction holds its locks. */
-export const onServer = (
-  subjects: ReadonlyArray<Subject>,
-  options: ShardOptions
-): Effect.Effect<ShardReport, unknown> =>
-  Effect.scoped(
-    Effect.gen(function* () {
-      const { url } = yield* server()
-      const database = yield* openPostgres(Redacted.make(url))
-      const stopped: ReadonlyArray<Mode> = ["zombie", "awakened"]
-      return reportOf(yield* exploreAll(database, subjects, { ...options, double: 0, index: 0, of: 1 }, stopped))
-    })
-  )

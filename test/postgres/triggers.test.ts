@@ -1,7 +1,5 @@
 import { describe, expect, it } from "@effect/vitest"
-import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
 import type { RunCommit } from "../../src/model/Run.js"
 import type { RunStatus } from "../../src/model/Status.js"
 import { StateStore } from "../../src/store/StateStore.js"
@@ -174,8 +172,7 @@ describe("settle", () => {
       const [first] = yield* inputs("a")
       const once = commit("a", { applied: [{ seq: String(first?.seq), status: "applied" }] })
       yield* settle(once)
-      const exit = yield* Effect.exit(settle(once))
-      expect(Exit.isFailure(exit) && Cause.isDie(exit.cause)).toBe(true)
+      expect(yield* Effect.flip(settle(once))).toMatchObject({ outcome: "fatal", sqlState: "PD001" })
     })
   )
 

@@ -4,7 +4,7 @@ import { scenario } from "../engine/world.js"
 import { openProxy } from "./proxy.js"
 import { names, openYard } from "./support.js"
 
-const settings = { leaseMs: 2_500, heartbeatMs: 500 }
+const settings = { leaseMs: 5_000, heartbeatMs: 1_000 }
 
 scenario(
   "B4 a heartbeat that hangs is given up in time; one that can't come through ends the lease, and nothing starts",

@@ -1,9 +1,10 @@
 import type { Subject } from "../../../src/testing/Subject.js"
 import { chain } from "./chain.js"
 import { evicted, fanOut, merging, oneSlot, twoWorkers } from "./fanOut.js"
+import { cleaned, handedOver, unknown } from "./leaving.js"
 import { randoms } from "./random.js"
 import { errors, failure, longer, routing, timeout } from "./routing.js"
-import { cancelled, cancelRace, during, early, late, paused, repeated, suspend } from "./waiting.js"
+import { cancelled, cancelRace, during, early, joined, late, paused, repeated, suspend } from "./waiting.js"
 
 const written: ReadonlyArray<Subject> = [
   chain,
@@ -24,8 +25,16 @@ const written: ReadonlyArray<Subject> = [
   repeated,
   cancelled,
   cancelRace,
-  paused
+  paused,
+  joined,
+  cleaned,
+  handedOver,
+  unknown
 ]
 
+/** Subjects whose transactions go statement by statement, as behind a pooling proxy: each statement is a point there. */
+const statementwise = new Set(["routing", "oneSlot", "errors", "triggerDuring", "cancelRace", "random1", "random3"])
+
 /** Everything that is explored: what was written, and what a seed draws. */
-export const corpus = (seed: number): ReadonlyArray<Subject> => [...written, ...randoms(seed)]
+export const corpus = (seed: number): ReadonlyArray<Subject> =>
+  [...written, ...randoms(seed)].map((subject) => ({ ...subject, statementwise: statementwise.has(subject.name) }))

@@ -7,6 +7,7 @@ import * as NodeOutcome from "../../../src/definition/NodeOutcome.js"
 import * as Output from "../../../src/definition/Output.js"
 import * as Workflow from "../../../src/definition/Workflow.js"
 import type { Client } from "../../../src/testing/Client.js"
+import type { Subject } from "../../../src/testing/Subject.js"
 import { effect, oneRun, runId } from "./kit.js"
 
 const N = Schema.Number
@@ -151,3 +152,15 @@ export const paused = oneRun({
     await client.command(runId, "resume")
   }
 })
+
+/** Started, and given its event, in transactions of the application's own. */
+export const joined: Subject = {
+  name: "joined",
+  workflows: approvalWorkflow.layer.pipe(Layer.provide(approvalHandlers)),
+  script: async (client) => {
+    await client.startJoined(approvalWorkflow, { v: 1 }, runId)
+    await client.sleep(200)
+    await client.triggerJoined(approvalWorkflow, runId, "approve", yes, "mail")
+    await client.ended(runId)
+  }
+}
