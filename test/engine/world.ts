@@ -155,6 +155,8 @@ export interface ScenarioOptions {
   /** It damages rows by hand, so that the invariants can't hold afterwards. */
   readonly damages?: boolean
   readonly timeout?: number
+  /** Tries again after a failure. */
+  readonly retry?: number
 }
 
 /** One database serves the scenarios of a file, one after the other; it goes when the last of them is through. */
@@ -178,8 +180,20 @@ export const scenario = (
         yield* Effect.scoped(body(world))
         if (options.damages !== true) expect(yield* world.sql(invariantStatement({ atRest: false }))).toEqual([])
       }).pipe(Effect.scoped),
-    options.timeout
+    {
+      ...(options.timeout === undefined ? {} : { timeout: options.timeout }),
+      ...(options.retry === undefined ? {} : { retry: options.retry })
+    }
   )
+
+/**
+ * A scenario of processes and leases in real time.
+ *
+ * **Details** On a machine that stands still for longer than a lease, a lease runs out as it must; a second try tells that
+ * from a fault.
+ */
+export const timedScenario: typeof scenario = (name, body, options = {}) =>
+  scenario(name, body, { retry: 1, ...options })
 
 /** The values of messages; of a tombstone its cause. */
 export const values = (messages: ReadonlyArray<InboxMessage>): ReadonlyArray<unknown> =>

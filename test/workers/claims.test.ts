@@ -9,7 +9,7 @@ import { Transactor } from "../../src/store/Transactor.js"
 import { TriggerStore } from "../../src/store/TriggerStore.js"
 import { Chain } from "../engine/fixtures.js"
 import { chain } from "../engine/handlers.js"
-import { scenario } from "../engine/world.js"
+import { timedScenario as scenario } from "../engine/world.js"
 import { definition, incarnation, onFreshDatabase, query, sql, transact } from "../postgres/harness.js"
 
 const definitions = [definition]

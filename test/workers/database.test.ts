@@ -1,7 +1,7 @@
 import { expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { invariantStatement } from "../../src/testing/invariants/check.js"
-import { scenario, worldOn } from "../engine/world.js"
+import { timedScenario as scenario, worldOn } from "../engine/world.js"
 import { server } from "../support/postgresServer.js"
 import { databaseOn } from "../support/serverDatabase.js"
 import { openProxy } from "./proxy.js"

@@ -1,6 +1,6 @@
 import { expect } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import { scenario } from "../engine/world.js"
+import { timedScenario as scenario } from "../engine/world.js"
 import { names, openYard, startTwo, type WorkerProcess, type Yard } from "./support.js"
 
 const leases = { leaseMs: 60_000, heartbeatMs: 2_000 }

@@ -1,6 +1,6 @@
 import { expect } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import { scenario } from "../engine/world.js"
+import { timedScenario as scenario } from "../engine/world.js"
 import { task } from "./fixtures.js"
 import { names, openYard, startTwo } from "./support.js"
 

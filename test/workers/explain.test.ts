@@ -2,7 +2,7 @@ import { expect } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { Approved, Chain, Declined, FlakyCharge, Polled } from "../engine/fixtures.js"
 import { approved, chain, flakyCharge, type Hook, makeGate, polled } from "../engine/handlers.js"
-import { scenario } from "../engine/world.js"
+import { timedScenario as scenario } from "../engine/world.js"
 
 /** Explains a run until the answer is of this kind: rows and memory change one after the other. */
 const explained = <A extends { readonly _tag: string }, E>(explain: Effect.Effect<A, E>, tag: A["_tag"]) =>

@@ -2,7 +2,7 @@ import { expect } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { Approved, Chain } from "../engine/fixtures.js"
 import { approved, chain, makeGate } from "../engine/handlers.js"
-import { scenario, type World } from "../engine/world.js"
+import { timedScenario as scenario, type World } from "../engine/world.js"
 
 const short = { leaseMs: 600, heartbeatMs: 100, pollMs: 50 }
 

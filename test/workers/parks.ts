@@ -1,6 +1,6 @@
 import { expect } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import { scenario } from "../engine/world.js"
+import { timedScenario as scenario } from "../engine/world.js"
 import type { Kind } from "./fixtures.js"
 import { names, openYard, type WorkerOptions } from "./support.js"
 

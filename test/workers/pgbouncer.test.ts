@@ -1,7 +1,7 @@
 import { describe, expect } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import type * as Redacted from "effect/Redacted"
-import { scenario, type World } from "../engine/world.js"
+import { timedScenario as scenario, type World } from "../engine/world.js"
 import { openPgBouncer, pgbouncer } from "./pgbouncer.js"
 import { names, openYard } from "./support.js"
 

@@ -1,7 +1,7 @@
 import { expect } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { Limits } from "../../src/model/Limits.js"
-import { scenario } from "../engine/world.js"
+import { timedScenario as scenario } from "../engine/world.js"
 import { names, openYard } from "./support.js"
 
 scenario(

@@ -5,7 +5,7 @@ import * as PgWakeups from "../../src/postgres/PgWakeups.js"
 import { Approved, Chain } from "../engine/fixtures.js"
 import { approved, chain } from "../engine/handlers.js"
 import type { ProcessOptions } from "../engine/process.js"
-import { scenario, type World } from "../engine/world.js"
+import { timedScenario as scenario, type World } from "../engine/world.js"
 import { openProxy } from "./proxy.js"
 import { names } from "./support.js"
 

@@ -1,6 +1,6 @@
 import { expect } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import { scenario } from "../engine/world.js"
+import { timedScenario as scenario } from "../engine/world.js"
 import { names, openYard, startTwo } from "./support.js"
 
 const settings = { leaseMs: 2_000, heartbeatMs: 400 }
