@@ -22,8 +22,8 @@ export interface FaultHost {
   readonly busy: () => () => void
   /** SQL that a transaction begins with. */
   readonly preamble: () => string
-  /** The same as a statement, for a transaction that is sent at once. */
-  readonly time: () => Query
+  /** The same as a statement: for a transaction that is sent at once, or for a read without one. */
+  readonly time: (until: "transaction" | "session") => Query
   /** Whether transactions go statement by statement, as behind a pooling proxy. */
   readonly statementwise: boolean
   /** Rewrites statements, to see whether a mutated engine is caught. */
@@ -37,6 +37,8 @@ interface Lease {
   scope: Scope.CloseableScope | undefined
   connection: Connection | undefined
   broken: boolean
+  /** Between BEGIN and its end, where the time of the world is set already. */
+  inTransaction: boolean
   /** What the server was sent last. */
   last: Promise<unknown>
 }
@@ -70,7 +72,13 @@ export class FaultPool {
     const acquire = Effect.map(
       Effect.acquireRelease(
         Effect.sync(() => {
-          const lease: Lease = { scope: undefined, connection: undefined, broken: false, last: Promise.resolve() }
+          const lease: Lease = {
+            scope: undefined,
+            connection: undefined,
+            broken: false,
+            inTransaction: false,
+            last: Promise.resolve()
+          }
           this.leases.add(lease)
           return lease
         }),
@@ -137,14 +145,16 @@ export class FaultPool {
   private execute(lease: Lease, query: Query): Promise<Answer> {
     const kind = kinds[query.name] ?? "statement"
     const sent = query.name === "begin" ? { ...query, text: `${query.text}${this.host.preamble()}` } : query
-    return this.pass(lease, kind, `${query.operation ?? "other"}: ${query.name}`, () =>
-      this.forward(lease, this.host.rewrite(sent))
-    )
+    return this.pass(lease, kind, `${query.operation ?? "other"}: ${query.name}`, async () => {
+      if (kind === "statement" && !lease.inTransaction) await this.forward(lease, this.host.time("session"))
+      if (kind !== "statement") lease.inTransaction = kind === "begin"
+      return this.forward(lease, this.host.rewrite(sent))
+    })
   }
 
   private writeAtOnce(lease: Lease, queries: ReadonlyArray<Query>): Promise<Answer> {
     const name = `${queries[0]?.operation ?? "other"}: batch`
-    const sent = () => [this.host.time(), ...queries.map((query) => this.host.rewrite(query))]
+    const sent = () => [this.host.time("transaction"), ...queries.map((query) => this.host.rewrite(query))]
     return this.pass(lease, "batch", name, async () => {
       const connection = await this.connect(lease)
       const { writeAtOnce } = connection ?? {}

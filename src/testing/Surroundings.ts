@@ -21,7 +21,7 @@ export interface Surroundings<Worker> {
   readonly during: (promise: Promise<unknown>) => void
   readonly died: (worker: Worker) => void
   readonly preamble: () => string
-  readonly time: () => Query
+  readonly time: (until: "transaction" | "session") => Query
   readonly hit: (
     kind: PointKind,
     name: string,

@@ -88,7 +88,7 @@ export class TestWorker {
       sessionsTimeOut: () => world.database.sessions === "one" || options.seed % 2 === 0,
       busy: () => world.busy(),
       preamble: () => world.preamble(),
-      time: () => world.time(),
+      time: (until) => world.time(until),
       statementwise: options.statementwise === true,
       rewrite: world.rewrite,
       sessions: world.database.sessions

@@ -119,13 +119,10 @@ export class World {
     return setTime(this.clock.now)
   }
 
-  /** The same as a statement of its own, first in a transaction that is sent at once. */
-  time(): Query {
-    return {
-      name: "harness.time",
-      text: "select set_config('perdure.now', $1, true)",
-      values: [String(this.clock.now)]
-    }
+  /** The same as a statement of its own: first in a transaction that is sent at once, or before a read without one. */
+  time(until: "transaction" | "session"): Query {
+    const text = `select set_config('perdure.now', $1, ${until === "transaction"})`
+    return { name: `harness.time.${until}`, text, values: [String(this.clock.now)] }
   }
 
   /** A point inside of a fiber of a worker: two effects around what is done there, one of which may be its end. */

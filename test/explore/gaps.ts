@@ -1,5 +1,7 @@
 const read =
   "A read for people in a transaction of its own, by which the engine decides nothing: a fault there is its caller's answer."
+const lifelines =
+  "Only workers that hold a session of their own on a server look at others' sessions; test/postgres/workers.test.ts has it."
 const damaged =
   "Only for a run whose rows were damaged so that its frontier can't be read; test/engine/recovery.test.ts damages them."
 
@@ -14,10 +16,13 @@ export const gaps: Readonly<Record<string, string>> = {
   "inbox.highest@never": "Nothing in the engine asks it.",
   "workers.stopOthers@never":
     "Only where one process has the database for itself, which a folder's lock guarantees and no zombie can break; test/postgres/workers.test.ts has it.",
+  "workers.rivals@never": lifelines,
+  "workers.declareDead@never": lifelines,
   "workers.list@never": read,
   "run.firings@never": read,
   "run.openFirings@never": read,
   "run.resumability@never": read,
+  "run.standing@never": read,
   "run.list.planForValues@never": read,
   "inputs.history@never": read
 }
