@@ -55,7 +55,7 @@ export const Limits = {
   /** Audit events written by one transaction. */
   auditBatch: 4_000,
   /** How long events are gathered, so that those of one run make one row. */
-  auditGatherMs: 200,
+  auditGatherMs: 500,
   /** How long the audit log may take over one batch before it is lost. */
   auditMs: 10_000,
   /** The same for the last batch, which a stop waits for. */
