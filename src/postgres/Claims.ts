@@ -10,7 +10,7 @@ import { int4Array, textArray } from "./Arrays.js"
 import { run, runExactly } from "./Execution.js"
 import { anyFirings, makeOpenFirings, openFirings } from "./OpenFirings.js"
 import { decodeFiring, decodeGuaranteed, decodeRun, decodeTaken } from "./Rows.js"
-import { qualifier, type SchemaName, statementsOf } from "./Statement.js"
+import { anyRow, qualifier, type SchemaName, statementsOf } from "./Statement.js"
 
 /** Incarnations that hold runs and are dead or unknown: one index probe for each holder, whatever they hold. */
 export const deadHolders = (s: string): string => `
@@ -25,6 +25,12 @@ export const deadHolders = (s: string): string => `
     where h.worker is not null
       and not exists (select from ${s}.workers w where w.incarnation = h.worker and ${s}.worker_alive(w))
   )`
+
+/**
+ * The claimer, if its own lease is valid: a claim that was sent before the database stood still for everybody, and is
+ * executed after it, finds no lease valid and must not take that for deaths.
+ */
+const claimer = (s: string): string => `${s}.workers me where me.incarnation = $1::uuid and ${s}.worker_alive(me)`
 
 const looks = (s: string) => {
   const definitions = "unnest($3::text[], $4::int4[]) d(workflow, workflow_version)"
@@ -65,14 +71,14 @@ const looks = (s: string) => {
           limit $2
           for no key update skip locked
         ) f
-        where dead.worker <> $1::uuid
+        where dead.worker <> $1::uuid and ${anyRow(claimer(s))}
         limit $2
       )`,
     named: `
       with found as (
         select r.run_id, r.worker from ${s}.run_state r
         where r.run_id = any($5::text[]) and r.ended_at is null and r.status <> 'parked'
-          and r.worker is distinct from $1::uuid and (r.worker is null or $6::boolean)
+          and r.worker is distinct from $1::uuid and (r.worker is null or ($6::boolean and ${anyRow(claimer(s))}))
           and exists (select from ${definitions} where ${ofDefinition})
           and not exists (select from ${s}.workers w where w.incarnation = r.worker and ${s}.worker_alive(w))
         order by r.run_id limit $2

@@ -117,6 +117,10 @@ describe("claims", () => {
       yield* inTheWay(20_000)
       yield* run("ready", "0, null, true")
       yield* run("orphaned", `1, '${dead}'::uuid, false`)
+      // Only who is alive judges the dead.
+      yield* query("insert into perdure.workers (incarnation, worker_id, lease_ms) values ($1::uuid, 'one', 60000)", [
+        incarnation(1)
+      ])
       const states = yield* StateStore
       for (const [look, id] of [
         ["Ready", "ready"],
