@@ -48,8 +48,6 @@ export interface PoolConfig {
 /** How a pool that is there already is used. */
 export interface GivenPoolOptions {
   readonly pooled?: boolean
-  /** Whether several statements may be sent at once; true where nothing is said. */
-  readonly atOnce?: boolean
 }
 
 /**
@@ -144,7 +142,7 @@ const fromPool = (pool: pg.Pool, options: GivenPoolOptions): Context.Tag.Service
       yield* Effect.tapError(prepare(client), () => destroy)
       return {
         execute: (query: Query) => execute(client, query),
-        ...(options.atOnce === false ? {} : { writeAtOnce: (queries) => atOnce(client, queries) }),
+        writeAtOnce: (queries) => atOnce(client, queries),
         destroy
       } satisfies Connection
     })

@@ -8,6 +8,7 @@ import { Limits } from "../model/Limits.js"
 import { Inbox, type InboxMessage, type PendingMessages } from "../store/Inbox.js"
 import { type ClaimedRun, type ClaimLook, type Claims, StateStore } from "../store/StateStore.js"
 import { Transactor } from "../store/Transactor.js"
+import { groupByRun } from "./ByRun.js"
 import { Definitions, type Registered } from "./Definitions.js"
 import { Identity } from "./Identity.js"
 import { fromRows, pendingRanges, type RunRows } from "./Rebuild.js"
@@ -136,16 +137,6 @@ const readable = (registered: Registered, rows: RunRows): Either.Either<RunState
     }),
     (state) => state
   )
-
-const groupByRun = (messages: ReadonlyArray<InboxMessage>): ReadonlyMap<RunId, ReadonlyArray<InboxMessage>> => {
-  const groups = new Map<RunId, Array<InboxMessage>>()
-  for (const message of messages) {
-    const group = groups.get(message.runId)
-    if (group === undefined) groups.set(message.runId, [message])
-    else group.push(message)
-  }
-  return groups
-}
 
 export const layer: Layer.Layer<
   Recovery,

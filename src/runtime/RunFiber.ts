@@ -53,8 +53,8 @@ type Phase = "new" | "resting" | "entered" | "committing" | "leaving" | "gone"
  *
  * **Details** The run's own fiber (`live`) supervises: it sleeps until the run leaves and owns the fibers of the firings. The
  * loop is driven by what arrives, in the fibers of the firings and of the committer, because a fiber that is woken for each
- * step of each run costs more than the step: 345 µs of CPU a step that way, 204 µs this way, in `npm run bench`. The run's state changes only after the commit
- * that made the change true.
+ * step of each run costs more than the step: 345 µs of CPU a step that way, 204 µs this way, in `npm run bench`. The run's
+ * state changes only after the commit that made the change true.
  */
 export class RunFiber implements CommitSource {
   readonly runId: RunId

@@ -8,7 +8,6 @@ import * as Stream from "effect/Stream"
 import type { DatabaseError, UndecodableRow } from "../model/Errors.js"
 import type { RunId } from "../model/Ids.js"
 import { Limits } from "../model/Limits.js"
-import type { RunCommand, TriggerInput } from "../model/Run.js"
 import { isEnded } from "../model/Status.js"
 import type { ClaimLook, StateStore } from "../store/StateStore.js"
 import { Transactor } from "../store/Transactor.js"
@@ -17,6 +16,7 @@ import { type Wakeup, Wakeups } from "../store/Wakeups.js"
 import { Workers } from "../store/Workers.js"
 import type { AuditTrail } from "./AuditTrail.js"
 import { Awaiters } from "./Awaiters.js"
+import { groupByRun } from "./ByRun.js"
 import { careful } from "./Careful.js"
 import type { DatabaseClock } from "./DatabaseClock.js"
 import { Definitions } from "./Definitions.js"
@@ -164,18 +164,6 @@ const isLate = (unapplied: Unapplied): boolean => isEnded(unapplied.runStatus) |
 const distinct = (found: ReadonlyArray<Unapplied>): ReadonlyArray<RunId> => [
   ...new Set(found.map((each) => each.runId))
 ]
-
-const groupByRun = <A extends TriggerInput | RunCommand>(
-  rows: ReadonlyArray<A>
-): ReadonlyMap<RunId, ReadonlyArray<A>> => {
-  const groups = new Map<RunId, Array<A>>()
-  for (const row of rows) {
-    const group = groups.get(row.runId)
-    if (group === undefined) groups.set(row.runId, [row])
-    else group.push(row)
-  }
-  return groups
-}
 
 export const layer: Layer.Layer<
   Waker,

@@ -13,6 +13,7 @@ import { StateStore } from "../../src/store/StateStore.js"
 import { type Transaction, Transactor } from "../../src/store/Transactor.js"
 import { TriggerStore } from "../../src/store/TriggerStore.js"
 import { Workers } from "../../src/store/Workers.js"
+import { firing as firingOf } from "../postgres/harness.js"
 import { freshDatabase } from "../support/database.js"
 import type { FreshDatabase } from "../support/serverDatabase.js"
 import { type Interleaved, interleave, orders, type Side } from "./interleaving.js"
@@ -24,19 +25,7 @@ const definitions = [{ workflow: "w", workflowVersion: 1 }]
 const transact = <A, E>(name: string, effect: Effect.Effect<A, E, Stores | Transaction>) =>
   Effect.flatMap(Transactor, (transactor) => transactor.transact(name, effect))
 
-const firing: RunCommit["firings"][number] = {
-  nodeId: "a",
-  firing: 1,
-  status: "running",
-  attempt: 1,
-  crashes: 0,
-  inputs: {},
-  emitted: null,
-  reason: null,
-  state: null,
-  notBefore: null,
-  failure: null
-}
+const firing = firingOf("a", 1)
 
 const commitOf = (changes: Partial<RunCommit> = {}): RunCommit => ({
   runId,

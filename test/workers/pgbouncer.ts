@@ -1,6 +1,7 @@
 import { spawn } from "node:child_process"
 import { chmodSync, chownSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { createServer } from "node:net"
+import { tmpdir } from "node:os"
 import { delimiter, join } from "node:path"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
@@ -48,7 +49,7 @@ export const openPgBouncer = (database: Redacted.Redacted): Effect.Effect<Redact
   Effect.gen(function* () {
     const url = new URL(Redacted.value(database))
     const port = yield* freePort
-    const folder = mkdtempSync("/tmp/perdure-pgbouncer-")
+    const folder = mkdtempSync(join(tmpdir(), "perdure-pgbouncer-"))
     yield* Effect.addFinalizer(() => Effect.sync(() => rmSync(folder, { recursive: true, force: true })))
     const file = join(folder, "pgbouncer.ini")
     writeFileSync(file, settings(url, port), { mode: 0o600 })
