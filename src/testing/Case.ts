@@ -178,6 +178,7 @@ class Execution {
     await world.quiet()
     const points = [...world.points.passed]
     const { hitAt, missed } = world.points
+    world.points.close()
     await this.checkMemory()
     await this.checkQuiet()
     const ask = (text: string) => database.query(text, world.clock.now)

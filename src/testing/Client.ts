@@ -24,18 +24,21 @@ export class Client {
   readonly acknowledged: Array<Acknowledged> = []
   private worker: TestWorker | undefined
   private readonly changes: Array<() => void> = []
+  /** Whether a call waits to be told of a worker: one that is stopped may go on before anybody has looked. */
+  private waits = false
 
   constructor(private readonly world: World) {}
 
   /** From now on calls go to this worker; those under way are made again. */
   serve(worker: TestWorker): void {
     this.worker = worker
+    this.waits = false
     for (const call of this.changes.splice(0)) call()
   }
 
-  /** Whether the worker that calls go to is at work. */
+  /** Whether calls go to a worker that is at work. */
   get isServed(): boolean {
-    return this.worker?.life === "live"
+    return this.worker?.life === "live" && !this.waits
   }
 
   /** Lets time pass. */
@@ -55,6 +58,7 @@ export class Client {
       const { worker } = this
       const changed = new Promise<"died">((resolve) => this.changes.push(() => resolve("died")))
       if (worker === undefined || worker.life !== "live") {
+        this.waits = true
         await changed
         continue
       }

@@ -58,6 +58,7 @@ export class PointLog {
   /** How many points had been passed when the last one was hit. */
   hitAt = 0
   private readonly counts = new Map<string, number>()
+  private open = true
 
   constructor(private readonly injections: ReadonlyArray<Injection>) {}
 
@@ -67,10 +68,15 @@ export class PointLog {
     this.counts.set(name, occurrence)
     this.passed.push({ kind, name, occurrence })
     const injection = this.injections.find((each) => each.name === name && each.occurrence === occurrence)
-    if (injection === undefined) return undefined
+    if (injection === undefined || !this.open) return undefined
     this.hit.push(injection)
     this.hitAt = this.passed.length
     return injection.mode
+  }
+
+  /** From now on nothing is hit: what is passed now belongs to the looks at the end, which want a world that stays. */
+  close(): void {
+    this.open = false
   }
 
   /** What was to be hit and was not. */
