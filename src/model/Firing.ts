@@ -16,7 +16,9 @@ export type TakenInputs = typeof TakenInputs.Type
 /**
  * The row of one firing.
  *
- * **Details** Written when it starts (or suspends, or is skipped) and again when it ends. `attempt` counts outcomes of the
+ * **Details** Written when it ends, and before if it has more to tell than that it runs (it waits, it is tried again, its
+ * process died): until then the run's frontier tells of it. `startedAt` (ms since the epoch) is when it first started; null
+ * in a row to be written means now, or as the row says. `attempt` counts outcomes of the
  * handler and is the number of the present try; `crashes` counts deaths of the process meanwhile. `notBefore` (ms since
  * the epoch) is the time of the next try. `emitted` counts live messages per port once it is completed. `failure` and
  * `state` are JSON text.
@@ -32,6 +34,7 @@ export const FiringRow = Schema.Struct({
   reason: Schema.NullOr(Schema.String),
   state: Schema.NullOr(Schema.String),
   notBefore: Schema.NullOr(Schema.Number),
+  startedAt: Schema.NullOr(Schema.Number),
   failure: Schema.NullOr(Schema.String)
 })
 export type FiringRow = typeof FiringRow.Type

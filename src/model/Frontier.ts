@@ -1,4 +1,5 @@
 import * as Schema from "effect/Schema"
+import { TakenInputs } from "./Firing.js"
 
 /**
  * Where a run stands, small enough to be rewritten by every commit: what recovery needs to read only what is pending.
@@ -7,7 +8,9 @@ import * as Schema from "effect/Schema"
  * finished, and nodes that had firings, all of them skipped. `nodes` holds an entry for each node that has been
  * touched (a message or a firing) and is not finished: `next`, the number of its next firing; `low`, its lowest firing
  * that has not ended (`next` if none); `from`, per handle and producer, the first position that may still be needed.
- * Everything in it can be derived from firing and message rows; the invariants compare the two.
+ * `started` are firings at their first attempt that have no row yet, with what they took and when they started (ms since
+ * the epoch): nearly every firing ends that way, and its one row is written then. Where there is a row, the row counts.
+ * Everything else can be derived from firing and message rows; the invariants compare the two.
  */
 export const Frontier = Schema.Struct({
   ended: Schema.String,
@@ -20,7 +23,8 @@ export const Frontier = Schema.Struct({
       from: Schema.Record({
         key: Schema.String,
         value: Schema.Record({ key: Schema.String, value: Schema.Tuple(Schema.Int, Schema.Int) })
-      })
+      }),
+      started: Schema.optionalWith(Schema.Array(Schema.Tuple(Schema.Int, TakenInputs, Schema.Number)), { exact: true })
     })
   })
 })

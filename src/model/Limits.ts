@@ -12,6 +12,8 @@ export const Limits = {
   commitBatch: 256,
   /** Such transactions under way at once. */
   commitLanes: 2,
+  /** Firings of one node that the run's frontier tells of instead of a row each: it is rewritten by every commit. */
+  startedInFrontier: 8,
   /** Runs started by one transaction. */
   startBatch: 256,
   /** How often a batch is tried as a whole while the database is away, before its items go alone. */

@@ -34,7 +34,8 @@ export interface Lease {
 /**
  * One commit of one run: everything that becomes true together.
  *
- * **Details** Applied if and only if the row bears `fence` and `version − 1`. `firings` are upserts of whole rows.
+ * **Details** Applied if and only if the row bears `fence` and `version − 1`. `firings` are upserts of whole rows,
+ * `started` firings that stand in the frontier alone.
  * `dueAt` is written only with `release`. With an ended status the lease ends too and unapplied inputs become `dead`;
  * with `parked` they become `held`.
  */
@@ -44,6 +45,7 @@ export interface RunCommit extends Lease {
   readonly reason: string | null
   readonly frontier: Frontier
   readonly firings: ReadonlyArray<FiringRow>
+  readonly started: ReadonlyArray<FiringRow>
   readonly messages: ReadonlyArray<MessageRow>
   /** Messages already stored that nobody will take any more. */
   readonly discarded: ReadonlyArray<Omit<MessageRow, "content" | "discarded">>

@@ -39,6 +39,21 @@ const cancelStatements = (schema: SchemaName) => {
       )
       select count(*)::int4 as count from written`
     ),
+    rowless: statement(
+      "cancelUnheld.rowless",
+      `
+      with written as (
+        insert into ${s}.run_node_state (
+          run_id, node_id, firing, status, attempt, crashes, inputs, opened_in, written_in, started_at, ended_at
+        )
+        select
+          f.run_id, f.node_id, f.firing, 'cancelled', f.attempt, 1, f.inputs, f.opened_in, f.written_in + 1, f.started_at,
+          ${s}.clock()
+        from ${s}.started_firings f where f.run_id = any($1::text[])
+        returning 1
+      )
+      select count(*)::int4 as count from written`
+    ),
     // Nothing is open any more, and so the frontier says, if it can still be read.
     runs: statement(
       "cancelUnheld.runs",
@@ -51,7 +66,8 @@ const cancelStatements = (schema: SchemaName) => {
             when jsonb_typeof(r.frontier -> 'nodes') = 'object' then jsonb_set(r.frontier, '{nodes}', coalesce((
               select jsonb_object_agg(
                 n.key,
-                case when n.value ? 'next' then n.value || jsonb_build_object('low', n.value -> 'next') else n.value end
+                case when n.value ? 'next' then n.value - 'started' || jsonb_build_object('low', n.value -> 'next')
+                  else n.value end
               )
               from jsonb_each(r.frontier -> 'nodes') n
             ), '{}'))
@@ -80,6 +96,7 @@ export const makeCancelUnheld = (schema: SchemaName) => {
       if (locked.length === 0) return []
       const taken = [textArray(locked.map((one) => one.runId))]
       yield* runCounted(statements.firings, taken)
+      yield* runCounted(statements.rowless, taken)
       yield* runExactly(statements.runs, locked.length, taken)
       return locked
     })

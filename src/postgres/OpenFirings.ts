@@ -31,7 +31,8 @@ export const anyFirings = (runId: string): OpenFirings => ({ runId, nodeId: null
 export const firingColumns = (alias: string): string => `
   ${alias}.run_id as "runId", ${alias}.node_id as "nodeId", ${alias}.firing, ${alias}.status, ${alias}.attempt,
   ${alias}.crashes, ${alias}.inputs, ${alias}.emitted, ${alias}.reason, ${alias}.state,
-  (extract(epoch from ${alias}.not_before) * 1000)::float8 as "notBefore", ${alias}.failure`
+  (extract(epoch from ${alias}.not_before) * 1000)::float8 as "notBefore",
+  (extract(epoch from ${alias}.started_at) * 1000)::float8 as "startedAt", ${alias}.failure`
 
 const statementsFor = (schema: SchemaName) => {
   const statement = statementsOf(schema)
@@ -42,6 +43,17 @@ const statementsFor = (schema: SchemaName) => {
       from ${places}
       where n.run_id = o.run_id${where} and n.status = 'running'
       returning n.run_id
+    )
+    select distinct run_id as "runId" from stopped`
+  // What only the frontier told of gets its row now.
+  const record = (crashes: number) => `
+    with stopped as (
+      insert into ${s}.run_node_state (
+        run_id, node_id, firing, status, attempt, crashes, inputs, opened_in, written_in, started_at
+      )
+      select f.run_id, f.node_id, f.firing, 'scheduled', f.attempt, ${crashes}, f.inputs, f.opened_in, f.written_in, f.started_at
+      from ${s}.started_firings f where f.run_id = any($1::text[])
+      returning run_id
     )
     select distinct run_id as "runId" from stopped`
   const perNode = "unnest($1::text[], $2::text[], $3::int4[]) o(run_id, node_id, low)"
@@ -55,6 +67,8 @@ const statementsFor = (schema: SchemaName) => {
       order by n.run_id, n.node_id, n.firing`
     ),
     crashed: statement("open.crashed", stop(perNode, ofNode, 1)),
+    crashedRowless: statement("open.crashedRowless", record(1)),
+    interruptedRowless: statement("open.interruptedRowless", record(0)),
     crashedAnywhere: statement("open.crashedAnywhere", stop("unnest($1::text[]) o(run_id)", "", 1)),
     interrupted: statement("open.interrupted", stop(perNode, ofNode, 0)),
     interruptedAnywhere: statement("open.interruptedAnywhere", stop("unnest($1::text[]) o(run_id)", "", 0))
@@ -88,13 +102,14 @@ export const makeOpenFirings = (schema: SchemaName) => {
     Effect.gen(function* () {
       const exact = places.filter((place) => place.nodeId !== null)
       const whole = places.filter((place) => place.nodeId === null).map((place) => place.runId)
-      const [byNode, anywhere] =
+      const [byNode, anywhere, rowless] =
         why === "crashed"
-          ? [statements.crashed, statements.crashedAnywhere]
-          : [statements.interrupted, statements.interruptedAnywhere]
+          ? [statements.crashed, statements.crashedAnywhere, statements.crashedRowless]
+          : [statements.interrupted, statements.interruptedAnywhere, statements.interruptedRowless]
       const rows = [
         ...(exact.length === 0 ? [] : yield* run(byNode, parameters(exact))),
-        ...(whole.length === 0 ? [] : yield* run(anywhere, [textArray(whole)]))
+        ...(whole.length === 0 ? [] : yield* run(anywhere, [textArray(whole)])),
+        ...(yield* run(rowless, [textArray([...new Set(places.map((place) => place.runId))])]))
       ]
       return new Set((yield* decodeGuaranteed(why, decodeRunId, rows)).map((row) => row.runId))
     })

@@ -2,8 +2,8 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type { DatabaseError } from "../model/Errors.js"
 import type { RunId } from "../model/Ids.js"
-import type { CommandKind } from "../model/Run.js"
-import { RunStatus } from "../model/Status.js"
+import { CommandKind } from "../model/Run.js"
+import { canMoveRun, RunStatus } from "../model/Status.js"
 import type { Transaction } from "../store/Transactor.js"
 import type { RequestOutcome } from "../store/TriggerStore.js"
 import { run } from "./Execution.js"
@@ -20,21 +20,34 @@ const requestStatements = (schema: SchemaName) => {
       `
       select
         r.run_id as "runId", r.status, ${shownStatus(s)} as shown,
-        ${anyRow(`${s}.run_commands m where m.run_id = r.run_id and m.kind = $2 and ${unapplied("m")}`)} as waiting
+        ${anyRow(`${s}.run_commands m where m.run_id = r.run_id and m.kind = $2 and ${unapplied("m")}`)} as waiting,
+        (
+          select m.kind from ${s}.run_commands m where m.run_id = r.run_id and ${unapplied("m")} order by m.seq desc limit 1
+        ) as last
       from ${s}.run_state r where r.run_id = $1`
     ),
-    insert: statement(
-      "request.insert",
-      `insert into ${s}.run_commands (run_id, kind) values ($1, $2) on conflict do nothing`
-    )
+    insert: statement("request.insert", `insert into ${s}.run_commands (run_id, kind) values ($1, $2)`)
   }
 }
 
 const decodeLook = rowDecoder(
   "run_state",
-  Schema.Struct({ runId: Schema.String, status: RunStatus, shown: RunStatus, waiting: Schema.Boolean }),
+  Schema.Struct({
+    runId: Schema.String,
+    status: RunStatus,
+    shown: RunStatus,
+    waiting: Schema.Boolean,
+    last: Schema.NullOr(CommandKind)
+  }),
   ["runId"]
 )
+
+/** The status a run will have when what was asked last has been applied: somebody was told that it will be. */
+const statusAfter = (last: CommandKind | null, shown: RunStatus): RunStatus => {
+  if (shown === "cancelling") return shown
+  if (last === "pause" && canMoveRun(shown, "paused")) return "paused"
+  return last === "resume" && shown === "paused" ? "running" : shown
+}
 
 /** The verb `request`. */
 export const makeRequest = (schema: SchemaName) => {
@@ -52,8 +65,9 @@ export const makeRequest = (schema: SchemaName) => {
         _tag: "Requested",
         status: kind === "cancel" && admits.includes(found.status) ? "cancelling" : found.shown
       }
-      if (found.waiting) return requested
-      if (!admits.includes(found.shown)) return { _tag: "Refused", status: found.shown }
+      if (found.last === kind || (found.waiting && kind === "cancel")) return requested
+      const status = statusAfter(found.last, found.shown)
+      if (!admits.includes(status)) return { _tag: "Refused", status }
       yield* run(statements.insert, [runId, kind])
       return requested
     })

@@ -69,12 +69,14 @@ const viewStatements = (schema: SchemaName) => {
         order by n.firing desc limit $2
       ) f
       where nodes.node_id is not null
-      order by f.node_id, f.firing`
+      union all
+      select ${firingColumns("f")} from ${s}.started_firings f where f.run_id = $1
+      order by 2, 3`
     ),
     openFirings: statement(
       "run.openFirings",
       `
-      select ${firingColumns("f")} from ${s}.run_node_state f
+      select ${firingColumns("f")} from ${s}.firings f
       where f.run_id = $1 and f.status in ('scheduled', 'running', 'suspended') order by f.node_id, f.firing limit $2`
     ),
     resumability: statement(

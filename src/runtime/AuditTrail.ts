@@ -27,12 +27,17 @@ export class AuditTrail extends Context.Tag("perdure/AuditTrail")<
 /** What a commit has to tell: one event for each firing that changed, one for the run's step. */
 const tell = (events: Array<AuditEvent>, commit: RunCommit, at: number): void => {
   const { runId, version } = commit
-  for (const { attempt, failure, firing, nodeId, reason, status } of commit.firings) {
-    events.push({ runId, version, at, kind: `firing.${status}`, nodeId, firing, attempt, detail: failure ?? reason })
+  for (const firings of [commit.firings, commit.started]) {
+    for (const { attempt, failure, firing, nodeId, reason, status } of firings) {
+      events.push({ runId, version, at, kind: `firing.${status}`, nodeId, firing, attempt, detail: failure ?? reason })
+    }
   }
   const detail = commit.reason
   events.push({ runId, version, at, kind: `run.${commit.status}`, nodeId: null, firing: null, attempt: null, detail })
 }
+
+/** How many events a commit has to tell. */
+const countOf = (commit: RunCommit): number => commit.firings.length + commit.started.length + 1
 
 const make = Effect.gen(function* () {
   const log = yield* AuditLog
@@ -85,11 +90,11 @@ const make = Effect.gen(function* () {
 
   const committed = (commit: RunCommit, at: number): void => {
     if (waiting.length >= Limits.auditQueue) {
-      auditDropped.unsafeUpdate(commit.firings.length + 1, [])
+      auditDropped.unsafeUpdate(countOf(commit), [])
       return
     }
     tell(waiting, commit, at)
-    told += commit.firings.length + 1
+    told += countOf(commit)
     some.unsafeOpen()
     if (waiting.length >= Limits.auditBatch) now.unsafeOpen()
   }

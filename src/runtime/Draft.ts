@@ -1,5 +1,6 @@
 import type { FiringRow } from "../model/Firing.js"
 import { type Frontier, type FrontierNode, packBits } from "../model/Frontier.js"
+import { Limits } from "../model/Limits.js"
 import { comparePositions, type Message, type MessageRow } from "../model/Message.js"
 import type { RunCommit } from "../model/Run.js"
 import { canMoveFiring, type FiringStatus, type RunStatus, type TombstoneCause } from "../model/Status.js"
@@ -27,6 +28,8 @@ export class Draft {
   readonly nodes: Array<NodeState>
   readonly dirty = new Set<number>()
   readonly rows = new Map<string, FiringRow>()
+  /** Firings that started and have no row: the frontier tells of them. */
+  readonly rowless = new Map<string, FiringRow>()
   readonly messages: Array<MessageRow> = []
   readonly discarded: Array<RunCommit["discarded"][number]> = []
   readonly starts: Array<StartFiring> = []
@@ -84,16 +87,30 @@ export class Draft {
     return copy
   }
 
-  /** Writes a firing as it stands now: into the open ones, or out of them when it has ended. */
-  put(plan: PlanNode, firing: OpenFiring): void {
+  /** Writes a firing as it stands now into the open ones; gives it as it stands there. */
+  put(plan: PlanNode, put: OpenFiring): OpenFiring {
     const open = this.ownOpen(plan.index)
     let at = open.length
-    while (at > 0 && open[at - 1]!.firing >= firing.firing) at--
-    const before = open[at]?.firing === firing.firing ? open[at] : undefined
+    while (at > 0 && open[at - 1]!.firing >= put.firing) at--
+    const before = open[at]?.firing === put.firing ? open[at] : undefined
+    const firing = { ...put, startedAt: this.needsNoRow(plan.index, put) ? this.now : null }
     if (before !== undefined) assertMove(plan, firing.firing, before.status, firing.status)
     if (at === open.length) open.push(firing)
     else open.splice(at, before === undefined ? 0 : 1, firing)
     this.row(plan, firing, firing.status, null, null)
+    return firing
+  }
+
+  /**
+   * Whether a firing that starts is told of by the frontier alone, which is written anyway: it has nothing to tell but what
+   * it took, and has no row yet. One row less to write for nearly every firing; a run that is taken over gets them then.
+   */
+  private needsNoRow(index: number, firing: OpenFiring): boolean {
+    if (firing.status !== "running" || firing.attempt > 1 || firing.crashes > 0 || firing.state !== null) return false
+    if (this.state.nodes[index]!.open.some((before) => before.firing === firing.firing)) return false
+    let rowless = 0
+    for (const other of this.nodes[index]!.open) if (other.startedAt !== null) rowless++
+    return rowless < Limits.startedInFrontier
   }
 
   /** Ends a firing: it leaves the open ones, its row stays. */
@@ -130,7 +147,12 @@ export class Draft {
     failure: string | null
   ): void {
     const waits = status === "suspended" || status === "scheduled"
-    this.rows.set(`${plan.index}/${firing.firing}`, {
+    const key = `${plan.index}/${firing.firing}`
+    const rowless = status === "running" && firing.startedAt !== null
+    if (rowless) this.rows.delete(key)
+    else this.rowless.delete(key)
+    const rows = rowless ? this.rowless : this.rows
+    rows.set(key, {
       nodeId: plan.id,
       firing: firing.firing,
       status,
@@ -141,6 +163,7 @@ export class Draft {
       reason: waits ? firing.reason : null,
       state: status === "completed" || status === "skipped" ? null : firing.state,
       notBefore: waits ? firing.notBefore : null,
+      startedAt: firing.startedAt,
       failure
     })
   }
@@ -283,8 +306,14 @@ const frontierNode = (plan: PlanNode, node: NodeState): FrontierNode => {
       from[name] = places
     })
   })
-  return { next: node.next, low: node.open[0]?.firing ?? node.next, from }
+  const started = node.open.flatMap(
+    ({ firing, inputs, startedAt }): Started => (startedAt === null ? [] : [[firing, inputs, startedAt]])
+  )
+  const entry = { next: node.next, low: node.open[0]?.firing ?? node.next, from }
+  return started.length === 0 ? entry : { ...entry, started }
 }
+
+type Started = NonNullable<FrontierNode["started"]>
 
 type Place = EdgeState["next"]
 

@@ -1,6 +1,6 @@
 import * as Either from "effect/Either"
 import type { FiringRow } from "../model/Firing.js"
-import { hasBit } from "../model/Frontier.js"
+import { type Frontier, type FrontierNode, hasBit } from "../model/Frontier.js"
 import { comparePositions, type Message } from "../model/Message.js"
 import type { RunRow } from "../model/Run.js"
 import { isFiringEnded } from "../model/Status.js"
@@ -44,7 +44,7 @@ export interface RunRows {
  */
 export const fromRows = (plan: Plan, rows: RunRows): Either.Either<RunState, string> => {
   const fresh = freshState(plan, rows.row.runId)
-  const { frontier } = rows.row
+  const frontier = withoutRows(rows)
   const unknown = Object.keys(frontier.nodes).find((id) => !plan.byId.has(id))
   if (unknown !== undefined) return Either.left(`the definition has no node ${unknown}`)
   const firings = groupBy(rows.firings, (firing) => firing.nodeId)
@@ -56,7 +56,7 @@ export const fromRows = (plan: Plan, rows: RunRows): Either.Either<RunState, str
         return { ...fresh.nodes[index]!, handles: [], ended: true, touched: true, ran: !skipped, next: skipped ? 2 : 1 }
       }
       if (frontier.nodes[node.id] === undefined) return fresh.nodes[index]!
-      return new NodeRows(plan, node, rows.row, firings.get(node.id) ?? [], messages).build(skipped)
+      return new NodeRows(plan, node, frontier, firings.get(node.id) ?? [], messages).build(skipped)
     })
     return Either.right({
       ...fresh,
@@ -74,6 +74,35 @@ export const fromRows = (plan: Plan, rows: RunRows): Either.Either<RunState, str
   }
 }
 
+/** The frontier as the next commit would write it: what has got a row is not told of any more. */
+const withoutRows = ({ firings, row }: RunRows): Frontier => {
+  const { frontier } = row
+  if (Object.values(frontier.nodes).every((node) => node.started === undefined)) return frontier
+  const written = new Set(firings.map(({ firing, nodeId }) => `${nodeId}/${firing}`))
+  const nodes = Object.entries(frontier.nodes).map(([nodeId, { started = [], ...entry }]) => {
+    const left = started.filter(([firing]) => !written.has(`${nodeId}/${firing}`))
+    return [nodeId, left.length === 0 ? entry : { ...entry, started: left }] as const
+  })
+  return { ...frontier, nodes: Object.fromEntries(nodes) }
+}
+
+/** The firings of a node that have no row, as their rows would be. */
+const rowless = (nodeId: string, entry: FrontierNode): ReadonlyArray<FiringRow> =>
+  (entry.started ?? []).map(([firing, inputs, startedAt]) => ({
+    nodeId,
+    firing,
+    status: "running",
+    attempt: 1,
+    crashes: 0,
+    inputs,
+    emitted: null,
+    reason: null,
+    state: null,
+    notBefore: null,
+    startedAt,
+    failure: null
+  }))
+
 const groupBy = <A>(items: ReadonlyArray<A>, key: (item: A) => string): ReadonlyMap<string, ReadonlyArray<A>> => {
   const groups = new Map<string, Array<A>>()
   for (const item of items) {
@@ -90,16 +119,22 @@ const edgeKey = (nodeId: string, handle: string, producer: string): string => `$
 
 /** The rows of one node on their way to its state. */
 class NodeRows {
+  private readonly firings: ReadonlyArray<FiringRow>
+  private readonly started: ReadonlyArray<FiringRow>
+
   constructor(
     private readonly plan: Plan,
     private readonly node: PlanNode,
-    private readonly row: RunRow,
-    private readonly firings: ReadonlyArray<FiringRow>,
+    private readonly frontier: Frontier,
+    rows: ReadonlyArray<FiringRow>,
     private readonly messages: ReadonlyMap<string, ReadonlyArray<InboxMessage>>
-  ) {}
+  ) {
+    this.started = rowless(node.id, frontier.nodes[node.id]!)
+    this.firings = [...rows, ...this.started]
+  }
 
   build(skipped: boolean): NodeState {
-    const entry = this.row.frontier.nodes[this.node.id]!
+    const entry = this.frontier.nodes[this.node.id]!
     const handles = this.node.handles.map((handle) => this.handle(handle))
     const open = this.firings
       .filter((firing) => !isFiringEnded(firing.status))
@@ -148,13 +183,13 @@ class NodeRows {
   }
 
   private expected(producer: number): number {
-    if (producer < 0 || hasBit(this.row.frontier.ended, producer)) return Number.POSITIVE_INFINITY
-    return this.row.frontier.nodes[this.plan.nodes[producer]!.id]?.low ?? 1
+    if (producer < 0 || hasBit(this.frontier.ended, producer)) return Number.POSITIVE_INFINITY
+    return this.frontier.nodes[this.plan.nodes[producer]!.id]?.low ?? 1
   }
 
   /** The first position of an edge that no firing has taken. */
   private next(handle: PlanHandle, producer: string): readonly [number, number] {
-    const positions = this.row.frontier.nodes[this.node.id]!.from[handle.name]
+    const positions = this.frontier.nodes[this.node.id]!.from[handle.name]
     const from = positions?.[this.isExternal(handle) ? untakenEvent : producer] ?? [0, 0]
     if (this.isExternal(handle)) return from
     let last: readonly [number, number] | undefined
@@ -190,7 +225,8 @@ class NodeRows {
       inputs: firing.inputs,
       reason: firing.reason,
       state: firing.state,
-      notBefore: firing.notBefore
+      notBefore: firing.notBefore,
+      startedAt: this.started.includes(firing) ? firing.startedAt : null
     }
   }
 
@@ -217,7 +253,7 @@ class NodeRows {
     const external = this.node.handles[this.node.external]
     const edge = external?.edges[0]
     if (external === undefined || edge === undefined) return 0
-    const from = this.row.frontier.nodes[this.node.id]!.from[external.name]?.[edge.producer]?.[0] ?? 0
+    const from = this.frontier.nodes[this.node.id]!.from[external.name]?.[edge.producer]?.[0] ?? 0
     return this.of(external, edge.producer).reduce((most, message) => Math.max(most, message.firing), from)
   }
 }

@@ -272,6 +272,7 @@ const conclude = (draft: Draft, turn: Turn): Decision => {
   const changed =
     draft.state.version === 0 ||
     draft.rows.size > 0 ||
+    draft.rowless.size > 0 ||
     draft.messages.length > 0 ||
     turn.applied.length > 0 ||
     turn.answered.length > 0 ||
@@ -288,6 +289,7 @@ const conclude = (draft: Draft, turn: Turn): Decision => {
       reason: status === "suspended" ? suspensionReason(draft, active) : (failure?.message ?? null),
       frontier: state.frontier,
       firings: [...draft.rows.values()],
+      started: [...draft.rowless.values()],
       messages: draft.messages,
       discarded: draft.discarded,
       applied: turn.applied,

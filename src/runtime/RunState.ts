@@ -21,6 +21,8 @@ export interface OpenFiring {
   readonly reason: string | null
   readonly state: string | null
   readonly notBefore: number | null
+  /** When it started, in milliseconds since the epoch, as long as the frontier alone tells of it; null if it has a row. */
+  readonly startedAt: number | null
 }
 
 /**

@@ -105,9 +105,8 @@ const isDue = (firing: OpenFiring, now: number): boolean =>
   firing.status === "scheduled" && (firing.notBefore === null || firing.notBefore <= now)
 
 const start = (draft: Draft, plan: PlanNode, firing: OpenFiring): void => {
-  draft.put(plan, firing)
+  draft.starts.push({ node: plan.index, firing: draft.put(plan, firing) })
   draft.slots--
-  draft.starts.push({ node: plan.index, firing })
 }
 
 /** Whether a firing of a settled node could start if there were a slot. */
@@ -205,7 +204,18 @@ const open = (
   const node = draft.edit(plan.index)
   const firing = node.next
   node.next = firing + 1
-  return { firing, status, attempt: 1, crashes: 0, taken, inputs, reason: null, state: null, notBefore: null }
+  return {
+    firing,
+    status,
+    attempt: 1,
+    crashes: 0,
+    taken,
+    inputs,
+    reason: null,
+    state: null,
+    notBefore: null,
+    startedAt: null
+  }
 }
 
 const skip = (draft: Draft, plan: PlanNode, firing: OpenFiring): void => {

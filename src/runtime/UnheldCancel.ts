@@ -18,6 +18,7 @@ const endOf = (run: CancelledRun, commands: ReadonlyArray<RunCommand>): RunCommi
   reason: null,
   frontier: emptyFrontier,
   firings: [],
+  started: [],
   messages: [],
   discarded: [],
   applied: [],

@@ -24,7 +24,7 @@ interface Firing {
 /** Compares the rows with what the outside saw: the crash-free outcome, the ledger, the handlers' calls, the answers. */
 export const checkEndToEnd = async (seen: Observation): Promise<void> => {
   const rows = await seen.database.query(
-    "select run_id, node_id, firing, status, attempt, crashes from perdure.run_node_state"
+    "select run_id, node_id, firing, status, attempt, crashes from perdure.firings"
   )
   const firings = rows.map(
     (row): Firing => ({

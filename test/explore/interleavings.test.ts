@@ -35,6 +35,7 @@ const commitOf = (changes: Partial<RunCommit> = {}): RunCommit => ({
   reason: null,
   frontier: { ...emptyFrontier, nodes: { a: { low: 1, next: 2, from: {} } } },
   firings: [{ ...firing, status: "completed", emitted: {} }],
+  started: [],
   messages: [],
   discarded: [],
   applied: [],

@@ -8,6 +8,7 @@ import {
   type commit,
   definition,
   firing,
+  frontierWith,
   holding,
   incarnation,
   one,
@@ -16,6 +17,7 @@ import {
   query,
   runId,
   start,
+  stored,
   transact
 } from "./harness.js"
 
@@ -89,7 +91,7 @@ describe("ready runs", () => {
             reason: null,
             frontier
           },
-          firings: [firing("n", 1, { status: "scheduled" })]
+          firings: [stored(firing("n", 1, { status: "scheduled" }))]
         }
       ])
       expect(yield* one("select ready, worker, fence from perdure.run_state")).toEqual({
@@ -169,8 +171,32 @@ describe("orphaned runs", () => {
       expect(undecodable).toEqual([])
       expect(runs.map((run) => [run.row.runId, run.row.fence, run.row.status])).toEqual([["a", 2, "recovering"]])
       expect(runs[0]?.firings).toEqual([
-        firing("n", 2, { status: "scheduled", crashes: 2, attempt: 3 }),
-        firing("n", 3, { status: "suspended", reason: "waits" })
+        stored(firing("n", 2, { status: "scheduled", crashes: 2, attempt: 3 })),
+        stored(firing("n", 3, { status: "suspended", reason: "waits" }))
+      ])
+    })
+  )
+
+  both(
+    "have a row with a crash for each firing that only the frontier told of",
+    Effect.gen(function* () {
+      yield* workers
+      const frontier = frontierWith("n", [2, 3], [[2, { in: { all: 1 } }, 1_000]])
+      yield* starts(
+        held("a", dead, { frontier, firings: [firing("n", 1, { status: "completed", emitted: {} })] }),
+        held("b", other, { frontier })
+      )
+      const states = yield* StateStore
+      const running = firing("n", 2, { inputs: { in: { all: 1 } }, startedAt: 1_000 })
+      expect(yield* transact(states.openFirings(runId("a"), 10))).toEqual([running])
+      expect((yield* transact(states.firings(runId("a"), 10)))[1]).toEqual(running)
+      const { claimed: runs } = yield* claim(orphaned)
+      expect(runs.map((run) => [run.row.runId, run.firings])).toEqual([
+        ["a", [{ ...running, status: "scheduled", crashes: 1 }]]
+      ])
+      expect((yield* transact(states.openFirings(runId("a"), 10))).length).toBe(1)
+      expect(yield* query("select run_id, firing from perdure.run_node_state where firing = 2")).toEqual([
+        { run_id: "a", firing: 2 }
       ])
     })
   )
@@ -272,7 +298,7 @@ describe("own runs", () => {
       yield* starts(held("a", me, { frontier: open("n", 1, 2), firings: [firing("n", 1)] }), held("b", other))
       const { claimed: runs } = yield* claim(own("a", "b"))
       expect(runs.map(({ row, firings }) => [row.runId, row.fence, row.status, firings])).toEqual([
-        ["a", 2, "running", [firing("n", 1, { status: "scheduled" })]]
+        ["a", 2, "running", [stored(firing("n", 1, { status: "scheduled" }))]]
       ])
     })
   )

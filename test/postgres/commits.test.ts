@@ -16,6 +16,7 @@ import {
   query,
   runId,
   start,
+  stored,
   transact
 } from "./harness.js"
 
@@ -159,8 +160,8 @@ describe("a commit", () => {
       yield* write([commit("a", { version: 3, firings: [done] })])
       const states = yield* StateStore
       expect(yield* transact(states.firings(runId("a"), 10))).toEqual([
-        firing("m", 1, { status: "scheduled", notBefore: 1_000_000 }),
-        done
+        stored(firing("m", 1, { status: "scheduled", notBefore: 1_000_000 })),
+        stored(done)
       ])
       expect(
         yield* query(

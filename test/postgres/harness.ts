@@ -1,4 +1,4 @@
-import { it } from "@effect/vitest"
+import { expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Hash from "effect/Hash"
@@ -103,6 +103,7 @@ export const commit = (id: string, changes: Partial<RunCommit> = {}): RunCommit 
   reason: null,
   frontier: emptyFrontier,
   firings: [],
+  started: [],
   messages: [],
   discarded: [],
   applied: [],
@@ -134,9 +135,13 @@ export const firing = (nodeId: string, number: number, changes: Partial<FiringRo
   reason: null,
   state: null,
   notBefore: null,
+  startedAt: null,
   failure: null,
   ...changes
 })
+
+/** A firing as it is read back: its row says when it started. */
+export const stored = (row: FiringRow): unknown => ({ ...row, startedAt: expect.any(Number) })
 
 export const message = (nodeId: string, position: readonly [number, number], value: unknown): MessageRow => ({
   nodeId,
@@ -160,6 +165,13 @@ export const open = (nodeId: string, low: number, next: number): RunCommit["fron
   ...emptyFrontier,
   nodes: { [nodeId]: { low, next, from: {} } }
 })
+
+/** The same, with firings that only the frontier tells of. */
+export const frontierWith = (
+  nodeId: string,
+  [low, next]: readonly [number, number],
+  started: RunCommit["frontier"]["nodes"][string]["started"] & {}
+): RunCommit["frontier"] => ({ ...emptyFrontier, nodes: { [nodeId]: { low, next, from: {}, started } } })
 
 /** A second session with an open transaction, in which the statement has run; rolled back when the scope closes. */
 export const holding = (text: string) =>

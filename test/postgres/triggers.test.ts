@@ -122,6 +122,23 @@ describe("request", () => {
   )
 
   both(
+    "counts on what was asked before and is not applied yet",
+    Effect.gen(function* () {
+      yield* starts(start("a"))
+      expect(yield* request("a", "resume", ["paused"])).toEqual({ _tag: "Refused", status: "pending" })
+      expect(yield* request("a", "pause", active)).toMatchObject({ _tag: "Requested" })
+      expect(yield* request("a", "resume", ["paused"])).toMatchObject({ _tag: "Requested" })
+      expect(yield* request("a", "resume", ["paused"])).toMatchObject({ _tag: "Requested" })
+      expect(yield* request("a", "pause", active)).toMatchObject({ _tag: "Requested" })
+      expect(yield* query("select kind from perdure.run_commands order by seq")).toEqual([
+        { kind: "pause" },
+        { kind: "resume" },
+        { kind: "pause" }
+      ])
+    })
+  )
+
+  both(
     "of a cancel reads as cancelling from then on, everywhere",
     Effect.gen(function* () {
       yield* starts(start("a"))

@@ -284,7 +284,7 @@ describe("concurrency", () => {
     const run = started(bounded, handlers(three))
     run.end("split")
     const { commit } = run.step([run.ends("worker", 1), run.ends("worker", 2)])
-    expect(commit?.firings.map(({ firing, status }) => [firing, status])).toEqual([
+    expect([...commit!.firings, ...commit!.started].map(({ firing, status }) => [firing, status])).toEqual([
       [1, "completed"],
       [2, "completed"],
       [3, "running"]

@@ -237,7 +237,8 @@ describe("recovery", () => {
     run.end("split")
     for (let firing = 1; firing <= 195; firing++) run.end("worker", firing)
     const { firings, messages } = run.tables.read()
-    expect(firings.map(({ firing }) => firing)).toEqual([196])
+    // The row of the one that runs is written when it ends.
+    expect(firings).toEqual([])
     expect(messages.map(({ ordinal }) => ordinal)).toEqual([195, 196, 197, 198, 199])
   })
 

@@ -68,8 +68,11 @@ export class Tables {
     assert.ok(canMoveRun(this.row.status, commit.status), `S10: ${this.row.status} to ${commit.status}`)
     assert.equal(commit.output !== null, commit.status === "completed", "an output comes with completion")
     assert.equal(commit.failure !== null, commit.status === "failed", "a failure comes with failing")
-    for (const firing of commit.firings) this.applyFiring(firing)
-    assert.equal(new Set(commit.firings.map(firingKey)).size, commit.firings.length, "a firing stands once in a commit")
+    const changed = [...commit.firings, ...commit.started]
+    assert.equal(new Set(changed.map(firingKey)).size, changed.length, "a firing stands once in a commit")
+    for (const firing of changed) this.checkFiring(firing)
+    for (const firing of commit.firings) this.write(throughJson(firing))
+    this.checkStarted(commit)
     for (const message of commit.messages) this.append(message)
     for (const ref of commit.discarded) {
       const stored = this.message(ref)
@@ -81,20 +84,35 @@ export class Tables {
     const { output, reason, status, version } = commit
     this.row = { ...this.row, status, version, reason, worker: isEnded(status) ? null : this.row.worker }
     this.frontier = throughJson(commit.frontier)
+    for (const { nodeId } of changed) {
+      const numbers = this.firingsOf(nodeId).map(({ firing }) => firing)
+      assert.deepEqual(
+        numbers,
+        [...numbers.keys()].map((index) => index + 1),
+        `S4: firings of ${nodeId} have no gap`
+      )
+    }
     this.output = output
     this.failure = commit.failure
   }
 
-  private applyFiring(firing: FiringRow): void {
+  /** What starts stands in the frontier or gets a row; the frontier tells of nothing else that has none. */
+  private checkStarted(commit: Omit<RunCommit, "fence">): void {
+    const told = new Map(startedIn(commit.frontier).map((firing) => [firingKey(firing), firing]))
+    for (const firing of commit.started) assert.deepEqual(told.get(firingKey(firing)), firing)
+    const known = new Set([...startedIn(this.frontier), ...commit.started].map(firingKey))
+    const written = new Set(commit.firings.map(firingKey))
+    for (const key of told.keys()) assert.ok(known.has(key) && !written.has(key), `${key} only goes on without a row`)
+  }
+
+  private checkFiring(firing: FiringRow): void {
     const key = firingKey(firing)
-    const ofNode = this.firingsOf(firing.nodeId)
-    const before = ofNode[firing.firing - 1]
+    const before = this.firingsOf(firing.nodeId)[firing.firing - 1]
     if (before === undefined) {
       assert.ok(
         ["scheduled", "running", "suspended", "skipped"].includes(firing.status),
         `${key} begins ${firing.status}`
       )
-      assert.equal(firing.firing, ofNode.length + 1, `${key} leaves a gap`)
       assert.equal(firing.attempt, firing.status === "skipped" ? 0 : 1)
     } else {
       assert.ok(!isFiringEnded(before.status), `S1: ${key} was ${before.status} and is committed again`)
@@ -109,7 +127,6 @@ export class Tables {
     assert.equal(firing.status === "failed", firing.failure !== null, `${key}: failed and a failure`)
     assert.equal(firing.status === "completed", firing.emitted !== null, `${key}: completed and emitted`)
     assert.ok(firing.notBefore === null || ["scheduled", "suspended"].includes(firing.status), `${key} has a timer`)
-    this.write(throughJson(firing))
   }
 
   private write(firing: FiringRow): void {
@@ -155,7 +172,7 @@ export class Tables {
     const row: RunRow = { ...this.row, frontier: throughJson(this.frontier) }
     const ranges = pendingRanges(this.plan, row)
     const firings = Object.entries(row.frontier.nodes).flatMap(([nodeId, node]) =>
-      node.low < node.next ? this.firingsOf(nodeId).slice(node.low - 1) : []
+      node.low < node.next ? this.rowsOf(nodeId).filter(({ firing }) => firing >= node.low) : []
     )
     const messages = ranges.flatMap((range) =>
       this.messagesOn(range.nodeId, range.handle)
@@ -165,13 +182,21 @@ export class Tables {
     return { row, firings, messages }
   }
 
-  /** The firings of a node in order. */
+  private rowsOf(nodeId: string): ReadonlyArray<FiringRow> {
+    return (this.firings.get(nodeId) ?? []).filter((row) => row !== undefined)
+  }
+
+  /** The firings of a node in order: its rows, and those that only the frontier tells of. */
   firingsOf(nodeId: string): ReadonlyArray<FiringRow> {
-    return this.firings.get(nodeId) ?? []
+    const rows = this.rowsOf(nodeId)
+    const rowless = startedIn(this.frontier).filter(
+      (started) => started.nodeId === nodeId && !rows.some(({ firing }) => firing === started.firing)
+    )
+    return [...rows, ...rowless].sort((a, b) => a.firing - b.firing)
   }
 
   allFirings(): ReadonlyArray<FiringRow> {
-    return [...this.firings.values()].flat()
+    return this.plan.nodes.flatMap(({ id }) => this.firingsOf(id))
   }
 
   /** The messages that stand on a handle. */
@@ -193,6 +218,25 @@ export class Tables {
     return inbox
   }
 }
+
+/** The firings a frontier tells of, as rows would. */
+const startedIn = (frontier: Frontier): ReadonlyArray<FiringRow> =>
+  Object.entries(frontier.nodes).flatMap(([nodeId, { started = [] }]) =>
+    started.map(([firing, inputs, startedAt]) => ({
+      nodeId,
+      firing,
+      status: "running",
+      attempt: 1,
+      crashes: 0,
+      inputs,
+      emitted: null,
+      reason: null,
+      state: null,
+      notBefore: null,
+      startedAt,
+      failure: null
+    }))
+  )
 
 type MessageKey = Pick<MessageRow, "nodeId" | "handle" | "producer" | "firing" | "ordinal">
 

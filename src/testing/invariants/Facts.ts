@@ -50,7 +50,7 @@ const rows = (s: string): string => `
   firings as materialized (
     select r.workflow, r.workflow_version, n.run_id, n.node_id, n.firing, n.status, n.inputs, n.emitted, n.attempt, n.crashes,
       n.opened_in, n.written_in, n.not_before, n.failure::jsonb ? 'error' as typed
-    from ${s}.run_node_state n join runs r on r.run_id = n.run_id
+    from ${s}.firings n join runs r on r.run_id = n.run_id
   ),
   messages as materialized (
     select r.workflow, r.workflow_version, r.status, m.run_id, m.node_id, m.handle, m.producer, m.firing, m.ordinal, m.tombstone, m.discarded
