@@ -154,8 +154,8 @@ scenario("the version of a run is the number of its commits, and rises by one wi
       "select node_id, opened_in, written_in from perdure.run_node_state order by node_id"
     )
     expect(written).toEqual([
-      { node_id: "first", opened_in: 1, written_in: 2 },
-      { node_id: "second", opened_in: 2, written_in: 3 }
+      { node_id: "first", opened_in: 2, written_in: 2 },
+      { node_id: "second", opened_in: 3, written_in: 3 }
     ])
   })
 )

@@ -84,7 +84,7 @@ export const mutations: ReadonlyArray<Mutation> = [
     subjects: ["chain"],
     modes: ["before"],
     names: /^handler /,
-    rewrite: replacing(/open\.crashed$/, "crashes = n.crashes + 1", "crashes = n.crashes + 0")
+    rewrite: replacing(/open\.crashedRowless$/, "f.attempt, 1, f.inputs", "f.attempt, 0, f.inputs")
   }
 ]
 
