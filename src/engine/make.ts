@@ -31,7 +31,8 @@ import { Vitality } from "../runtime/Vitality.js"
 import { Waker } from "../runtime/Waker.js"
 import { AuditLog } from "../store/AuditLog.js"
 import { type RunFilter, StateStore } from "../store/StateStore.js"
-import { Transactor } from "../store/Transactor.js"
+import { Transaction, Transactor } from "../store/Transactor.js"
+import { TriggerStore } from "../store/TriggerStore.js"
 import { Joined, joinTransaction } from "./Joined.js"
 import { pointOf } from "./Points.js"
 import {
@@ -175,6 +176,7 @@ const makeWrites = (reads: Reads) =>
     const definitions = yield* Definitions
     const starter = yield* Starter
     const intake = yield* Intake
+    const triggers = yield* TriggerStore
     const waker = yield* Waker
     const supervisor = yield* RunSupervisor
 
@@ -227,6 +229,16 @@ const makeWrites = (reads: Reads) =>
         return outcome.status
       })
 
+    /** In the caller's transaction if there is one: the embedded database has no second connection to ask. */
+    const addressee = (runId: RunId) =>
+      Effect.flatMap(Joined, (joined) =>
+        joined === undefined
+          ? reads.row(runId)
+          : Effect.flatMap(Effect.provideService(triggers.addressee(runId), Transaction, joined.transaction), (found) =>
+              found === undefined ? Effect.fail(new RunNotFound({ runId })) : Effect.succeed(found)
+            )
+      )
+
     const payloadSchema = (definition: Workflow.WorkflowDefinition, nodeId: string) => {
       const schema = definition.nodes.get(nodeId)?.payload
       return schema === undefined
@@ -262,8 +274,8 @@ const makeWrites = (reads: Reads) =>
         readonly payload: unknown
       }) =>
         Effect.gen(function* () {
-          const run = yield* reads.row(yield* runIdFrom(request.runId))
-          const { definition } = yield* definitions.resolve(run.workflow, run.workflowVersion)
+          const { workflow, workflowVersion } = yield* addressee(yield* runIdFrom(request.runId))
+          const { definition } = yield* definitions.resolve(workflow, workflowVersion)
           const schema = yield* payloadSchema(definition, request.nodeId)
           const payload = yield* encodePayload(schema, request.payload, fromJson)
           return yield* deliver(request.runId, request.nodeId, payload, request.inputId)

@@ -1,6 +1,7 @@
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { DatabaseError } from "../model/Errors.js"
+import type { DefinitionKey, RunId } from "../model/Ids.js"
 import type { TriggerDelivery } from "../model/Run.js"
 import { isEnded, RunStatus } from "../model/Status.js"
 import type { Transaction } from "../store/Transactor.js"
@@ -39,9 +40,19 @@ const deliverStatements = (schema: SchemaName) => {
       join ${s}.run_state r on r.run_id = c.run_id
       left join ${s}.trigger_inputs t
         on t.run_id = c.run_id and t.node_id = c.node_id and t.input_id = c.input_id`
+    ),
+    addressee: statement(
+      "deliver.addressee",
+      `select workflow, workflow_version::text as "workflowVersion" from ${s}.run_state where run_id = $1`
     )
   }
 }
+
+const decodeAddressee = rowDecoder(
+  "run_state",
+  Schema.Struct({ workflow: Schema.String, workflowVersion: Schema.NumberFromString }),
+  ["workflow"]
+)
 
 const decodeInserted = rowDecoder(
   "trigger_inputs",
@@ -104,6 +115,16 @@ export const makeDeliver = (schema: SchemaName) => {
       const outcomes = new Map(others.map((input, index) => [input, classified[index]]))
       return inputs.map((input): DeliverOutcome => outcomes.get(input) ?? { _tag: "Delivered" })
     })
+}
+
+/** The verb `addressee`: text only, too. */
+export const makeAddressee = (schema: SchemaName) => {
+  const { addressee } = deliverStatements(schema)
+  return (runId: RunId): Effect.Effect<DefinitionKey | undefined, DatabaseError, Transaction> =>
+    Effect.map(
+      Effect.flatMap(run(addressee, [runId]), (rows) => decodeGuaranteed("addressee", decodeAddressee, rows)),
+      ([found]) => found
+    )
 }
 
 /** Between the two statements the run was started, or reopened: deliver again. */

@@ -2,7 +2,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { TriggerStore } from "../store/TriggerStore.js"
 import { makeCleanup } from "./Cleanup.js"
-import { makeDeliver } from "./Deliver.js"
+import { makeAddressee, makeDeliver } from "./Deliver.js"
 import { makeRequest } from "./Request.js"
 import { makeSettle, makeSettleLate } from "./Settle.js"
 import { defaultSchema, type SchemaName } from "./Statement.js"
@@ -23,6 +23,7 @@ export const layer = (schema: SchemaName = defaultSchema): Layer.Layer<TriggerSt
     })
     return {
       deliver: makeDeliver(schema),
+      addressee: makeAddressee(schema),
       request: makeRequest(schema),
       settle: makeSettle(schema),
       settleLate: makeSettleLate(schema),

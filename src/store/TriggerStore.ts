@@ -1,7 +1,7 @@
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import type { DatabaseError, UndecodableRow } from "../model/Errors.js"
-import type { Incarnation, RunId } from "../model/Ids.js"
+import type { DefinitionKey, Incarnation, RunId } from "../model/Ids.js"
 import type { CommandKind, RunCommand, RunCommit, TriggerDelivery, TriggerInput } from "../model/Run.js"
 import type { RunStatus } from "../model/Status.js"
 import type { Transaction } from "./Transactor.js"
@@ -41,6 +41,8 @@ export class TriggerStore extends Context.Tag("perdure/TriggerStore")<
     readonly deliver: (
       inputs: ReadonlyArray<TriggerDelivery>
     ) => Effect.Effect<ReadonlyArray<DeliverOutcome>, DatabaseError, Transaction>
+    /** The definition of a run that something is to be delivered to; nothing if there is no such run. */
+    readonly addressee: (runId: RunId) => Effect.Effect<DefinitionKey | undefined, DatabaseError, Transaction>
     /** Inserts a command where the run's status admits it; the same one still unapplied is not repeated. */
     readonly request: (
       runId: RunId,

@@ -51,6 +51,10 @@ const startJoined = Effect.gen(function* () {
   return outcomes
 })
 
+const addresseeJoined = Effect.flatMap(TriggerStore, ({ addressee }) =>
+  Effect.all([addressee(runId("a")), addressee(runId("nobody"))])
+)
+
 const deliverJoined = Effect.flatMap(TriggerStore, (triggers) =>
   triggers.deliver([delivery("a", "1"), delivery("a", "1"), delivery("nobody", "1")])
 )
@@ -69,6 +73,10 @@ describe("a transaction of the application's own client", () => {
         { _tag: "Differs", field: "version" }
       ])
       expect(yield* withTransaction(joined(startJoined))).toMatchObject([{ _tag: "Exists", status: "pending" }, {}, {}])
+      expect(yield* withTransaction(joined(addresseeJoined))).toEqual([
+        { workflow: "order", workflowVersion: 1 },
+        undefined
+      ])
       expect(yield* withTransaction(joined(deliverJoined))).toEqual([
         { _tag: "Delivered" },
         { _tag: "Duplicate" },
