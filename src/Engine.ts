@@ -1,6 +1,9 @@
 import type { SqlClient } from "@effect/sql/SqlClient"
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
+import type * as Option from "effect/Option"
+import type * as Query from "./definition/Query.js"
+import type * as Signal from "./definition/Signal.js"
 import type * as Workflow from "./definition/Workflow.js"
 import type {
   AwaitInTransaction,
@@ -106,6 +109,22 @@ export class Engine extends Context.Tag("perdure/Engine")<
       payload: Workflow.Payload<W, Id>,
       options: { readonly inputId: string }
     ) => Effect.Effect<{ readonly accepted: boolean }, InvalidInput | RunNotFound | RunEnded | Trouble>
+    /** Sends a signal to the steps of a node; `accepted` is false when this `inputId` was sent to the node before. */
+    readonly signal: <W extends Workflow.Any, S extends Signal.Signal>(
+      workflow: W,
+      runId: string,
+      nodeId: Workflow.NodeId<W>,
+      signal: S,
+      payload: Signal.Payload<S>,
+      options: { readonly inputId: string }
+    ) => Effect.Effect<{ readonly accepted: boolean }, InvalidInput | RunNotFound | RunEnded | Trouble>
+    /** The last answer a node has published, if any; from its row, whether a worker lives or not. */
+    readonly query: <W extends Workflow.Any, Q extends Query.Query>(
+      workflow: W,
+      runId: string,
+      nodeId: Workflow.NodeId<W>,
+      query: Q
+    ) => Effect.Effect<Option.Option<Query.Success<Q>>, InvalidInput | RunNotFound | Trouble>
     /** Sends an external event from its JSON to a run of a workflow registered here. */
     readonly triggerEncoded: (request: {
       readonly runId: string

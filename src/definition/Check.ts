@@ -30,7 +30,7 @@ export const countIssues = (what: string, value: number): ReadonlyArray<string> 
 /** Everything that is wrong with a node, wherever it is used. */
 export const nodeIssues = (node: NodeDefinition): ReadonlyArray<string> => {
   const what = `node "${node.name}"`
-  const { concurrency, repeated, retry, timeout } = node
+  const { concurrency, heartbeat, repeated, retry, timeout } = node
   return [
     ...nameIssues("node name", node.name),
     ...Object.keys(node.inputs).flatMap((handle) => nameIssues(`${what}, handle`, handle)),
@@ -42,8 +42,10 @@ export const nodeIssues = (node: NodeDefinition): ReadonlyArray<string> => {
     ...(concurrency === null ? [] : countIssues(`${what}: concurrency`, concurrency)),
     ...(repeated === null ? [] : countIssues(`${what}: repeated`, repeated)),
     ...(retry === undefined || retry.times === 0 ? [] : countIssues(`${what}: retry.times`, retry.times)),
-    ...(timeout === undefined || Duration.greaterThan(timeout, Duration.zero)
-      ? []
-      : [`${what}: timeout must be longer than nothing`])
+    ...lengthIssues(`${what}: timeout`, timeout),
+    ...lengthIssues(`${what}: heartbeat`, heartbeat)
   ]
 }
+
+const lengthIssues = (what: string, length: Duration.Duration | undefined): ReadonlyArray<string> =>
+  length === undefined || Duration.greaterThan(length, Duration.zero) ? [] : [`${what} must be longer than nothing`]

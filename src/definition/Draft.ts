@@ -8,7 +8,7 @@ import { InvalidWorkflow } from "./InvalidWorkflow.js"
 import type { NodeDefinition } from "./NodeDefinition.js"
 import type { AnyPort } from "./Port.js"
 import { isResult, type ReadResult, type Result, toResult } from "./Result.js"
-import { inputPorts, type KnownPorts, readWiring, type Step, stepPorts, wireIssues } from "./Step.js"
+import { inputPorts, type KnownPorts, readWiring, type Step, stepPorts, wireIssues } from "./Wiring.js"
 import type { WorkflowDefinition } from "./WorkflowDefinition.js"
 
 /** A workflow while it is written: what is there, and what was found wrong so far. */

@@ -1,14 +1,15 @@
 import * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
-import type * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import * as Handler from "./Handler.js"
 import type { AnySchema, Input, InputFields, Inputs } from "./Input.js"
-import type { NodeDefinition, RetryPolicy } from "./NodeDefinition.js"
+import type { NodeDefinition } from "./NodeDefinition.js"
 import type { Output, OutputFields, Outputs } from "./Output.js"
+import { type RetryOptions, retryPolicy } from "./Retry.js"
 
 export type { NodeDefinition } from "./NodeDefinition.js"
+export type { RetryOptions } from "./Retry.js"
 
 /** What a node takes from outside, if anything. */
 export interface External {
@@ -79,13 +80,6 @@ export interface Node<
   ): Layer.Layer<Handler.Handler<Name>, E0, R0 | Handler.Environment<F>>
 }
 
-/** Retries as a definition spells them; without `while` every typed error is tried again. */
-export interface RetryOptions<E> {
-  readonly times: number
-  readonly schedule: Schedule.Schedule<unknown, unknown, never>
-  readonly while?: ((error: E) => boolean) | undefined
-}
-
 interface CommonOptions<In, Out, Failure extends AnySchema | undefined> {
   readonly inputs?: In
   readonly outputs?: Out & { readonly error?: `the port "error" is reserved for the typed error` }
@@ -93,6 +87,8 @@ interface CommonOptions<In, Out, Failure extends AnySchema | undefined> {
   readonly retry?: RetryOptions<Failure extends AnySchema ? Schema.Schema.Type<Failure> : never> | undefined
   /** Bounds one attempt. */
   readonly timeout?: Duration.DurationInput | undefined
+  /** An attempt that gives no `Step.heartbeat` for so long has failed, as by a time-out. */
+  readonly heartbeat?: Duration.DurationInput | undefined
   /** Firings of one run at once; all that the worker has room for if absent. */
   readonly concurrency?: number | undefined
 }
@@ -187,6 +183,7 @@ const define = <N extends NodeDefinition, Failure extends AnySchema | undefined>
     resumable: outside.state !== undefined,
     concurrency: options.concurrency ?? null,
     timeout: options.timeout === undefined ? undefined : Duration.decode(options.timeout),
+    heartbeat: options.heartbeat === undefined ? undefined : Duration.decode(options.heartbeat),
     retry: options.retry === undefined ? undefined : retryPolicy(options.retry)
   }
   const node = {
@@ -206,10 +203,3 @@ const normalise = <Field extends { readonly mode: string; readonly schema: AnySc
       Schema.isSchema(field) ? { mode: "one", schema: field } : field
     ])
   ) as { readonly [name: string]: Field }
-
-/** The policy with its `while` as the runtime calls it: with a value that the node's error schema has decoded. */
-const retryPolicy = <E>(options: RetryOptions<E>): RetryPolicy => ({
-  times: options.times,
-  schedule: options.schedule,
-  while: options.while === undefined ? () => true : (options.while as (error: unknown) => boolean)
-})

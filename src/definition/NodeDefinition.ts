@@ -21,7 +21,7 @@ export interface RetryPolicy {
  * **Details** `payload` is what comes from outside: the payload of a trigger, or the input that wakes a resumable node.
  * `state` is what a resumable node keeps while it waits. `repeated` is how many external inputs a trigger takes (`null`: any
  * number), 1 for every other node. `concurrency` `null` means: as many firings at once as the worker has room for.
- * `timeout` bounds one attempt.
+ * `timeout` bounds one attempt, `heartbeat` the time between two signs of life of it.
  */
 export interface NodeDefinition {
   readonly name: string
@@ -35,5 +35,6 @@ export interface NodeDefinition {
   readonly repeated: number | null
   readonly concurrency: number | null
   readonly timeout: Duration.Duration | undefined
+  readonly heartbeat: Duration.Duration | undefined
   readonly retry: RetryPolicy | undefined
 }

@@ -1,113 +1,187 @@
-import type { InputMode, OutputMode } from "./Graph.js"
-import { errorPort } from "./Graph.js"
+import * as DateTime from "effect/DateTime"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import type * as Schema from "effect/Schema"
+import { StepMisuse } from "../model/Errors.js"
+import { stepKey } from "../model/Ids.js"
 import type { AnySchema } from "./Input.js"
-import type { NodeDefinition } from "./NodeDefinition.js"
-import { type AnyPort, makePort } from "./Port.js"
+import { NodeContext } from "./NodeContext.js"
+import type { Query, Success } from "./Query.js"
+import { type RetryOptions, retryPolicy } from "./Retry.js"
+import type { Payload, Signal } from "./Signal.js"
+import { type StepHost, StepsTypeId } from "./StepHost.js"
 
-/** The ports that a step may be wired to, by node id and port. */
-export type KnownPorts = { readonly [node: string]: { readonly [port: string]: AnyPort } }
+/** What a schema that may be absent describes. */
+type TypeOf<S, Absent> = S extends AnySchema ? Schema.Schema.Type<S> : Absent
 
-/** What is wired into a handle; `merged` also holds for a list of one. */
-export interface Wires {
-  readonly mode: InputMode
-  readonly ports: ReadonlyArray<AnyPort>
-  readonly merged: boolean
+/** How a step is run: what it gives and how it fails, which turn of a loop it is, and whether it is tried again. */
+export interface RunOptions<S extends AnySchema | undefined, F extends AnySchema | undefined> {
+  readonly success?: S
+  readonly error?: F
+  readonly key?: string | undefined
+  readonly retry?: RetryOptions<TypeOf<F, never>> | undefined
 }
 
-/** One use of a node in a workflow. */
-export interface Step {
-  readonly id: string
-  readonly node: NodeDefinition
-  readonly wires: ReadonlyMap<string, Wires>
+/** The key of one turn of a loop. */
+export interface Keyed {
+  readonly key?: string | undefined
 }
 
-/** A wiring that was read: what fits, and what is wrong with the rest. */
-export interface ReadWiring {
-  readonly wires: ReadonlyMap<string, Wires>
-  readonly issues: ReadonlyArray<string>
-}
-
-/** Reads what was wired into a node, as code without types may have written it. */
-export const readWiring = (id: string, node: NodeDefinition, wiring: unknown, known: KnownPorts): ReadWiring => {
-  const given = new Map(Object.entries(wiring ?? {}))
-  const wires = new Map<string, Wires>()
-  const issues = [...given.keys()]
-    .filter((handle) => !Object.hasOwn(node.inputs, handle))
-    .map((handle) => `node "${id}" has no handle "${handle}"`)
-  for (const [handle, { mode }] of Object.entries(node.inputs)) {
-    const wire: unknown = given.get(handle)
-    const merged = Array.isArray(wire)
-    const candidates: ReadonlyArray<unknown> = merged ? wire : [wire]
-    const ports = candidates.filter((candidate) => isKnown(candidate, known))
-    wires.set(handle, { mode, ports, merged })
-    issues.push(...wireIssues(`node "${id}", handle "${handle}"`, given.has(handle), candidates, known))
-    if (mode === "shared" && (merged || ports.some((port) => port.many))) {
-      issues.push(`node "${id}", handle "${handle}": a shared handle takes one port with at most one message`)
-    }
-  }
-  return { wires, issues }
-}
-
-/** What is wrong with the ports that were named as producers of one handle. */
-export const wireIssues = (
-  what: string,
-  wired: boolean,
-  candidates: ReadonlyArray<unknown>,
-  known: KnownPorts
-): ReadonlyArray<string> => {
-  if (!wired) return [`${what}: nothing is wired to it`]
-  if (candidates.length === 0) return [`${what}: needs at least one producer`]
-  const refs = candidates.filter((candidate) => isKnown(candidate, known)).map(({ ref }) => `${ref.node}.${ref.port}`)
-  return [
-    ...candidates.filter((candidate) => !isKnown(candidate, known)).map(() => `${what}: not a port of an earlier step`),
-    ...[...new Set(refs.filter((ref, index) => refs.indexOf(ref) !== index))].map(
-      (ref) => `${what}: ${ref} is wired twice`
+/**
+ * Does something once and remembers what came of it: a handler that starts again, after a crash or a wait, gets the result and
+ * the effect is not run again.
+ *
+ * **Details** The result is durable before the handler goes on. A death of the process in between runs the effect again, under
+ * the same `NodeContext.idempotencyKey`, which inside the effect is that of the step. In a loop each turn wants a `key`. A typed
+ * error is remembered for the present attempt of the node; its next attempt tries the step again. Retries of the step itself
+ * keep their count and their next time in the row.
+ *
+ * **Errors** The declared ones of the effect. Dies with `StepMisuse` where the same name and key was used before, inside
+ * another step, or where it can't be interrupted, as in a finalizer.
+ *
+ * @example
+ * const receipt = yield* Step.run("charge", { success: Receipt, error: CardDeclined }, Payments.charge(order))
+ * for (const line of order.lines) {
+ *   yield* Step.run("ship", { key: line.id }, Shipping.ship(line))
+ * }
+ */
+export const run = <
+  S extends AnySchema | undefined = undefined,
+  F extends AnySchema | undefined = undefined,
+  R = never
+>(
+  name: string,
+  options: RunOptions<S, F>,
+  effect: Effect.Effect<NoInfer<TypeOf<S, void>>, NoInfer<TypeOf<F, never>>, R>
+): Effect.Effect<TypeOf<S, void>, TypeOf<F, never>, R | NodeContext> => {
+  const { error, key = "", retry, success } = options
+  const call = { name, key, success, error, retry: retry === undefined ? undefined : retryPolicy(retry) }
+  const outcome = withSteps(name, (steps, context) =>
+    steps.run(call, (inside) =>
+      Effect.provideService(effect, NodeContext, {
+        ...context,
+        idempotencyKey: stepKey(context.idempotencyKey, call),
+        [StepsTypeId]: inside
+      })
     )
-  ]
+  )
+  // the host gives back what the schemas have decoded
+  return outcome as Effect.Effect<TypeOf<S, void>, TypeOf<F, never>, R | NodeContext>
 }
 
-/** A port is known by identity: one of another workflow, or of a later step, is not. */
-const isKnown = (candidate: unknown, known: KnownPorts): candidate is AnyPort => {
-  if (typeof candidate !== "object" || candidate === null || !("ref" in candidate)) return false
-  const { node, port } = (candidate as AnyPort).ref
-  return Object.hasOwn(known, node) && known[node]?.[port] === candidate
+/**
+ * Waits for a while, durably: a sleeping run costs rows only, and wakes on time whatever died meanwhile.
+ *
+ * **Details** Longer than the worker's idle time, it interrupts the handler as soon as no other step of it is at work; when the
+ * time has come the handler starts again, and its steps give what they gave before.
+ *
+ * @example
+ * yield* Step.sleep("cool down", "1 day")
+ */
+export const sleep = (
+  name: string,
+  duration: Duration.DurationInput,
+  options: Keyed = {}
+): Effect.Effect<void, never, NodeContext> => {
+  const ms = Duration.toMillis(duration)
+  return withSteps(name, (steps) => steps.sleep({ name, key: options.key ?? "" }, (now) => now + ms))
 }
 
-/** The ports of a workflow's input: each has exactly one message. */
-export const inputPorts = (node: string, fields: { readonly [port: string]: AnySchema }): KnownPorts[string] =>
-  Object.fromEntries(
-    Object.entries(fields).map(([port, schema]) => [
-      port,
-      makePort({ ref: { node, port }, schema, sure: true, many: false })
-    ])
+/**
+ * Waits until a time, durably, as `sleep` does.
+ *
+ * @example
+ * yield* Step.sleepUntil("due date", invoice.dueAt)
+ */
+export const sleepUntil = (
+  name: string,
+  time: DateTime.DateTime.Input,
+  options: Keyed = {}
+): Effect.Effect<void, never, NodeContext> => {
+  const ms = DateTime.toEpochMillis(DateTime.unsafeMake(time))
+  return withSteps(name, (steps) => steps.sleep({ name, key: options.key ?? "" }, () => ms))
+}
+
+/**
+ * Waits for a signal to this node, durably; with a time-out it gives an `Option`.
+ *
+ * **Details** Takes the oldest signal of this name that no step has taken; it may have come before. That the time was over is
+ * stored before the handler hears of it. A signal that is there wins over a time that has passed. A second wait for the same signal
+ * wants a `key`.
+ *
+ * @example
+ * const decision = yield* Step.awaitSignal(Decision, { timeout: "2 days" })
+ * if (Option.isNone(decision)) return { expired: order }
+ */
+export const awaitSignal: {
+  <S extends Signal>(
+    signal: S,
+    options?: Keyed & { readonly timeout?: undefined }
+  ): Effect.Effect<Payload<S>, never, NodeContext>
+  <S extends Signal>(
+    signal: S,
+    options: Keyed & { readonly timeout: Duration.DurationInput }
+  ): Effect.Effect<Option.Option<Payload<S>>, never, NodeContext>
+} = (signal: Signal, options: SignalOptions = {}) =>
+  awaiting(signal, options) as Effect.Effect<never, never, NodeContext>
+
+interface SignalOptions extends Keyed {
+  readonly timeout?: Duration.DurationInput | undefined
+}
+
+/** What comes is what the signal's schema has decoded, in an `Option` if there is a time-out. */
+const awaiting = (signal: Signal, options: SignalOptions): Effect.Effect<unknown, never, NodeContext> => {
+  const timeout = options.timeout === undefined ? undefined : Duration.toMillis(options.timeout)
+  const name = { name: signal.name, key: options.key ?? "" }
+  const taken = withSteps(signal.name, (steps) => steps.signal(name, signal.payload, timeout))
+  return timeout === undefined ? Effect.map(taken, Option.getOrThrow) : taken
+}
+
+/**
+ * A sign of life of an attempt, with how far it is.
+ *
+ * **Details** A node with `heartbeat` fails its attempt when none comes in time. The details are kept for the next attempt; they are
+ * written now and then, not each time. May be given inside a step.
+ *
+ * @example
+ * yield* Step.heartbeat(Schema.Number, linesDone)
+ */
+export const heartbeat = <S extends AnySchema>(
+  schema: S,
+  details: Schema.Schema.Type<S>
+): Effect.Effect<void, never, NodeContext> => withSteps("heartbeat", (steps) => steps.heartbeat(schema, details))
+
+/**
+ * The details of the last heartbeat of this firing that is known, of this attempt or one before.
+ *
+ * @example
+ * const linesDone = Option.getOrElse(yield* Step.lastHeartbeat(Schema.Number), () => 0)
+ */
+export const lastHeartbeat = <S extends AnySchema>(
+  schema: S
+): Effect.Effect<Option.Option<Schema.Schema.Type<S>>, never, NodeContext> =>
+  Effect.map(
+    withSteps("heartbeat", (steps) => steps.lastHeartbeat(schema)),
+    (details) => details as Option.Option<Schema.Schema.Type<S>>
   )
 
-/** The ports of a step: the same rules as the types in `Port.ts`, for values. */
-export const stepPorts = (step: Step): KnownPorts[string] => {
-  const sure = surelyFires(step)
-  const many = firesMany(step)
-  const port = (name: string, schema: AnySchema, mode: OutputMode) =>
-    makePort({
-      ref: { node: step.id, port: name },
-      schema,
-      sure: mode === "one" && sure,
-      many: mode === "many" || many
-    })
-  const { error, outputs } = step.node
-  return Object.fromEntries([
-    ...Object.entries(outputs).map(([name, { schema, mode }]) => [name, port(name, schema, mode)] as const),
-    ...(error === undefined ? [] : [[errorPort, port(errorPort, error, "optional")] as const])
-  ])
-}
+/**
+ * Answers a query about this node from now on; durable before the handler goes on.
+ *
+ * @example
+ * yield* Step.publish(Progress, 50)
+ */
+export const publish = <Q extends Query>(query: Q, value: Success<Q>): Effect.Effect<void, never, NodeContext> =>
+  withSteps(query.name, (steps) => steps.publish(query.name, query.success, value))
 
-const surelyFires = ({ wires }: Step): boolean =>
-  [...wires.values()].every(({ mode, ports }) => mode === "all" || ports.every((port) => port.sure))
-
-const firesMany = ({ node, wires }: Step): boolean => {
-  if (node.kind === "trigger") return node.repeated !== 1
-  const handles = [...wires.values()].filter(({ mode }) => mode !== "shared")
-  return (
-    handles.length > 0 &&
-    handles.every(({ mode, ports, merged }) => mode === "one" && (merged || ports.some((port) => port.many)))
-  )
-}
+const withSteps = <A, E, R>(
+  step: string,
+  use: (steps: StepHost, context: NodeContext["Type"]) => Effect.Effect<A, E, R>
+): Effect.Effect<A, E, R | NodeContext> =>
+  Effect.flatMap(NodeContext, (context) => {
+    const site = context[StepsTypeId]
+    return site === undefined
+      ? Effect.die(new StepMisuse({ step, reason: "this context belongs to no run" }))
+      : use(site.steps, context)
+  })

@@ -13,7 +13,7 @@ import type { NodeDefinition } from "./NodeDefinition.js"
 import type { AnyPort, FiresMany, InputPorts, NodePorts, Port, PortType, SurelyFires, Wired, Wiring } from "./Port.js"
 import { Registry } from "./Registry.js"
 import { makeResult, type Result, type Results, type ResultType } from "./Result.js"
-import type { KnownPorts } from "./Step.js"
+import type { KnownPorts } from "./Wiring.js"
 import type { WorkflowDefinition } from "./WorkflowDefinition.js"
 
 export type { WorkflowDefinition } from "./WorkflowDefinition.js"
@@ -55,6 +55,9 @@ type Nodes<W extends Any> = W[typeof WorkflowTypeId]["nodes"]
 export type ExternalNodes<W extends Any> = {
   [Id in keyof Nodes<W>]: PayloadSchema<Nodes<W>[Id]> extends AnySchema ? Id & string : never
 }[keyof Nodes<W>]
+
+/** Ids of all nodes. */
+export type NodeId<W extends Any> = keyof Nodes<W> & string
 
 /** What a node takes from outside. */
 export type Payload<W extends Any, Id extends ExternalNodes<W>> =

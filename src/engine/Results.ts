@@ -2,6 +2,7 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
+import type { Query, Success } from "../definition/Query.js"
 import type * as Workflow from "../definition/Workflow.js"
 import type { WorkflowDefinition } from "../definition/WorkflowDefinition.js"
 import { RunCancelled, RunFailed, UndecodableRow } from "../model/Errors.js"
@@ -33,6 +34,24 @@ export const resultOf = <W extends Workflow.Any>(
     // Each output was decoded by the schema its type comes from.
     return output as Workflow.Output<W>
   })
+
+/** The typed answer to a query, from its stored form. */
+export const answerOf = <Q extends Query>(
+  query: Q,
+  key: string,
+  text: string | undefined
+): Effect.Effect<Option.Option<Success<Q>>, UndecodableRow> => {
+  if (text === undefined) return Effect.succeedNone
+  const answer = Either.flatMap(parseJson(text), codecOf(query.success).decode)
+  return Either.match(answer, {
+    onLeft: ({ message, path }) =>
+      Effect.fail(
+        new UndecodableRow({ table: "run_steps", key, reason: `${fieldName(query.name, path)}: ${message}` })
+      ),
+    // The query's schema has decoded it.
+    onRight: (value) => Effect.succeedSome(value as Success<Q>)
+  })
+}
 
 const decodeOutput = (definition: WorkflowDefinition, runId: string, output: Readonly<Record<string, unknown>>) =>
   Effect.gen(function* () {

@@ -25,6 +25,7 @@ import type { AuditLog } from "../store/AuditLog.js"
 import type { Inbox } from "../store/Inbox.js"
 import type { Lifeline } from "../store/Lifeline.js"
 import type { StateStore } from "../store/StateStore.js"
+import type { StepStore } from "../store/StepStore.js"
 import type { Transactor } from "../store/Transactor.js"
 import type { TriggerStore } from "../store/TriggerStore.js"
 import type { Wakeups } from "../store/Wakeups.js"
@@ -32,7 +33,16 @@ import type { Workers } from "../store/Workers.js"
 import { make } from "./make.js"
 
 /** What an engine stands on. */
-export type Stores = Transactor | StateStore | Inbox | TriggerStore | Workers | Lifeline | Wakeups | AuditLog
+export type Stores =
+  | Transactor
+  | StateStore
+  | Inbox
+  | StepStore
+  | TriggerStore
+  | Workers
+  | Lifeline
+  | Wakeups
+  | AuditLog
 
 const ground = Layer.mergeAll(
   DatabaseClock.layer,

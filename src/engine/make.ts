@@ -1,6 +1,8 @@
 import { randomUUID } from "node:crypto"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import type { Query } from "../definition/Query.js"
+import type { Payload, Signal } from "../definition/Signal.js"
 import type * as Workflow from "../definition/Workflow.js"
 import type { Engine, Resumption, RunDetail, StartedRun, StartOptions } from "../Engine.js"
 import {
@@ -31,6 +33,7 @@ import { Vitality } from "../runtime/Vitality.js"
 import { Waker } from "../runtime/Waker.js"
 import { AuditLog } from "../store/AuditLog.js"
 import { type RunFilter, StateStore } from "../store/StateStore.js"
+import { StepStore } from "../store/StepStore.js"
 import { Transaction, Transactor } from "../store/Transactor.js"
 import { TriggerStore } from "../store/TriggerStore.js"
 import { Joined, joinTransaction } from "./Joined.js"
@@ -45,7 +48,7 @@ import {
   priorityFrom,
   runIdFrom
 } from "./Requests.js"
-import { resultOf } from "./Results.js"
+import { answerOf, resultOf } from "./Results.js"
 
 /** Firings per node that a run's detail shows the summary of. */
 const shownFirings = 100
@@ -82,6 +85,7 @@ const makeReads = Effect.gen(function* () {
   const audit = yield* AuditLog
   const trail = yield* AuditTrail
   const definitions = yield* Definitions
+  const steps = yield* StepStore
   const awaiters = yield* Awaiters
   const supervisor = yield* RunSupervisor
   const identity = yield* Identity
@@ -150,6 +154,13 @@ const makeReads = Effect.gen(function* () {
     explain,
     awaitEnd,
     resumability,
+    query: <Q extends Query>(_workflow: Workflow.Any, id: string, nodeId: string, query: Q) =>
+      Effect.gen(function* () {
+        const runId = yield* runIdFrom(id)
+        yield* row(runId)
+        const text = yield* transactor.read("query", steps.published(runId, nodeId, query.name))
+        return yield* answerOf(query, `${runId}/${nodeId}`, text)
+      }),
     await: <W extends Workflow.Any>(workflow: W, id: string) =>
       Effect.flatMap(awaitEnd(id), (run) => resultOf(workflow, run)),
     list: (filter: RunFilter) => transactor.transact("list", states.list(filter)),
@@ -200,12 +211,12 @@ const makeWrites = (reads: Reads) =>
         return { runId, status: result.status, created: result._tag === "Started" } satisfies StartedRun
       })
 
-    const deliver = (id: string, nodeId: string, payload: EncodedValue, rawInputId: string) =>
+    const deliver = (id: string, nodeId: string, payload: EncodedValue, rawInputId: string, signal?: string) =>
       Effect.gen(function* () {
         const runId = yield* runIdFrom(id)
         const inputId = yield* inputIdFrom(rawInputId)
         const joined = yield* Joined
-        const delivery = { runId, nodeId, inputId, payload: payload.text }
+        const delivery = { runId, nodeId, inputId, payload: payload.text, ...(signal === undefined ? {} : { signal }) }
         const outcome =
           joined === undefined ? yield* intake.deliver(delivery) : yield* intake.deliverIn(joined.transaction, delivery)
         joined?.touched.push(runId)
@@ -267,6 +278,17 @@ const makeWrites = (reads: Reads) =>
           const schema = yield* Effect.orDie(payloadSchema(workflow, nodeId))
           return yield* deliver(runId, nodeId, yield* encodePayload(schema, payload, fromType), options.inputId)
         }),
+      signal: <S extends Signal>(
+        _workflow: Workflow.Any,
+        runId: string,
+        nodeId: string,
+        signal: S,
+        payload: Payload<S>,
+        options: { readonly inputId: string }
+      ) =>
+        Effect.flatMap(encodePayload(signal.payload, payload, fromType), (encoded) =>
+          deliver(runId, nodeId, encoded, options.inputId, signal.name)
+        ),
       triggerEncoded: (request: {
         readonly runId: string
         readonly nodeId: string

@@ -137,3 +137,18 @@ export class RunCancelled extends Schema.TaggedError<RunCancelled>()("RunCancell
     return `run ${this.runId} was cancelled`
   }
 }
+
+/**
+ * A step of a handler that can't be: a defect of the handler, never tried again.
+ *
+ * **Details** Two steps of one name and key in one attempt, a step inside a step, in a finalizer or another region that
+ * can't be interrupted, outside of a run, or under no proper name.
+ */
+export class StepMisuse extends Schema.TaggedError<StepMisuse>()("StepMisuse", {
+  step: Schema.String,
+  reason: Schema.String
+}) {
+  override get message(): string {
+    return `step ${this.step}: ${this.reason}`
+  }
+}

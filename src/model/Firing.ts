@@ -2,6 +2,7 @@ import * as Schema from "effect/Schema"
 import type { FailureKind } from "./Failure.js"
 import type { Json } from "./Json.js"
 import { FiringStatus } from "./Status.js"
+import type { StepRow } from "./StepRow.js"
 
 /** What a firing took from each handle: references for `one` handles, a count for `all`. */
 export const TakenInputs = Schema.Record({
@@ -51,6 +52,13 @@ export type AttemptOutcome =
       readonly retryAt?: number
     }
   | { readonly _tag: "Suspended"; readonly reason: string; readonly state: string | null; readonly resumeAt?: number }
+  /** A step of the handler waits: the firing starts again, from what it took, at a time or when a signal comes. */
+  | {
+      readonly _tag: "Waits"
+      readonly reason: string
+      readonly resumeAt?: number
+      readonly steps: ReadonlyArray<StepRow>
+    }
   | { readonly _tag: "Interrupted" }
 
 /** A value with its stored text. */

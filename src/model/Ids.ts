@@ -64,6 +64,13 @@ export interface FiringKey {
  */
 export const idempotencyKey = (key: FiringKey): string => `${key.runId}/${key.nodeId}/${key.firing}`
 
+/** Whether a text can be an input id, the name of a step or its key. */
+export const isInputId = Schema.is(InputId)
+
+/** The idempotency key of one step of a firing. */
+export const stepKey = (firing: string, step: { readonly name: string; readonly key: string }): string =>
+  step.key === "" ? `${firing}/${step.name}` : `${firing}/${step.name}/${step.key}`
+
 const hasControlCharacter = (value: string): boolean => {
   for (let i = 0; i < value.length; i++) {
     const code = value.charCodeAt(i)

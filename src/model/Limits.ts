@@ -28,6 +28,10 @@ export const Limits = {
   claimBatch: 200,
   /** Unapplied inputs and commands seen by one look. */
   lookBatch: 1_000,
+  /** Time between two heartbeats of a firing that are written, however many are given. */
+  heartbeatWriteMs: 1_000,
+  /** Signals a waiting step looks at at once. */
+  signalBatch: 16,
   /** Rows of ended runs deleted by one transaction. */
   cleanupBatch: 1_000,
   /** How long a batch of starts waits for a stranger's uncommitted run of the same name. */

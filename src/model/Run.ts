@@ -4,6 +4,7 @@ import { Frontier } from "./Frontier.js"
 import { Incarnation, type InputId, RunId } from "./Ids.js"
 import type { MessageRow } from "./Message.js"
 import { InputStatus, RunStatus } from "./Status.js"
+import type { StepRow } from "./StepRow.js"
 
 /**
  * The row of a run that its owner rewrites with every commit; kept narrow, values stand elsewhere.
@@ -53,6 +54,8 @@ export interface RunCommit extends Lease {
   readonly applied: ReadonlyArray<{ readonly seq: string; readonly status: "applied" | "dead" }>
   /** `seq` of the commands this commit answers. */
   readonly answered: ReadonlyArray<{ readonly seq: string; readonly status: "applied" | "refused" }>
+  /** What handlers remember of their steps; of several rows of one step the last counts. */
+  readonly steps: ReadonlyArray<StepRow>
   /** JSON text of the result of an ended run. */
   readonly output: string | null
   readonly failure: string | null
@@ -72,12 +75,13 @@ export interface RunStart {
   readonly first: RunCommit
 }
 
-/** A trigger input as stored. */
+/** A trigger input as stored; `signal` names the steps it is for, where it is not for the node itself. */
 export const TriggerInput = Schema.Struct({
   seq: Schema.String,
   runId: RunId,
   nodeId: Schema.String,
   inputId: Schema.String,
+  signal: Schema.NullOr(Schema.String),
   payload: Schema.String,
   status: InputStatus
 })
@@ -88,6 +92,8 @@ export interface TriggerDelivery {
   readonly runId: RunId
   readonly nodeId: string
   readonly inputId: InputId
+  /** The signal it is; absent for an event of the node itself. */
+  readonly signal?: string
   readonly payload: string
 }
 

@@ -20,10 +20,10 @@ const deliverStatements = (schema: SchemaName) => {
     insert: statement(
       "deliver.insert",
       `
-      insert into ${s}.trigger_inputs (run_id, node_id, input_id, payload)
-      select c.run_id, c.node_id, c.input_id, c.payload
-      from unnest($1::text[], $2::text[], $3::text[], $4::text[]) with ordinality
-        c(run_id, node_id, input_id, payload, place)
+      insert into ${s}.trigger_inputs (run_id, node_id, input_id, signal, payload)
+      select c.run_id, c.node_id, c.input_id, c.signal, c.payload
+      from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[]) with ordinality
+        c(run_id, node_id, input_id, signal, payload, place)
       join ${s}.run_state r on r.run_id = c.run_id and r.ended_at is null
       order by c.place
       on conflict do nothing
@@ -98,6 +98,7 @@ export const makeDeliver = (schema: SchemaName) => {
       textArray(inputs.map((input) => input.runId)),
       textArray(inputs.map((input) => input.nodeId)),
       textArray(inputs.map((input) => input.inputId)),
+      textArray(inputs.map((input) => input.signal ?? null)),
       textArray(inputs.map((input) => input.payload))
     ])
 

@@ -6,7 +6,7 @@ import { decodeAll, decodeCommand, decodeInput, decodeUnapplied } from "./Rows.j
 import { isNew, qualifier, type SchemaName, statementsOf } from "./Statement.js"
 
 const inputColumns = `
-  t.seq::text as seq, t.run_id as "runId", t.node_id as "nodeId", t.input_id as "inputId", t.payload, t.status`
+  t.seq::text as seq, t.run_id as "runId", t.node_id as "nodeId", t.input_id as "inputId", t.signal, t.payload, t.status`
 
 const readStatements = (schema: SchemaName) => {
   const statement = statementsOf(schema)

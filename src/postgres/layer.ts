@@ -3,6 +3,7 @@ import type { AuditLog } from "../store/AuditLog.js"
 import type { Inbox } from "../store/Inbox.js"
 import type { Lifeline } from "../store/Lifeline.js"
 import type { StateStore } from "../store/StateStore.js"
+import type { StepStore } from "../store/StepStore.js"
 import type { Transactor } from "../store/Transactor.js"
 import type { TriggerStore } from "../store/TriggerStore.js"
 import type { Workers } from "../store/Workers.js"
@@ -10,6 +11,7 @@ import * as PgAuditLog from "./PgAuditLog.js"
 import * as PgInbox from "./PgInbox.js"
 import * as PgLifeline from "./PgLifeline.js"
 import * as PgStateStore from "./PgStateStore.js"
+import * as PgStepStore from "./PgStepStore.js"
 import * as PgTransactor from "./PgTransactor.js"
 import * as PgTriggerStore from "./PgTriggerStore.js"
 import * as PgWorkers from "./PgWorkers.js"
@@ -17,7 +19,7 @@ import type { PgPool } from "./Pool.js"
 import { defaultSchema, type SchemaName } from "./Statement.js"
 
 /** The ports without `Wakeups`: hints need a session of their own, or none. */
-export type Stores = StateStore | Inbox | TriggerStore | Workers | Lifeline | AuditLog | Transactor
+export type Stores = StateStore | Inbox | StepStore | TriggerStore | Workers | Lifeline | AuditLog | Transactor
 
 /**
  * All stores over one pool.
@@ -40,6 +42,7 @@ export const layer = (
   Layer.mergeAll(
     PgStateStore.layer(schema),
     PgInbox.layer(schema),
+    PgStepStore.layer(schema),
     PgTriggerStore.layer(schema),
     PgWorkers.layer(schema, options.exclusive),
     PgAuditLog.layer(schema),

@@ -1,4 +1,5 @@
 import * as Cause from "effect/Cause"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
@@ -6,6 +7,7 @@ import type { OutputMode } from "../definition/Graph.js"
 import { NodeContext } from "../definition/NodeContext.js"
 import type { NodeDefinition } from "../definition/NodeDefinition.js"
 import { isSuspend } from "../definition/NodeOutcome.js"
+import { type StepHost, type StepSite, StepsTypeId } from "../definition/StepHost.js"
 import type { FailureKind } from "../model/Failure.js"
 import type { AttemptOutcome, EncodedValue } from "../model/Firing.js"
 import { idempotencyKey, type RunId } from "../model/Ids.js"
@@ -17,18 +19,50 @@ import type { Registered } from "./Definitions.js"
 import { retryDelay } from "./RetryPolicy.js"
 import type { StartFiring } from "./RunState.js"
 
-/** Where an attempt takes place. */
-export interface AttemptSite {
-  readonly runId: RunId
-  readonly registered: Registered
-  readonly start: StartFiring
-  /** The database's time, for the next attempt. */
-  readonly now: Effect.Effect<number>
+/** Who keeps the steps of a run's firings. */
+export interface StepKeeper {
+  readonly beginSteps: (start: StartFiring) => StepHost
+}
+
+/** Where an attempt takes place; `now` is the database's time, for the next attempt. */
+export class AttemptSite implements StepSite {
+  private host: StepHost | undefined
+
+  constructor(
+    readonly runId: RunId,
+    readonly registered: Registered,
+    readonly start: StartFiring,
+    readonly now: Effect.Effect<number>,
+    private readonly keeper: StepKeeper
+  ) {}
+
+  /** Made when the first step asks. */
+  get steps(): StepHost {
+    this.host ??= this.keeper.beginSteps(this.start)
+    return this.host
+  }
+
+  /** When the attempt last gave a sign of life, in milliseconds; 0 before the first. */
+  get lastBeatAt(): number {
+    return this.host?.lastBeatAt ?? 0
+  }
 }
 
 class TimedOut {
   readonly _tag = "perdure/TimedOut"
+  constructor(readonly message: string) {}
 }
+
+/** Ends when the attempt has given no sign of life for so long. */
+const silence = (site: AttemptSite, longest: Duration.Duration): Effect.Effect<never, TimedOut> =>
+  Effect.gen(function* () {
+    const begun = yield* site.now
+    for (;;) {
+      const left = Math.max(begun, site.lastBeatAt) + Duration.toMillis(longest) - (yield* site.now)
+      if (left <= 0) return yield* Effect.fail(new TimedOut("the attempt gave no heartbeat in time"))
+      yield* Effect.sleep(Duration.millis(left))
+    }
+  })
 
 /**
  * One attempt of one firing: decode what it took, run its handler, encode what it gives.
@@ -60,12 +94,19 @@ const undertake = (site: AttemptSite): Effect.Effect<AttemptOutcome> => {
       firing,
       attempt: site.start.firing.attempt,
       crashes: site.start.firing.crashes,
-      idempotencyKey: idempotencyKey({ runId: site.runId, nodeId, firing })
+      idempotencyKey: idempotencyKey({ runId: site.runId, nodeId, firing }),
+      [StepsTypeId]: site
     })
   )
-  const { timeout } = codec.definition
+  const { heartbeat, timeout } = codec.definition
+  const beating = heartbeat === undefined ? work : Effect.raceFirst(work, silence(site, heartbeat))
   const timed =
-    timeout === undefined ? work : Effect.timeoutFail(work, { duration: timeout, onTimeout: () => new TimedOut() })
+    timeout === undefined
+      ? beating
+      : Effect.timeoutFail(beating, {
+          duration: timeout,
+          onTimeout: () => new TimedOut("the attempt took longer than its time-out")
+        })
   return timed.pipe(
     Effect.matchCauseEffect({
       onSuccess: (result) => Effect.succeed(encodeResult(codec, result)),
@@ -195,7 +236,7 @@ const failureOutcome = (
   const failure = Cause.failureOption(cause)
   if (Option.isNone(failure)) return retried(site, codec.definition, "defect", describe(Cause.squash(cause)), undefined)
   if (failure.value instanceof TimedOut) {
-    return retried(site, codec.definition, "timeout", "the attempt took longer than its time-out", undefined)
+    return retried(site, codec.definition, "timeout", failure.value.message, undefined)
   }
   const encoded = codec.error?.encode(failure.value)
   if (encoded === undefined || Either.isLeft(encoded)) {

@@ -8,6 +8,7 @@ import { Limits } from "../model/Limits.js"
 import type { RunCommit } from "../model/Run.js"
 import { Inbox } from "../store/Inbox.js"
 import { type CommitCheck, isNotReady, StateStore } from "../store/StateStore.js"
+import { StepStore } from "../store/StepStore.js"
 import { Transactor } from "../store/Transactor.js"
 import { TriggerStore } from "../store/TriggerStore.js"
 import * as GroupWriter from "./GroupWriter.js"
@@ -44,6 +45,7 @@ const make = Effect.gen(function* () {
   const transactor = yield* Transactor
   const states = yield* StateStore
   const inbox = yield* Inbox
+  const steps = yield* StepStore
   const triggers = yield* TriggerStore
 
   const writeRest = (commits: ReadonlyArray<RunCommit>) =>
@@ -51,6 +53,7 @@ const make = Effect.gen(function* () {
       yield* states.writeFirings(commits)
       yield* inbox.append(commits)
       yield* inbox.discard(commits)
+      yield* steps.write(commits)
       yield* triggers.settle(commits)
     })
 
@@ -109,7 +112,5 @@ const outcomeOf = (check: CommitCheck): CommitOutcome | typeof GroupWriter.postp
 }
 
 /** The committer of a worker. */
-export const layer: Layer.Layer<Committer, never, Transactor | StateStore | Inbox | TriggerStore> = Layer.scoped(
-  Committer,
-  make
-)
+export const layer: Layer.Layer<Committer, never, Transactor | StateStore | Inbox | StepStore | TriggerStore> =
+  Layer.scoped(Committer, make)

@@ -4,6 +4,7 @@ import { Limits } from "../model/Limits.js"
 import { comparePositions, type Message, type MessageRow } from "../model/Message.js"
 import type { RunCommit } from "../model/Run.js"
 import { canMoveFiring, type FiringStatus, type RunStatus, type TombstoneCause } from "../model/Status.js"
+import type { StepRow } from "../model/StepRow.js"
 import type { Plan, PlanNode, PlanPort, PlanTarget } from "./Plan.js"
 import {
   type EdgeState,
@@ -33,6 +34,8 @@ export class Draft {
   readonly messages: Array<MessageRow> = []
   readonly discarded: Array<RunCommit["discarded"][number]> = []
   readonly starts: Array<StartFiring> = []
+  /** Steps are rare: the list is made for the first of them. */
+  steps: Array<StepRow> | undefined
   /** What starts must run alone. */
   startsAlone = false
   /** A firing that must run alone has to wait for that. */
@@ -166,6 +169,12 @@ export class Draft {
       startedAt: firing.startedAt,
       failure
     })
+  }
+
+  /** Writes what a handler remembers of its steps. */
+  remember(rows: ReadonlyArray<StepRow>): void {
+    this.steps ??= []
+    this.steps.push(...rows)
   }
 
   /** Puts a message, or a tombstone, on every edge of a port. */

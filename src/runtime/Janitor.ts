@@ -5,6 +5,7 @@ import * as Layer from "effect/Layer"
 import type { DatabaseError } from "../model/Errors.js"
 import { Limits } from "../model/Limits.js"
 import { Inbox } from "../store/Inbox.js"
+import { StepStore } from "../store/StepStore.js"
 import { type Transaction, Transactor } from "../store/Transactor.js"
 import { TriggerStore } from "../store/TriggerStore.js"
 import { Workers } from "../store/Workers.js"
@@ -15,12 +16,13 @@ import { Settings } from "./Settings.js"
 /** How many rows a sweep deleted. */
 export interface Swept {
   readonly messages: number
+  readonly steps: number
   readonly inputs: number
   readonly workers: number
 }
 
 /**
- * Deletes what ended runs leave behind: their messages, inputs and commands, and the rows of workers that are gone.
+ * Deletes what ended runs leave behind: their messages, steps, inputs and commands, and the rows of workers that are gone.
  *
  * **Details** A run's own row, its values and its firings stay: what it did can still be seen and checked.
  */
@@ -36,6 +38,7 @@ const make = Effect.gen(function* () {
   const settings = yield* Settings
   const transactor = yield* Transactor
   const inbox = yield* Inbox
+  const steps = yield* StepStore
   const triggers = yield* TriggerStore
   const workers = yield* Workers
   const clock = yield* DatabaseClock
@@ -55,6 +58,7 @@ const make = Effect.gen(function* () {
     const endedBefore = new Date((yield* clock.now) - settings.retentionMs)
     return {
       messages: yield* all(inbox.cleanup, endedBefore),
+      steps: yield* all(steps.cleanup, endedBefore),
       inputs: yield* all(triggers.cleanup, endedBefore),
       workers: yield* transactor.transact("cleanup", workers.cleanup)
     }
@@ -65,5 +69,8 @@ const make = Effect.gen(function* () {
   return { sweep }
 })
 
-export const layer: Layer.Layer<Janitor, never, Transactor | Inbox | TriggerStore | Workers | DatabaseClock> =
-  Layer.scoped(Janitor, make)
+export const layer: Layer.Layer<
+  Janitor,
+  never,
+  Transactor | Inbox | StepStore | TriggerStore | Workers | DatabaseClock
+> = Layer.scoped(Janitor, make)

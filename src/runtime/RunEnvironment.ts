@@ -10,6 +10,7 @@ import type { LargePayloads } from "./LargePayloads.js"
 import type { Releaser } from "./Releaser.js"
 import type { SettingsShape } from "./Settings.js"
 import type { Slots } from "./Slots.js"
+import type { StepReader } from "./StepReader.js"
 
 /** A run to be parked under its lease, and why. */
 export interface Parking extends Lease {
@@ -26,6 +27,7 @@ export interface RunEnvironment {
   readonly large: Context.Tag.Service<LargePayloads>
   readonly slots: Slots
   readonly settings: SettingsShape
+  readonly stepReader: StepReader
   /** Parks a run that can't go on, if the database lets it; else it stays leased and is tried again. */
   readonly park: (run: Parking) => Effect.Effect<void>
   /** Asks for a look at what waits for this run. */

@@ -9,11 +9,12 @@ import * as FiberRef from "effect/FiberRef"
 import * as FiberRefs from "effect/FiberRefs"
 import * as HashMap from "effect/HashMap"
 import * as Runtime from "effect/Runtime"
+import type { StepHost } from "../definition/StepHost.js"
 import type { AttemptOutcome } from "../model/Firing.js"
 import type { RunId } from "../model/Ids.js"
 import type { RunCommand, RunCommit, TriggerInput } from "../model/Run.js"
 import { isEnded, type ParkReason } from "../model/Status.js"
-import { attempt } from "./Attempt.js"
+import { AttemptSite, attempt, type StepKeeper } from "./Attempt.js"
 import type { RunEnd } from "./Awaiters.js"
 import { parseJson } from "./Codec.js"
 import type { CommitOutcome, CommitSource } from "./Committer.js"
@@ -21,6 +22,8 @@ import type { Registered } from "./Definitions.js"
 import type { RunEnvironment } from "./RunEnvironment.js"
 import { type Budget, type Decision, decide } from "./RunMachine.js"
 import type { RunEvent, RunState, StartFiring } from "./RunState.js"
+import { RunSteps } from "./RunSteps.js"
+import { firingName, stepOwner } from "./StepOwner.js"
 
 /** Why a run left this worker's memory. */
 export type RunExit =
@@ -56,7 +59,7 @@ type Phase = "new" | "resting" | "entered" | "committing" | "leaving" | "gone"
  * step of each run costs more than the step: 345 µs of CPU a step that way, 204 µs this way, in `npm run bench`. The run's
  * state changes only after the commit that made the change true.
  */
-export class RunFiber implements CommitSource {
+export class RunFiber implements CommitSource, StepKeeper {
   readonly runId: RunId
   private state: RunState
   private phase: Phase = "new"
@@ -75,6 +78,7 @@ export class RunFiber implements CommitSource {
   /** The last commit of a run that has ended. */
   ended: RunEnd | undefined
   private unreadable: string | undefined
+  private steps: RunSteps | undefined
 
   constructor(
     readonly run: HeldRun,
@@ -92,9 +96,14 @@ export class RunFiber implements CommitSource {
 
   /** Hands over what arrived from outside; what was handed over before is left out. */
   deliver(inputs: ReadonlyArray<TriggerInput>, commands: ReadonlyArray<RunCommand>): void {
-    for (const { nodeId, payload: text, seq } of inputs) {
+    for (const { nodeId, payload: text, seq, signal } of inputs) {
       if (this.seen.has(`i${seq}`)) continue
       this.seen.add(`i${seq}`)
+      if (signal !== null) {
+        this.steps?.signalled(nodeId)
+        this.push({ _tag: "SignalArrived", seq, nodeId })
+        continue
+      }
       const parsed = parseJson(text)
       if (parsed._tag === "Right") {
         this.push({ _tag: "InputArrived", seq, nodeId, payload: { text, value: parsed.right } })
@@ -206,6 +215,7 @@ export class RunFiber implements CommitSource {
     this.settle()
     trail.committed(commit, at)
     large.committed(this.run.registered.key.workflow, commit)
+    if (commit.steps.length > 0) this.steps?.committed(commit.steps)
     if (isEnded(commit.status)) this.ended = commit
     this.act(decision)
   }
@@ -244,8 +254,8 @@ export class RunFiber implements CommitSource {
   /** Forks a firing; what it comes to arrives in the mailbox, also when it dies. */
   private fork(start: StartFiring): void {
     const { firing, node } = start
-    const key = `${node}/${firing.firing}`
-    const site = { runId: this.runId, registered: this.run.registered, start, now: this.environment.clock.now }
+    const key = firingName(start)
+    const site = new AttemptSite(this.runId, this.run.registered, start, this.environment.clock.now, this)
     const words = HashMap.set(this.run.registered.words[node]!, "runId", this.runId)
     const fiber = Runtime.runFork(this.runtime)(attempt(site), {
       updateRefs: (refs, fiberId) =>
@@ -257,9 +267,25 @@ export class RunFiber implements CommitSource {
       if (this.phase === "gone") return this.environment.slots.release(1)
       this.environment.slots.end()
       this.unsettled++
-      const outcome = outcomeOf(exit)
+      const outcome = this.steps?.ended(start, exit) ?? outcomeOf(exit)
       this.push({ _tag: "AttemptEnded", node, firing: firing.firing, attempt: firing.attempt, outcome })
     })
+  }
+
+  /** The steps of an attempt whose handler uses some. */
+  beginSteps(start: StartFiring): StepHost {
+    this.steps ??= new RunSteps(
+      stepOwner(this.run, this.environment, {
+        push: (event) => this.push(event),
+        interrupt: (key) => this.firings.get(key)?.unsafeInterruptAsFork(FiberId.none),
+        fork: (effect) => Runtime.runFork(this.runtime)(effect),
+        unreadable: (why) => {
+          this.unreadable ??= why
+          this.look()
+        }
+      })
+    )
+    return this.steps.begin(start)
   }
 
   /** Waits for something to do; a run with nothing but waiting ahead leaves memory after its idle time. */

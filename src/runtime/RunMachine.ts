@@ -1,13 +1,21 @@
-import type { GraphResult } from "../definition/Graph.js"
 import type { Failure } from "../model/Failure.js"
 import type { AttemptOutcome } from "../model/Firing.js"
 import { externalProducer } from "../model/Message.js"
 import type { CommandKind, RunCommit } from "../model/Run.js"
 import { canMoveRun, isEnded, type RunStatus } from "../model/Status.js"
+import type { StepRow } from "../model/StepRow.js"
 import { Draft } from "./Draft.js"
 import type { PlanNode } from "./Plan.js"
-import type { HandleState, OpenFiring, RunEvent, RunState, StartFiring } from "./RunState.js"
-import { couldStart, inWiringOrder, settle } from "./Settle.js"
+import { collectOutput } from "./RunOutput.js"
+import {
+  type HandleState,
+  type OpenFiring,
+  type RunEvent,
+  type RunState,
+  type StartFiring,
+  waitsForEvent
+} from "./RunState.js"
+import { couldStart, settle } from "./Settle.js"
 
 /**
  * What a decision comes to.
@@ -89,6 +97,10 @@ class Turn {
         return this.attemptEnded(event)
       case "InputArrived":
         return this.inputArrived(event)
+      case "SignalArrived":
+        return this.signalArrived(event)
+      case "StepReached":
+        return this.stepReached(event)
       case "InputUnreadable":
         this.applied.push({ seq: event.seq, status: "dead" })
         return
@@ -131,6 +143,8 @@ class Turn {
         return this.failed(plan, firing, event.outcome)
       case "Suspended":
         return this.suspended(plan, firing, event.outcome)
+      case "Waits":
+        return this.waits(plan, firing, event.outcome)
       case "Interrupted":
         if (this.cancelling) this.draft.end(plan, firing, "cancelled", null, null)
         else this.draft.put(plan, { ...firing, status: "scheduled" })
@@ -197,6 +211,34 @@ class Turn {
             inputs: { ...firing.inputs, [handle]: { all: event.firing } }
           })
     })
+  }
+
+  /** A step waits: the firing keeps all it took, for it starts again with it. */
+  private waits(plan: PlanNode, firing: OpenFiring, outcome: Extract<AttemptOutcome, { _tag: "Waits" }>): void {
+    const { reason, resumeAt, steps } = outcome
+    this.draft.remember(steps)
+    this.draft.put(plan, { ...firing, status: "suspended", reason, notBefore: resumeAt ?? null })
+  }
+
+  private stepReached({ attempt, firing, node, row }: Extract<RunEvent, { _tag: "StepReached" }>): void {
+    const open = this.draft.nodes[node]!.open.find((candidate) => candidate.firing === firing)
+    if (open?.status === "running" && open.attempt === attempt) this.draft.remember([row])
+  }
+
+  /** Whoever waits in a step looks again: which of them the signal is for, its step finds out. */
+  private signalArrived({ nodeId, seq }: Extract<RunEvent, { _tag: "SignalArrived" }>): void {
+    const plan = this.draft.plan.byId.get(nodeId)
+    const node = plan === undefined ? undefined : this.draft.nodes[plan.index]!
+    if (plan === undefined || node === undefined || node.ended) {
+      this.applied.push({ seq, status: "dead" })
+      return
+    }
+    this.applied.push({ seq, status: "applied" })
+    for (const open of node.open.slice()) {
+      if (open.status !== "suspended" || waitsForEvent(plan, open)) continue
+      this.draft.put(plan, { ...open, status: "scheduled", notBefore: null })
+      this.draft.dirty.add(plan.index)
+    }
   }
 
   private inputArrived(event: Extract<RunEvent, { _tag: "InputArrived" }>): void {
@@ -276,6 +318,7 @@ const conclude = (draft: Draft, turn: Turn): Decision => {
     draft.messages.length > 0 ||
     turn.applied.length > 0 ||
     turn.answered.length > 0 ||
+    draft.steps !== undefined ||
     status !== draft.state.status
   if (!changed) return unchanged(draft.state, dueAt, hungry, waitsAlone)
   if (!canMoveRun(draft.state.status, status)) throw new Error(`run can't go from ${draft.state.status} to ${status}`)
@@ -294,6 +337,7 @@ const conclude = (draft: Draft, turn: Turn): Decision => {
       discarded: draft.discarded,
       applied: turn.applied,
       answered: turn.answered,
+      steps: draft.steps ?? noSteps,
       output: result?._tag === "Output" ? result.text : null,
       failure: failure === undefined ? null : JSON.stringify(failure)
     },
@@ -354,30 +398,4 @@ const suspensionReason = (draft: Draft, active: ReadonlyArray<number>): string |
   return null
 }
 
-type Collected =
-  | { readonly _tag: "Output"; readonly text: string }
-  | { readonly _tag: "Missing"; readonly failure: Failure }
-
-/** Assembles the run's output from the texts of the messages that reached it, without parsing them again. */
-const collectOutput = (draft: Draft, plan: PlanNode): Collected => {
-  const parts: Array<string> = []
-  for (let index = 0; index < plan.handles.length; index++) {
-    const name = plan.handles[index]!.name
-    const live = inWiringOrder(plan, index, draft.nodes[plan.index]!.handles[index]!).flatMap((message) =>
-      message.content._tag === "Live" ? [message.content.text] : []
-    )
-    const mode: GraphResult["mode"] = plan.results[index]!
-    if (mode === "array") parts.push(`${JSON.stringify(name)}:[${live.join(",")}]`)
-    else if (live[0] !== undefined) parts.push(`${JSON.stringify(name)}:${live[0]}`)
-    else if (mode !== "option") return { _tag: "Missing", failure: missing(name) }
-  }
-  return { _tag: "Output", text: `{${parts.join(",")}}` }
-}
-
-const missing = (name: string): Failure => ({
-  kind: "invalidOutput",
-  message: `nothing came for the workflow's output ${name}`,
-  nodeId: "output",
-  firing: 1,
-  attempt: 1
-})
+const noSteps: ReadonlyArray<StepRow> = []

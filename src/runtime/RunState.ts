@@ -4,7 +4,8 @@ import type { RunId } from "../model/Ids.js"
 import type { Message } from "../model/Message.js"
 import type { CommandKind } from "../model/Run.js"
 import type { RunStatus } from "../model/Status.js"
-import type { Plan } from "./Plan.js"
+import type { StepRow } from "../model/StepRow.js"
+import type { Plan, PlanNode } from "./Plan.js"
 
 /** What a firing got on one handle: one message, or all of them. */
 export type Taken = Message | ReadonlyArray<Message>
@@ -78,6 +79,12 @@ export interface RunState {
 export const lowestOpen = (node: NodeState): number =>
   node.ended ? Number.POSITIVE_INFINITY : (node.open[0]?.firing ?? node.next)
 
+/** Whether a suspended firing waits for an event of its node, and not in a step for a time or a signal. */
+export const waitsForEvent = (plan: PlanNode, firing: OpenFiring): boolean =>
+  firing.status === "suspended" &&
+  firing.taken[plan.external] === undefined &&
+  (plan.kind === "trigger" || firing.state !== null)
+
 /** Whether firings of a node have ended from the first one on, and each of them was skipped. */
 export const isSkipped = (node: NodeState): boolean => !node.ran && (node.open[0]?.firing ?? node.next) > 1
 
@@ -134,6 +141,16 @@ export type RunEvent =
       readonly seq: string
       readonly nodeId: string
       readonly payload: EncodedValue
+    }
+  /** A signal for the steps of a node; its row is where they find it. */
+  | { readonly _tag: "SignalArrived"; readonly seq: string; readonly nodeId: string }
+  /** A step of a firing that runs has come so far; its handler goes on when that is committed. */
+  | {
+      readonly _tag: "StepReached"
+      readonly node: number
+      readonly firing: number
+      readonly attempt: number
+      readonly row: StepRow
     }
   /** What arrived can't be read; it is kept as `dead`. */
   | { readonly _tag: "InputUnreadable"; readonly seq: string }

@@ -10,6 +10,7 @@ import type { RunId } from "../model/Ids.js"
 import { Limits } from "../model/Limits.js"
 import type { RunCommand, TriggerInput } from "../model/Run.js"
 import { StateStore } from "../store/StateStore.js"
+import type { StepStore } from "../store/StepStore.js"
 import { Transactor } from "../store/Transactor.js"
 import { AuditTrail } from "./AuditTrail.js"
 import { Awaiters } from "./Awaiters.js"
@@ -22,6 +23,7 @@ import type { Parking, RunEnvironment } from "./RunEnvironment.js"
 import { type HeldRun, RunFiber } from "./RunFiber.js"
 import { Settings } from "./Settings.js"
 import { Slots } from "./Slots.js"
+import { makeStepReader } from "./StepReader.js"
 import { Vitality } from "./Vitality.js"
 
 /**
@@ -91,6 +93,7 @@ const make = Effect.gen(function* () {
     large: yield* LargePayloads,
     slots,
     settings,
+    stepReader: yield* makeStepReader,
     park,
     relook: (runId) => looks.unsafeOffer(runId)
   }
@@ -185,6 +188,7 @@ export const layer: Layer.Layer<
   never,
   | Transactor
   | StateStore
+  | StepStore
   | Committer
   | Releaser
   | DatabaseClock

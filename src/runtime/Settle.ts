@@ -3,7 +3,15 @@ import { Limits } from "../model/Limits.js"
 import { externalHandle, type Message } from "../model/Message.js"
 import type { Draft } from "./Draft.js"
 import type { PlanNode } from "./Plan.js"
-import { type HandleState, isSkipped, type NodeState, type OpenFiring, runningCount, type Taken } from "./RunState.js"
+import {
+  type HandleState,
+  isSkipped,
+  type NodeState,
+  type OpenFiring,
+  runningCount,
+  type Taken,
+  waitsForEvent
+} from "./RunState.js"
 
 /** The reason a trigger node's firing shows while it waits. */
 const waitsForTrigger = "trigger"
@@ -65,7 +73,7 @@ const giveEvents = (draft: Draft, plan: PlanNode): void => {
     const node = draft.nodes[plan.index]!
     const event = head(node.handles[plan.external]!)
     if (event === undefined) return
-    const waiting = node.open.find((open) => open.status === "suspended")
+    const waiting = node.open.find((open) => waitsForEvent(plan, open))
     if (waiting === undefined) return
     const taken = waiting.taken.slice()
     taken[plan.external] = event
@@ -155,7 +163,7 @@ const canOpen = (plan: PlanNode, node: NodeState): boolean =>
 
 /** A trigger node without an aligned input has one wait at a time. */
 const waitsAlready = (plan: PlanNode, node: NodeState): boolean =>
-  !plan.aligned && node.open.some((firing) => firing.status === "suspended")
+  !plan.aligned && node.open.some((firing) => waitsForEvent(plan, firing))
 
 /** Whether the next firing has its inputs, must be skipped, or waits. */
 const align = (draft: Draft, plan: PlanNode, node: NodeState): Alignment => {

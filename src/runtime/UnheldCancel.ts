@@ -22,6 +22,7 @@ const endOf = (run: CancelledRun, commands: ReadonlyArray<RunCommand>): RunCommi
   messages: [],
   discarded: [],
   applied: [],
+  steps: [],
   answered: commands
     .filter((command) => command.runId === run.runId)
     .map(({ kind, seq }) => ({ seq, status: kind === "cancel" ? "applied" : "refused" })),

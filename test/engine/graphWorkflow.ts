@@ -32,6 +32,7 @@ const nodeOf = (node: GraphNode): NodeDefinition => {
     resumable: node.resumable,
     repeated: node.repeated,
     concurrency: node.concurrency,
+    heartbeat: undefined,
     timeout: undefined,
     // Errors of the rule are final; what is flaky dies.
     retry: { times: 5, schedule: Schedule.spaced(0), while: () => false }

@@ -40,6 +40,7 @@ const commitOf = (changes: Partial<RunCommit> = {}): RunCommit => ({
   discarded: [],
   applied: [],
   answered: [],
+  steps: [],
   output: null,
   failure: null,
   ...changes

@@ -107,6 +107,8 @@ export const engineOf = (given: Partial<EngineApi>): Layer.Layer<Engine> =>
     startEncoded: untouched("startEncoded"),
     trigger: untouched("trigger"),
     triggerEncoded: untouched("triggerEncoded"),
+    signal: untouched("signal"),
+    query: untouched("query"),
     await: untouched("await"),
     awaitEnd: untouched("awaitEnd"),
     get: untouched("get"),

@@ -108,6 +108,7 @@ export const commit = (id: string, changes: Partial<RunCommit> = {}): RunCommit 
   discarded: [],
   applied: [],
   answered: [],
+  steps: [],
   output: null,
   failure: null,
   ...changes

@@ -49,7 +49,7 @@ const rows = (s: string): string => `
   ),
   firings as materialized (
     select r.workflow, r.workflow_version, n.run_id, n.node_id, n.firing, n.status, n.inputs, n.emitted, n.attempt, n.crashes,
-      n.opened_in, n.written_in, n.not_before, n.failure::jsonb ? 'error' as typed
+      n.opened_in, n.written_in, n.not_before, n.state is not null as stateful, n.failure::jsonb ? 'error' as typed
     from ${s}.firings n join runs r on r.run_id = n.run_id
   ),
   messages as materialized (

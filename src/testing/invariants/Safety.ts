@@ -115,7 +115,7 @@ export const safety: ReadonlyArray<Invariant> = [
         || ' applied inputs and ' || coalesce(m.count, 0) || ' events' as detail
       from (
         select t.run_id, t.node_id, count(*) from ${s}.trigger_inputs t join kept k on k.run_id = t.run_id
-        where t.status = 'applied' group by 1, 2
+        where t.status = 'applied' and t.signal is null group by 1, 2
       ) i
       full join (
         select run_id, node_id, count(*) from messages where handle = '$external' group by 1, 2
@@ -168,7 +168,10 @@ export const liveness: ReadonlyArray<Invariant> = [
       from firings f
       join messages m on m.run_id = f.run_id and m.node_id = f.node_id and m.handle = '$external' and not m.discarded
       join runs r on r.run_id = f.run_id
+      join handles h on h.workflow = f.workflow and h.workflow_version = f.workflow_version
+        and h.node_id = f.node_id and h.handle = '$external'
       where f.status = 'suspended' and r.status = 'suspended'
+        and (h.mode = 'one' or f.stateful) and not coalesce(f.inputs->'$external' ? 'ref', false)
         and m.firing > coalesce((
           select max(coalesce(t.from_firing, t.count)) from taken t
           where t.run_id = f.run_id and t.node_id = f.node_id and t.handle = '$external'

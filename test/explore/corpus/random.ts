@@ -34,6 +34,7 @@ const nodeOf = (node: GraphNode): NodeDefinition => ({
   resumable: node.resumable,
   repeated: node.repeated,
   concurrency: node.concurrency,
+  heartbeat: undefined,
   timeout: undefined,
   retry: node.hasError
     ? {

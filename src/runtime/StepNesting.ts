@@ -1,0 +1,49 @@
+import type * as Effect from "effect/Effect"
+import type * as Option from "effect/Option"
+import type { AnySchema } from "../definition/Input.js"
+import type { RunCall, StepHost, StepName } from "../definition/StepHost.js"
+
+/** The steps around a step. */
+interface Surrounding extends Pick<StepHost, "heartbeat" | "lastBeatAt" | "lastHeartbeat" | "publish"> {
+  readonly refuse: (step: string, reason: string) => Effect.Effect<never>
+}
+
+/** Steps as they are inside a step: signs of life and answers only. */
+export class NestedSteps implements StepHost {
+  constructor(
+    private readonly around: Surrounding,
+    private readonly name: string
+  ) {}
+
+  run(call: RunCall): Effect.Effect<never> {
+    return this.refuse(call)
+  }
+
+  sleep(step: StepName): Effect.Effect<never> {
+    return this.refuse(step)
+  }
+
+  signal(step: StepName): Effect.Effect<never> {
+    return this.refuse(step)
+  }
+
+  get lastBeatAt(): number {
+    return this.around.lastBeatAt
+  }
+
+  heartbeat(schema: AnySchema, details: unknown): Effect.Effect<void> {
+    return this.around.heartbeat(schema, details)
+  }
+
+  lastHeartbeat(schema: AnySchema): Effect.Effect<Option.Option<unknown>> {
+    return this.around.lastHeartbeat(schema)
+  }
+
+  publish(name: string, schema: AnySchema, value: unknown): Effect.Effect<void> {
+    return this.around.publish(name, schema, value)
+  }
+
+  private refuse(step: StepName): Effect.Effect<never> {
+    return this.around.refuse(step.name, `it is inside step ${this.name}`)
+  }
+}

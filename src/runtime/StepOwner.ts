@@ -1,0 +1,58 @@
+import * as Effect from "effect/Effect"
+import type { RunId } from "../model/Ids.js"
+import type { RunEnvironment } from "./RunEnvironment.js"
+import type { RunEvent, RunState, StartFiring } from "./RunState.js"
+import type { StepReader } from "./StepReader.js"
+
+/** The live run that steps belong to. */
+export interface StepOwner {
+  readonly runId: RunId
+  readonly reader: StepReader
+  readonly now: Effect.Effect<number>
+  readonly unsafeNow: () => number
+  /** How long a step may wait in memory; not at all where everything is to be read back from rows. */
+  readonly hotMs: () => number
+  readonly nodeId: (node: number) => string
+  /** Whether a firing was open when its run was read from its rows: then there may be rows of its steps. */
+  readonly wasOpen: (start: StartFiring) => boolean
+  readonly push: (event: RunEvent) => void
+  /** Interrupts a firing from outside. */
+  readonly interrupt: (start: StartFiring) => void
+  /** Does something when all that can go on now has gone on. */
+  readonly later: (then: () => void) => void
+  /** A row of a step can't be read: the run can't go on. */
+  readonly unreadable: (why: string) => void
+}
+
+/** By what a firing is known within its run. */
+export const firingName = ({ firing, node }: StartFiring): string => `${node}/${firing.firing}`
+
+/** What of a live run its steps use. */
+interface Hands {
+  readonly push: (event: RunEvent) => void
+  readonly interrupt: (name: string) => void
+  readonly fork: (effect: Effect.Effect<void>) => void
+  readonly unreadable: (why: string) => void
+}
+
+/** Fibers are scheduled with priority 0 and in rising order. */
+const afterAllOthers = 1
+
+/** The owner of the steps of a run, as it was when it came into memory. */
+export const stepOwner = (
+  run: { readonly state: RunState; readonly starts: ReadonlyArray<StartFiring> },
+  { clock, settings, stepReader }: RunEnvironment,
+  hands: Hands
+): StepOwner => ({
+  runId: run.state.runId,
+  reader: stepReader,
+  now: clock.now,
+  unsafeNow: clock.unsafeNow,
+  hotMs: () => (settings.alwaysEvict ? 0 : settings.idleMs),
+  nodeId: (node) => run.state.plan.nodes[node]!.id,
+  wasOpen: (start) => start.firing.firing < run.state.nodes[start.node]!.next && !run.starts.includes(start),
+  push: hands.push,
+  interrupt: (start) => hands.interrupt(firingName(start)),
+  later: (then) => hands.fork(Effect.zipRight(Effect.yieldNow({ priority: afterAllOthers }), Effect.sync(then))),
+  unreadable: hands.unreadable
+})

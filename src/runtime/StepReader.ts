@@ -1,0 +1,37 @@
+import * as Effect from "effect/Effect"
+import type { DatabaseError, UndecodableRow } from "../model/Errors.js"
+import type { FiringKey, RunId } from "../model/Ids.js"
+import { Limits } from "../model/Limits.js"
+import type { PendingSignal, StepRow } from "../model/StepRow.js"
+import { StepStore } from "../store/StepStore.js"
+import { Transactor } from "../store/Transactor.js"
+import { backoff } from "./GroupWriter.js"
+
+/** Reads what steps need from rows; a database that is away is waited for. */
+export interface StepReader {
+  readonly of: (firing: FiringKey) => Effect.Effect<ReadonlyArray<StepRow>, UndecodableRow>
+  readonly signals: (
+    runId: RunId,
+    nodeId: string,
+    name: string
+  ) => Effect.Effect<ReadonlyArray<PendingSignal>, UndecodableRow>
+}
+
+/** The reader of a worker. */
+export const makeStepReader: Effect.Effect<StepReader, never, StepStore | Transactor> = Effect.gen(function* () {
+  const store = yield* StepStore
+  const transactor = yield* Transactor
+
+  const persistently = <A>(effect: Effect.Effect<A, DatabaseError | UndecodableRow>) =>
+    effect.pipe(
+      Effect.tapErrorTag("DatabaseError", (error) => Effect.logWarning("A step waits for the database", error)),
+      Effect.retry({ schedule: backoff, while: (error) => error._tag === "DatabaseError" }),
+      Effect.catchTag("DatabaseError", (error) => Effect.die(error))
+    )
+
+  return {
+    of: (firing) => persistently(transactor.read("steps", store.of(firing))),
+    signals: (runId, nodeId, name) =>
+      persistently(transactor.read("steps", store.signals({ runId, nodeId, name }, Limits.signalBatch)))
+  }
+})

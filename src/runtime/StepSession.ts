@@ -1,0 +1,352 @@
+import * as Cause from "effect/Cause"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Option from "effect/Option"
+import type { AnySchema } from "../definition/Input.js"
+import type { RetryPolicy } from "../definition/NodeDefinition.js"
+import type { RunCall, StepHost, StepName, StepSite } from "../definition/StepHost.js"
+import { StepMisuse } from "../model/Errors.js"
+import type { AttemptOutcome } from "../model/Firing.js"
+import { isInputId } from "../model/Ids.js"
+import { Limits } from "../model/Limits.js"
+import type { StepKind, StepRow } from "../model/StepRow.js"
+import { retryDelay } from "./RetryPolicy.js"
+import type { StartFiring } from "./RunState.js"
+import type { StepJournal } from "./StepJournal.js"
+import { NestedSteps } from "./StepNesting.js"
+import type { StepOwner } from "./StepOwner.js"
+import { readStep, writeStep } from "./StepValue.js"
+
+/** Whoever commits steps and knows which signals are taken. */
+export interface StepRegister {
+  readonly owner: StepOwner
+  readonly taken: Set<string>
+  readonly arrivals: (nodeId: string) => number
+  readonly record: (journal: StepJournal, start: StartFiring, row: StepRow, then: () => void) => void
+}
+
+/** A step that waits; `looked`: how many signals had arrived when it looked for one. */
+interface Wait {
+  readonly reason: string
+  readonly resumeAt: number | undefined
+  readonly row: StepRow | undefined
+  readonly looked: number | undefined
+}
+
+/** What a step does, given the steps inside of it. */
+type Work<R> = (inside: StepSite) => Effect.Effect<unknown, unknown, R>
+
+type Progress = Pick<StepRow, "status"> & Partial<Pick<StepRow, "attempt" | "notBefore" | "value" | "inputSeq">>
+
+/**
+ * The steps of one attempt of one firing.
+ *
+ * **Details** `busy` counts the steps at work. When some wait and none is at work, the attempt is interrupted from outside and ends as
+ * waiting: it starts again when the first of the waits is over.
+ */
+export class StepSession implements StepHost {
+  private readonly used = new Set<string>()
+  private readonly waits = new Set<Wait>()
+  private busy = 0
+  /** The first misuse: the attempt fails of it, whatever its handler makes of it. */
+  refused: StepMisuse | undefined
+  lastBeatAt: number
+
+  constructor(
+    private readonly register: StepRegister,
+    private readonly journal: StepJournal,
+    private readonly start: StartFiring
+  ) {
+    this.lastBeatAt = register.owner.unsafeNow()
+  }
+
+  run<R>(call: RunCall, work: Work<R>): Effect.Effect<unknown, unknown, R> {
+    return this.entering(
+      "run",
+      call,
+      Effect.suspend(() => {
+        const known = this.journal.find("run", call.name, call.key)
+        if (known?.status === "completed") return readStep(call.name, call.success, known.value)
+        if (known?.status === "failed" && known.firingAttempt === this.start.firing.attempt) {
+          return Effect.flatMap(readStep(call.name, call.error, known.value), Effect.fail)
+        }
+        const tried = known?.status === "retrying" ? known : undefined
+        return Effect.zipRight(this.pause(call, tried?.notBefore ?? null), this.tryRun(call, work, tried?.attempt ?? 1))
+      })
+    )
+  }
+
+  /** One try of a step, and those after it. */
+  private tryRun<R>(call: RunCall, work: Work<R>, attempt: number): Effect.Effect<unknown, unknown, R> {
+    const inside = Effect.suspend(() => work({ steps: new NestedSteps(this, call.name) }))
+    return Effect.uninterruptibleMask((restore) =>
+      Effect.flatMap(Effect.exit(restore(inside)), (exit) =>
+        Exit.isSuccess(exit)
+          ? this.succeeded(call, attempt, exit.value, restore)
+          : restore(this.failed(call, work, attempt, exit.cause))
+      )
+    )
+  }
+
+  /** What came out is on its way to its row before anything can interrupt. */
+  private succeeded(
+    call: RunCall,
+    attempt: number,
+    value: unknown,
+    restore: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+  ): Effect.Effect<unknown> {
+    return Effect.flatMap(writeStep(call.name, call.success, value), (text) => {
+      const written = this.commit("run", call, { status: "completed", attempt, value: text })
+      return Effect.zipRight(restore(written), readStep(call.name, call.success, text))
+    })
+  }
+
+  private failed<R>(
+    call: RunCall,
+    work: Work<R>,
+    attempt: number,
+    cause: Cause.Cause<unknown>
+  ): Effect.Effect<unknown, unknown, R> {
+    const failure = Cause.isInterruptedOnly(cause) ? Option.none() : Cause.failureOption(cause)
+    return Effect.gen(this, function* () {
+      const next = yield* this.nextTry(call.retry, attempt, failure)
+      if (Option.isSome(next)) {
+        const progress = { status: "retrying", attempt: attempt + 1, notBefore: next.value } as const
+        yield* this.commit("run", call, progress)
+        yield* this.pause(call, next.value)
+        return yield* this.tryRun(call, work, attempt + 1)
+      }
+      if (Option.isNone(failure)) return yield* Effect.failCause(cause)
+      const text = yield* writeStep(call.name, call.error, failure.value)
+      yield* this.commit("run", call, { status: "failed", attempt, value: text })
+      return yield* Effect.flatMap(readStep(call.name, call.error, text), Effect.fail)
+    })
+  }
+
+  /** When a step is tried again, if at all. */
+  private nextTry(
+    policy: RetryPolicy | undefined,
+    attempt: number,
+    failure: Option.Option<unknown>
+  ): Effect.Effect<Option.Option<number>> {
+    if (policy === undefined || attempt > policy.times) return Effect.succeedNone
+    if (Option.isSome(failure) && !policy.while(failure.value)) return Effect.succeedNone
+    return Effect.flatMap(this.register.owner.now, (now) =>
+      Effect.map(
+        retryDelay(policy.schedule, attempt, Option.getOrUndefined(failure), now),
+        Option.map((delay) => now + delay)
+      )
+    )
+  }
+
+  sleep(step: StepName, until: (now: number) => number): Effect.Effect<void> {
+    return this.entering(
+      "sleep",
+      step,
+      Effect.flatMap(this.register.owner.now, (now) => {
+        const known = this.journal.find("sleep", step.name, step.key)
+        const wakesAt = known?.notBefore ?? until(now)
+        if (wakesAt <= now) return Effect.void
+        const row = known === undefined ? this.row("sleep", step, { status: "waiting", notBefore: wakesAt }) : undefined
+        if (wakesAt - now > this.register.owner.hotMs()) {
+          return this.wait({ reason: `sleeps: ${step.name}`, resumeAt: wakesAt, row, looked: undefined })
+        }
+        const written = row === undefined ? Effect.void : this.write(row)
+        return Effect.zipRight(written, Effect.sleep(Duration.millis(wakesAt - now)))
+      })
+    )
+  }
+
+  signal(step: StepName, payload: AnySchema, timeoutMs: number | undefined): Effect.Effect<Option.Option<unknown>> {
+    return this.entering(
+      "signal",
+      step,
+      Effect.gen(this, function* () {
+        const known = this.journal.find("signal", step.name, step.key)
+        if (known?.status === "completed") return Option.some(yield* readStep(step.name, payload, known.value))
+        if (known?.status === "timed_out") return Option.none()
+        const { owner } = this.register
+        const { nodeId, runId } = this.journal.firing
+        const looked = this.register.arrivals(nodeId)
+        const found = yield* Effect.catchAll(owner.reader.signals(runId, nodeId, step.name), (error) =>
+          Effect.zipRight(
+            Effect.sync(() => owner.unreadable(error.message)),
+            Effect.never
+          )
+        )
+        const first = found.find(({ seq }) => !this.register.taken.has(seq))
+        if (first !== undefined) {
+          const value = yield* readStep(step.name, payload, first.payload)
+          yield* this.take(step, first.seq, first.payload)
+          return Option.some(value)
+        }
+        const now = yield* owner.now
+        const deadline = known === undefined && timeoutMs !== undefined ? now + timeoutMs : known?.notBefore
+        if (deadline != null && deadline <= now) {
+          yield* this.commit("signal", step, { status: "timed_out" })
+          return Option.none()
+        }
+        const row = this.row("signal", step, { status: "waiting", notBefore: deadline ?? null })
+        return yield* this.wait({
+          reason: `waits for signal ${step.name}`,
+          resumeAt: deadline ?? undefined,
+          row: known === undefined ? row : undefined,
+          looked
+        })
+      })
+    )
+  }
+
+  /** Nobody else takes this signal, from this very moment on. */
+  private take(step: StepName, seq: string, value: string): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      this.register.taken.add(seq)
+      return this.write(this.row("signal", step, { status: "completed", value, inputSeq: seq }))
+    })
+  }
+
+  heartbeat(schema: AnySchema, details: unknown): Effect.Effect<void> {
+    return Effect.flatMap(writeStep("heartbeat", schema, details), (value) =>
+      Effect.sync(() => {
+        const now = this.register.owner.unsafeNow()
+        const { journal, register, start } = this
+        this.lastBeatAt = now
+        journal.beat = value
+        if (now - journal.beatWrittenAt < Limits.heartbeatWriteMs) return
+        journal.beatWrittenAt = now
+        const row = this.row("heartbeat", { name: "heartbeat", key: "" }, { status: "completed", value })
+        register.record(journal, start, row, () => undefined)
+      })
+    )
+  }
+
+  lastHeartbeat(schema: AnySchema): Effect.Effect<Option.Option<unknown>> {
+    return Effect.flatMap(this.journal.load, () => {
+      const value = this.journal.beat ?? this.journal.find("heartbeat", "heartbeat", "")?.value
+      return value == null ? Effect.succeedNone : Effect.asSome(readStep("heartbeat", schema, value))
+    })
+  }
+
+  publish(name: string, schema: AnySchema, value: unknown): Effect.Effect<void> {
+    if (!isInputId(name)) return this.refuse(name, "its name has to be 1 to 200 characters without control characters")
+    return Effect.flatMap(writeStep(name, schema, value), (text) =>
+      this.commit("query", { name, key: "" }, { status: "completed", value: text })
+    )
+  }
+
+  /** What the attempt came to when it was interrupted because steps of it wait. */
+  outcome(): Extract<AttemptOutcome, { _tag: "Waits" }> | undefined {
+    if (!this.suspended) return undefined
+    const { nodeId } = this.journal.firing
+    const waits = [...this.waits]
+    const times = waits.flatMap(({ resumeAt }) => resumeAt ?? [])
+    // A signal came after somebody had looked for it: he looks again at once.
+    if (waits.some(({ looked }) => looked !== undefined && looked !== this.register.arrivals(nodeId))) times.push(0)
+    return {
+      _tag: "Waits",
+      reason: waits
+        .map(({ reason }) => reason)
+        .join(", ")
+        .slice(0, Limits.reasonCharacters),
+      ...(times.length === 0 ? {} : { resumeAt: Math.min(...times) }),
+      steps: waits.flatMap(({ row }) => row ?? [])
+    }
+  }
+
+  /** Dies of a misuse. */
+  refuse(step: string, reason: string): Effect.Effect<never> {
+    return Effect.suspend(() => {
+      const misuse = new StepMisuse({ step, reason })
+      this.refused ??= misuse
+      return Effect.die(misuse)
+    })
+  }
+
+  /** A step under its name, once, while it is at work. */
+  private entering<A, E, R>(
+    kind: StepKind,
+    { key, name }: StepName,
+    body: Effect.Effect<A, E, R>
+  ): Effect.Effect<A, E, R> {
+    const work = Effect.suspend((): Effect.Effect<A, E, R> => {
+      if (!isInputId(name) || (key !== "" && !isInputId(key))) {
+        return this.refuse(name, "name and key have to be 1 to 200 characters without control characters")
+      }
+      const id = `${kind}\n${name}\n${key}`
+      if (this.used.has(id)) {
+        const which = key === "" ? "under this name; give each its own `key`" : `under the key ${key}`
+        return this.refuse(name, `the attempt has a step ${which} already`)
+      }
+      this.used.add(id)
+      this.busy++
+      return Effect.ensuring(
+        Effect.zipRight(this.journal.load, body),
+        Effect.sync(() => this.leave())
+      )
+    })
+    return Effect.checkInterruptible((interruptible) =>
+      interruptible
+        ? work
+        : this.refuse(name, "a step can't be in a finalizer or in another region that can't be interrupted")
+    )
+  }
+
+  private leave(): void {
+    this.busy--
+    this.suspendLater()
+  }
+
+  private suspended = false
+
+  /** Interrupts the attempt once some of its steps wait and none is at work. */
+  private suspendLater(): void {
+    if (this.busy > 0 || this.waits.size === 0 || this.suspended) return
+    this.register.owner.later(() => {
+      if (this.busy > 0 || this.waits.size === 0 || this.suspended) return
+      this.suspended = true
+      this.register.owner.interrupt(this.start)
+    })
+  }
+
+  /** Waits for the attempt's interruption; it is not at work meanwhile. */
+  private wait(wait: Wait): Effect.Effect<never> {
+    return Effect.async<never>(() => {
+      this.waits.add(wait)
+      this.leave()
+      return Effect.sync(() => {
+        this.busy++
+        if (!this.suspended) this.waits.delete(wait)
+      })
+    })
+  }
+
+  /** Until the next try of a step: in memory if that is soon. */
+  private pause(step: StepName, until: number | null): Effect.Effect<void> {
+    if (until === null) return Effect.void
+    return Effect.flatMap(this.register.owner.now, (now) => {
+      if (until <= now) return Effect.void
+      return until - now <= this.register.owner.hotMs()
+        ? Effect.sleep(Duration.millis(until - now))
+        : this.wait({ reason: `retries: ${step.name}`, resumeAt: until, row: undefined, looked: undefined })
+    })
+  }
+
+  private commit(kind: StepKind, step: StepName, progress: Progress): Effect.Effect<void> {
+    return Effect.suspend(() => this.write(this.row(kind, step, progress)))
+  }
+
+  /** Ends when the row is committed; asked for at once. */
+  private write(row: StepRow): Effect.Effect<void> {
+    return Effect.async<void>((resume) =>
+      this.register.record(this.journal, this.start, row, () => resume(Effect.void))
+    )
+  }
+
+  private row(kind: StepKind, { key, name }: StepName, progress: Progress): StepRow {
+    const { firing, nodeId } = this.journal.firing
+    const { attempt = 1, inputSeq = null, notBefore = null, status, value = null } = progress
+    const firingAttempt = this.start.firing.attempt
+    return { nodeId, firing, kind, name, key, status, attempt, firingAttempt, notBefore, value, inputSeq }
+  }
+}
