@@ -29,6 +29,7 @@ const everythingStatement = `select ${[
   "run_values",
   "run_node_state",
   "run_inbox_messages",
+  "run_steps",
   "trigger_inputs",
   "run_commands"
 ]

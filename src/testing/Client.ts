@@ -2,6 +2,7 @@ import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
+import type * as Signal from "../definition/Signal.js"
 import type * as Workflow from "../definition/Workflow.js"
 import { Engine } from "../Engine.js"
 import type { TestWorker } from "./TestWorker.js"
@@ -114,6 +115,22 @@ export class Client {
   async trigger(runId: string, nodeId: string, payload: unknown, inputId: string) {
     const exit = await this.call(
       Effect.flatMap(Engine, (engine) => engine.triggerEncoded({ runId, nodeId, inputId, payload }))
+    )
+    if (Exit.isSuccess(exit)) this.acknowledged.push({ kind: "trigger", runId, nodeId, inputId })
+    return exit
+  }
+
+  /** Sends a signal to the steps of a node. */
+  async signal<W extends Workflow.Any, S extends Signal.Signal>(
+    workflow: W,
+    runId: string,
+    nodeId: Workflow.NodeId<W>,
+    signal: S,
+    payload: Signal.Payload<S>,
+    inputId: string
+  ) {
+    const exit = await this.call(
+      Effect.flatMap(Engine, (engine) => engine.signal(workflow, runId, nodeId, signal, payload, { inputId }))
     )
     if (Exit.isSuccess(exit)) this.acknowledged.push({ kind: "trigger", runId, nodeId, inputId })
     return exit

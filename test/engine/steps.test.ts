@@ -75,9 +75,12 @@ scenario(
         workflows: stepped(() =>
           Effect.gen(function* () {
             const failing = Effect.zipRight(calls.note("failing"), new Declined({ code: 7 }))
-            const caught = yield* Effect.flip(Step.run("failing", { error: Declined }, failing))
+            const caught = yield* Effect.match(Step.run("failing", { error: Declined }, failing), {
+              onFailure: ({ code }) => code,
+              onSuccess: () => 0
+            })
             const decision = yield* Step.awaitSignal(Decision)
-            return `${caught.code} ${decision.by}`
+            return `${caught} ${decision.by}`
           })
         )
       })

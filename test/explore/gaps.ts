@@ -22,7 +22,8 @@ export const gaps: Readonly<Record<string, string>> = {
   "run.resumability@never": read,
   "run.standing@never": read,
   "run.list.planForValues@never": read,
-  "inputs.history@never": read
+  "inputs.history@never": read,
+  "steps.published@never": read
 }
 
 /** The same, where it depends on how two sessions of a server happen to meet: hit or not, both are right. */

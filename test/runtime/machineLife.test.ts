@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest"
 import type { AttemptOutcome } from "../../src/model/Firing.js"
+import type { StepRow } from "../../src/model/StepRow.js"
 import { compilePlan } from "../../src/runtime/Plan.js"
 import { pendingRanges } from "../../src/runtime/Rebuild.js"
 import { decide } from "../../src/runtime/RunMachine.js"
@@ -53,6 +54,56 @@ describe("a retry", () => {
     expect(run.step([stale]).commit).toBeUndefined()
     run.end("n0")
     expect(statuses(run, "n1")).toEqual(["running"])
+  })
+})
+
+describe("a firing that waits in a step", () => {
+  const waits = (resumeAt?: number): AttemptOutcome => ({
+    ...{ _tag: "Waits", reason: "sleeps", steps: [] },
+    ...(resumeAt === undefined ? {} : { resumeAt })
+  })
+  const signal = (run: Harness) =>
+    ({ _tag: "SignalArrived", seq: run.tables.deliver("n0", "1"), nodeId: "n0" }) as const
+
+  it("keeps what it took and its attempt, and starts again when its time has come, also after a death", () => {
+    const run = started(chain(2))
+    run.end("n0", 1, waits(run.now + 50))
+    expect([run.status, run.dueAt, run.tables.row.reason]).toEqual(["suspended", run.now + 50, "n0: sleeps"])
+    run.crash()
+    run.look()
+    expect(statuses(run, "n0")).toEqual(["suspended"])
+    run.wait()
+    expect(run.tables.firingsOf("n0")).toMatchObject([{ status: "running", attempt: 1, crashes: 0 }])
+    expect(runOut(run).status).toBe("completed")
+  })
+
+  it("starts again when a signal comes to its node, and is started at once if its time is over", () => {
+    const run = started(chain(2))
+    run.end("n0", 1, waits())
+    expect([run.status, run.dueAt]).toEqual(["suspended", undefined])
+    run.step([signal(run)])
+    expect(statuses(run, "n0")).toEqual(["running"])
+    run.end("n0", 1, waits(0))
+    expect(statuses(run, "n0")).toEqual(["running"])
+    expect(runOut(run).status).toBe("completed")
+  })
+
+  it("remembers its steps with the commit that suspends it, and those of a running firing by themselves", () => {
+    const row: StepRow = {
+      ...{ nodeId: "n0", firing: 1, kind: "sleep", name: "s", key: "", status: "waiting", attempt: 1 },
+      ...{ firingAttempt: 1, notBefore: 5, value: null, inputSeq: null }
+    }
+    const run = started(chain(2))
+    const reached = { _tag: "StepReached", node: run.running.get("n0/1")!.node, firing: 1, attempt: 1, row } as const
+    expect(run.step([reached]).commit?.steps).toEqual([row])
+    expect(run.end("n0", 1, { _tag: "Waits", reason: "sleeps", steps: [row] }).commit?.steps).toEqual([row])
+    expect(run.step([reached]).commit).toBeUndefined()
+  })
+
+  it("is no reason to give a signal to a node that has ended", () => {
+    const run = started(chain(2))
+    run.end("n0")
+    expect(run.step([signal(run)]).commit?.applied).toMatchObject([{ status: "dead" }])
   })
 })
 

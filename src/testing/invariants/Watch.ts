@@ -66,6 +66,12 @@ const watches: ReadonlyArray<{ readonly table: string; readonly name: string; re
     when: `(new.payload, new.tombstone) is distinct from (old.payload, old.tombstone) or (old.discarded and not new.discarded)`
   },
   {
+    table: "run_steps",
+    name: "S10_step",
+    when: `old.kind in ('run', 'sleep', 'signal') and old.status in ('completed', 'timed_out')
+      and new.* is distinct from old.*`
+  },
+  {
     table: "trigger_inputs",
     name: "S7_applied_once",
     when: `old.status in ('applied', 'dead') and new.* is distinct from old.*`

@@ -4,6 +4,7 @@ import { evicted, fanOut, merging, oneSlot, twoWorkers } from "./fanOut.js"
 import { cleaned, handedOver, unknown } from "./leaving.js"
 import { randoms } from "./random.js"
 import { errors, failure, longer, routing, timeout } from "./routing.js"
+import { steps, waits } from "./steps.js"
 import { cancelled, cancelRace, during, early, joined, late, paused, repeated, suspend } from "./waiting.js"
 
 const written: ReadonlyArray<Subject> = [
@@ -29,7 +30,9 @@ const written: ReadonlyArray<Subject> = [
   joined,
   cleaned,
   handedOver,
-  unknown
+  unknown,
+  steps,
+  waits
 ]
 
 /** Subjects whose transactions go statement by statement, as behind a pooling proxy: each statement is a point there. */
