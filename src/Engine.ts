@@ -1,5 +1,6 @@
 import type { SqlClient } from "@effect/sql/SqlClient"
 import * as Context from "effect/Context"
+import type * as DateTime from "effect/DateTime"
 import type * as Effect from "effect/Effect"
 import type * as Option from "effect/Option"
 import type * as Query from "./definition/Query.js"
@@ -33,6 +34,10 @@ export interface StartOptions {
   readonly runId?: string
   /** Higher is claimed first; −100 to 100, 0 by default. */
   readonly priority?: number
+  /** Nothing of the run starts before this time. */
+  readonly startAt?: DateTime.DateTime.Input
+  /** A run that has not ended by this time has failed, as by a time-out. */
+  readonly deadline?: DateTime.DateTime.Input
 }
 
 /** A run as its starter sees it: `created` is false if it was there already. */
@@ -161,6 +166,13 @@ export class Engine extends Context.Tag("perdure/Engine")<
     /** Lets what runs end and starts nothing more until it is resumed. */
     readonly pause: (runId: string) => Effect.Effect<RunStatus, RunNotFound | CommandRefused | InvalidInput | Trouble>
     readonly resume: (runId: string) => Effect.Effect<RunStatus, RunNotFound | CommandRefused | InvalidInput | Trouble>
+    /**
+     * Lets a failed run go on from what failed, or a parked one from where it stands.
+     *
+     * **Details** What failed has the same inputs and one more attempt, beside those its policy still has; steps that succeeded are
+     * kept. A run whose messages may be cleaned up is refused. A parked run's deaths are forgotten.
+     */
+    readonly retry: (runId: string) => Effect.Effect<RunStatus, RunNotFound | CommandRefused | InvalidInput | Trouble>
     /** Looks at this run now: takes it over if nobody alive holds it and hands over what waits for it. */
     readonly recover: (runId: string) => Effect.Effect<Resumption, RunNotFound | InvalidInput | Trouble>
     /** Whether a run can go on, and what it waits for. */

@@ -3,6 +3,7 @@ import * as Schema from "effect/Schema"
 import { Name } from "../model/Ids.js"
 import { errorPort, inputNode, outputNode } from "./Graph.js"
 import type { NodeDefinition } from "./NodeDefinition.js"
+import { scheduleIssues } from "./ScheduleCheck.js"
 
 /** The greatest number a version, a concurrency or a count may be: what an `int` column holds. */
 const greatest = 2_147_483_647
@@ -42,6 +43,7 @@ export const nodeIssues = (node: NodeDefinition): ReadonlyArray<string> => {
     ...(concurrency === null ? [] : countIssues(`${what}: concurrency`, concurrency)),
     ...(repeated === null ? [] : countIssues(`${what}: repeated`, repeated)),
     ...(retry === undefined || retry.times === 0 ? [] : countIssues(`${what}: retry.times`, retry.times)),
+    ...(retry === undefined ? [] : scheduleIssues(`${what}: retry.schedule`, retry.schedule)),
     ...lengthIssues(`${what}: timeout`, timeout),
     ...lengthIssues(`${what}: heartbeat`, heartbeat)
   ]

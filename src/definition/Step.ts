@@ -9,6 +9,7 @@ import type { AnySchema } from "./Input.js"
 import { NodeContext } from "./NodeContext.js"
 import type { Query, Success } from "./Query.js"
 import { type RetryOptions, retryPolicy } from "./Retry.js"
+import { scheduleIssues } from "./ScheduleCheck.js"
 import type { Payload, Signal } from "./Signal.js"
 import { type StepHost, StepsTypeId } from "./StepHost.js"
 
@@ -57,14 +58,17 @@ export const run = <
 ): Effect.Effect<TypeOf<S, void>, TypeOf<F, never>, R | NodeContext> => {
   const { error, key = "", retry, success } = options
   const call = { name, key, success, error, retry: retry === undefined ? undefined : retryPolicy(retry) }
+  const [issue] = retry === undefined ? [] : scheduleIssues("retry.schedule", retry.schedule)
   const outcome = withSteps(name, (steps, context) =>
-    steps.run(call, (inside) =>
-      Effect.provideService(effect, NodeContext, {
-        ...context,
-        idempotencyKey: stepKey(context.idempotencyKey, call),
-        [StepsTypeId]: inside
-      })
-    )
+    issue !== undefined
+      ? steps.refuse(name, issue)
+      : steps.run(call, (inside) =>
+          Effect.provideService(effect, NodeContext, {
+            ...context,
+            idempotencyKey: stepKey(context.idempotencyKey, call),
+            [StepsTypeId]: inside
+          })
+        )
   )
   // the host gives back what the schemas have decoded
   return outcome as Effect.Effect<TypeOf<S, void>, TypeOf<F, never>, R | NodeContext>

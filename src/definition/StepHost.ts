@@ -31,6 +31,8 @@ export interface StepHost {
     payload: AnySchema,
     timeoutMs: number | undefined
   ) => Effect.Effect<Option.Option<unknown>>
+  /** Fails the attempt of a misuse. */
+  readonly refuse: (step: string, reason: string) => Effect.Effect<never>
   readonly heartbeat: (schema: AnySchema, details: unknown) => Effect.Effect<void>
   readonly lastHeartbeat: (schema: AnySchema) => Effect.Effect<Option.Option<unknown>>
   /** When the attempt last gave a sign of life, in milliseconds. */

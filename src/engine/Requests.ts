@@ -1,5 +1,7 @@
+import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
+import * as Option from "effect/Option"
 import * as ParseResult from "effect/ParseResult"
 import type * as Schema from "effect/Schema"
 import type { WorkflowDefinition } from "../definition/WorkflowDefinition.js"
@@ -34,6 +36,26 @@ export const priorityFrom = (priority: number): Effect.Effect<number, InvalidInp
   Number.isInteger(priority) && priority >= -100 && priority <= 100
     ? Effect.succeed(priority)
     : Effect.fail(new InvalidInput({ field: "priority", reason: "expected an integer from -100 to 100" }))
+
+/** When a run begins and by when it has to be over, from outside; in milliseconds since the epoch. */
+export const timesFrom = (options: {
+  readonly startAt?: DateTime.DateTime.Input
+  readonly deadline?: DateTime.DateTime.Input
+}): Effect.Effect<{ readonly startAt?: number; readonly deadline?: number }, InvalidInput> =>
+  Effect.gen(function* () {
+    const startAt = options.startAt === undefined ? undefined : yield* timeFrom("startAt", options.startAt)
+    const deadline = options.deadline === undefined ? undefined : yield* timeFrom("deadline", options.deadline)
+    if (startAt !== undefined && deadline !== undefined && deadline <= startAt) {
+      return yield* new InvalidInput({ field: "deadline", reason: "is not after startAt" })
+    }
+    return { ...(startAt === undefined ? {} : { startAt }), ...(deadline === undefined ? {} : { deadline }) }
+  })
+
+const timeFrom = (field: string, time: DateTime.DateTime.Input): Effect.Effect<number, InvalidInput> =>
+  Option.match(DateTime.make(time), {
+    onNone: () => Effect.fail(new InvalidInput({ field, reason: "is no time" })),
+    onSome: (found) => Effect.succeed(DateTime.toEpochMillis(found))
+  })
 
 /** A run's input, by port and as a whole. */
 export interface EncodedInput {

@@ -46,7 +46,8 @@ import {
   fromType,
   inputIdFrom,
   priorityFrom,
-  runIdFrom
+  runIdFrom,
+  timesFrom
 } from "./Requests.js"
 import { answerOf, resultOf } from "./Results.js"
 
@@ -201,7 +202,8 @@ const makeWrites = (reads: Reads) =>
           runId,
           priority: yield* priorityFrom(options.priority ?? 0),
           text: encoded.text,
-          input: encoded.ports
+          input: encoded.ports,
+          times: yield* timesFrom(options)
         }
         const joined = yield* Joined
         const result =
@@ -305,6 +307,7 @@ const makeWrites = (reads: Reads) =>
       cancel: command("cancel"),
       pause: command("pause"),
       resume: command("resume"),
+      retry: command("retry"),
       recover: (id: string) =>
         Effect.gen(function* () {
           yield* waker.look([yield* runIdFrom(id)])

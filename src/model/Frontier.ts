@@ -10,6 +10,7 @@ import { TakenInputs } from "./Firing.js"
  * that has not ended (`next` if none); `from`, per handle and producer, the first position that may still be needed.
  * `started` are firings at their first attempt that have no row yet, with what they took and when they started (ms since
  * the epoch): nearly every firing ends that way, and its one row is written then. Where there is a row, the row counts.
+ * `startAt` (ms since the epoch) is there until that time has come, `deadline` where the run has one.
  * Everything else can be derived from firing and message rows; the invariants compare the two.
  */
 export const Frontier = Schema.Struct({
@@ -26,7 +27,9 @@ export const Frontier = Schema.Struct({
       }),
       started: Schema.optionalWith(Schema.Array(Schema.Tuple(Schema.Int, TakenInputs, Schema.Number)), { exact: true })
     })
-  })
+  }),
+  startAt: Schema.optionalWith(Schema.Number, { exact: true }),
+  deadline: Schema.optionalWith(Schema.Number, { exact: true })
 })
 export type Frontier = typeof Frontier.Type
 export type FrontierNode = Frontier["nodes"][string]

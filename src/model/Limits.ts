@@ -34,6 +34,8 @@ export const Limits = {
   signalBatch: 16,
   /** Rows of ended runs deleted by one transaction. */
   cleanupBatch: 1_000,
+  /** So long before its messages may be cleaned up a failed run is not tried again any more. */
+  cleanupMarginMs: 60_000,
   /** How long a batch of starts waits for a stranger's uncommitted run of the same name. */
   startLockTimeoutMs: 100,
   /** How long a batch of commits waits for the lock of a row, before those that are free go without the rest. */

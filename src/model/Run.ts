@@ -72,6 +72,8 @@ export interface RunStart {
   readonly worker: Incarnation | null
   /** Whether a firing can start, for those who look for work. */
   readonly ready: boolean
+  /** When it has to be looked at if nobody has taken the lease: the time it begins at, or its deadline; ms since the epoch. */
+  readonly dueAt: number | null
   readonly first: RunCommit
 }
 

@@ -61,7 +61,7 @@ export const firingTransitions = {
   completed: [],
   failed: ["scheduled"],
   skipped: [],
-  cancelled: ["scheduled"]
+  cancelled: ["scheduled", "suspended"]
 } as const satisfies Record<string, ReadonlyArray<string>>
 
 /** The status of one firing, as stored. */

@@ -142,7 +142,7 @@ const parkStatements = (schema: SchemaName) => {
   }
 }
 
-/** Moves what is unapplied of runs to `held`, or back to `new`; a cancel is not held: it ends a parked run too. */
+/** Moves what is unapplied of runs to `held`, or back to `new`; a cancel is not held, nor is a retry: they move a parked run too. */
 export const makeHold = (schema: SchemaName) => {
   const statement = statementsOf(schema)
   const s = qualifier(schema)
@@ -152,7 +152,7 @@ export const makeHold = (schema: SchemaName) => {
       `
       with moved as (
         update ${s}.${table} t set status = '${to}'
-        where t.run_id = any($1::text[]) and ${which}${table === "run_commands" ? " and kind <> 'cancel'" : ""}
+        where t.run_id = any($1::text[]) and ${which}${table === "run_commands" ? " and kind not in ('cancel', 'retry')" : ""}
         returning 1
       )
       select count(*)::int4 as count from moved`

@@ -4,6 +4,7 @@ import { makeCancelUnheld } from "./CancelUnheld.js"
 import { makeClaim } from "./Claims.js"
 import { makeCheck, makeWriteFirings, makeWriteRuns } from "./Commits.js"
 import { makePark, makeRelease } from "./Leases.js"
+import { makePostpone, makeRetry, makeUnpark } from "./Retry.js"
 import { makeReads } from "./RunReads.js"
 import { makeStart, makeStartAll } from "./Starts.js"
 import { defaultSchema, type SchemaName } from "./Statement.js"
@@ -20,6 +21,9 @@ export const layer = (schema: SchemaName = defaultSchema): Layer.Layer<StateStor
     claim: makeClaim(schema),
     release: makeRelease(schema),
     park: makePark(schema),
+    ...makeRetry(schema),
+    unpark: makeUnpark(schema),
+    postpone: makePostpone(schema),
     cancelUnheld: makeCancelUnheld(schema),
     parkUnknown: makeParkUnknown(schema),
     unparkKnown: makeUnparkKnown(schema),

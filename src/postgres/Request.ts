@@ -45,8 +45,15 @@ const decodeLook = rowDecoder(
 /** The status a run will have when what was asked last has been applied: somebody was told that it will be. */
 const statusAfter = (last: CommandKind | null, shown: RunStatus): RunStatus => {
   if (shown === "cancelling") return shown
+  if (last === "retry") return "pending"
   if (last === "pause" && canMoveRun(shown, "paused")) return "paused"
   return last === "resume" && shown === "paused" ? "running" : shown
+}
+
+/** The status of a run that has this command before it. */
+const statusOf = (kind: CommandKind, shown: RunStatus): RunStatus => {
+  if (kind === "cancel") return "cancelling"
+  return kind === "retry" ? "pending" : shown
 }
 
 /** The verb `request`. */
@@ -63,7 +70,7 @@ export const makeRequest = (schema: SchemaName) => {
       if (found === undefined) return { _tag: "RunNotFound" }
       const requested: RequestOutcome = {
         _tag: "Requested",
-        status: kind === "cancel" && admits.includes(found.status) ? "cancelling" : found.shown
+        status: admits.includes(found.status) ? statusOf(kind, found.shown) : found.shown
       }
       if (found.last === kind || (found.waiting && kind === "cancel")) return requested
       const status = statusAfter(found.last, found.shown)

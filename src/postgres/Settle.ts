@@ -48,6 +48,17 @@ const settleStatements = (schema: SchemaName) => {
     commands: mark("run_commands"),
     endInputs: end("trigger_inputs", "dead"),
     endCommands: end("run_commands", "refused"),
+    // A failed run has one command before it that is not late: to be tried again.
+    endFailed: statement(
+      "settle.run_commands.late",
+      `
+      with written as (
+        update ${s}.run_commands t set status = 'refused', settled_at = ${s}.clock()
+        where t.run_id = any($1::text[]) and t.status in ('new', 'held') and t.kind <> 'retry'
+        returning 1
+      )
+      select count(*)::int4 as count from written`
+    ),
     lock: statement(
       "settle.lock",
       `
@@ -60,12 +71,12 @@ const settleStatements = (schema: SchemaName) => {
 /** Ends what is unapplied of runs that have ended. */
 const makeEnd =
   (statements: ReturnType<typeof settleStatements>) =>
-  (runIds: ReadonlyArray<string>): Write<number> => {
+  (runIds: ReadonlyArray<string>, failed: boolean): Write<number> => {
     if (runIds.length === 0) return Effect.succeed(0)
     const parameters = [textArray(runIds)]
     return Effect.zipWith(
       runCounted(statements.endInputs, parameters),
-      runCounted(statements.endCommands, parameters),
+      runCounted(failed ? statements.endFailed : statements.endCommands, parameters),
       (inputs, commands) => inputs + commands
     )
   }
@@ -119,7 +130,10 @@ export const makeSettleLate = (schema: SchemaName) => {
       if (runIds.length === 0) return 0
       const rows = yield* run(statements.lock, [textArray(runIds)])
       const found = yield* decodeGuaranteed("settleLate", decodeStatus, rows)
-      const ended = yield* end(found.filter((row) => isEnded(row.status)).map((row) => row.runId))
+      const over = found.filter((row) => isEnded(row.status))
+      const idsOf = (failed: boolean) =>
+        over.filter((row) => (row.status === "failed") === failed).map((row) => row.runId)
+      const ended = yield* Effect.zipWith(end(idsOf(false), false), end(idsOf(true), true), (a, b) => a + b)
       const held = yield* hold(found.filter((row) => row.status === "parked").map((row) => row.runId))
       return ended + held
     })

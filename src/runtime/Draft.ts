@@ -261,6 +261,22 @@ export class Draft {
     }
   }
 
+  /** Whether the time for which the start was asked has not come. */
+  get early(): boolean {
+    const { startAt } = this.state.frontier
+    return startAt !== undefined && this.now < startAt
+  }
+
+  /** The frontier of a run that has a time to begin or to end at. */
+  private timed(frontier: Frontier): Frontier {
+    const { deadline, startAt } = this.state.frontier
+    return {
+      ...frontier,
+      ...(startAt !== undefined && this.early ? { startAt } : {}),
+      ...(deadline === undefined ? {} : { deadline })
+    }
+  }
+
   /** What recovery needs to know of the state; entries of nodes that were not touched are those of the last commit. */
   private frontier(active: ReadonlyArray<number>): Frontier {
     const before = this.state.frontier
@@ -272,11 +288,12 @@ export class Draft {
       nodes[plan.id] = same ?? frontierNode(plan, node)
     }
     const skipped = (index: number) => isSkipped(this.nodes[index]!)
-    return {
+    const frontier = {
       ended: this.finished.reduce(withBit, before.ended),
       skipped: this.skipsChanged ? packBits(this.nodes.length, skipped) : before.skipped,
       nodes
     }
+    return before.startAt === undefined && before.deadline === undefined ? frontier : this.timed(frontier)
   }
 }
 

@@ -33,7 +33,7 @@ const admits: Record<CommandKind, ReadonlyArray<RunStatus>> = {
   cancel: ["pending", "running", "suspended", "recovering", "paused", "parked"],
   pause: ["pending", "running", "suspended", "recovering"],
   resume: ["paused"],
-  retry: ["failed"]
+  retry: ["failed", "parked"]
 }
 
 const make = Effect.gen(function* () {

@@ -1,3 +1,4 @@
+import { outputNode } from "../definition/Graph.js"
 import type { Failure } from "../model/Failure.js"
 import type { AttemptOutcome } from "../model/Firing.js"
 import { externalProducer } from "../model/Message.js"
@@ -55,9 +56,10 @@ export const decide = (state: RunState, events: ReadonlyArray<RunEvent>, budget:
   const draft = new Draft(state, budget.now, budget.slots, budget.alone ?? budget.slots > 0)
   const turn = new Turn(draft, state)
   for (const event of events) turn.apply(event)
+  turn.passDeadline()
   if (turn.failure === undefined && !turn.cancelling) {
     markWaiting(draft)
-    settle(draft, !turn.paused)
+    settle(draft, !turn.paused && !draft.early)
   }
   return conclude(draft, turn)
 }
@@ -225,6 +227,13 @@ class Turn {
     if (open?.status === "running" && open.attempt === attempt) this.draft.remember([row])
   }
 
+  /** A run that has not ended by its deadline has failed. */
+  passDeadline(): void {
+    const { deadline } = this.draft.state.frontier
+    if (deadline === undefined || this.draft.now < deadline || this.cancelling) return
+    this.failure ??= { kind: "timeout", message: "its deadline has passed", nodeId: outputNode, firing: 1, attempt: 1 }
+  }
+
   /** Whoever waits in a step looks again: which of them the signal is for, its step finds out. */
   private signalArrived({ nodeId, seq }: Extract<RunEvent, { _tag: "SignalArrived" }>): void {
     const plan = this.draft.plan.byId.get(nodeId)
@@ -283,12 +292,13 @@ class Turn {
   }
 }
 
-/** Nodes with a firing that may start now, and nodes whose next one may have found no room, are looked at again. */
+/** Nodes with a firing that may start now, those of a run that nobody has settled since it was started or reopened, and nodes whose next one may have found no room, are looked at again. */
 const markWaiting = (draft: Draft): void => {
   for (const index of draft.state.active) {
     const node = draft.nodes[index]!
     const due = (open: OpenFiring) =>
       open.status === "scheduled" || (open.notBefore !== null && open.notBefore <= draft.now)
+    if (draft.state.status === "pending" || draft.state.frontier.startAt !== undefined) draft.dirty.add(index)
     const queues = (handle: HandleState) => handle.queue.length > handle.head
     if (node.next === 1 || node.open.some(due) || node.handles.some(queues)) draft.dirty.add(index)
   }
@@ -303,8 +313,9 @@ const conclude = (draft: Draft, turn: Turn): Decision => {
   const failure = turn.failure ?? (result?._tag === "Missing" ? result.failure : undefined)
   const running = active.some((index) => draft.nodes[index]!.open.some((open) => open.status === "running"))
   const moving = going && !turn.paused
+  const early = moving && draft.early
   const full = draft.waitsAlone || draft.slots <= 0
-  const hungry = moving && full && active.some((index) => couldStart(draft, draft.plan.nodes[index]!))
+  const hungry = moving && !early && full && active.some((index) => couldStart(draft, draft.plan.nodes[index]!))
   const waitsAlone = hungry && draft.waitsAlone
   const dueAt = moving ? earliestTimer(draft, active) : undefined
   const status = statusOf({ failure, done, turn, running, hungry, before: draft.state.status })
@@ -377,7 +388,8 @@ const cancelOpen = (draft: Draft, active: ReadonlyArray<number>): void => {
 
 /** The next moment at which time alone changes something; what is due already waits for a slot. */
 const earliestTimer = (draft: Draft, active: ReadonlyArray<number>): number | undefined => {
-  let earliest = Number.POSITIVE_INFINITY
+  const { deadline = Number.POSITIVE_INFINITY, startAt } = draft.state.frontier
+  let earliest = Math.min(deadline, startAt !== undefined && draft.early ? startAt : Number.POSITIVE_INFINITY)
   for (const index of active) {
     for (const { notBefore } of draft.nodes[index]!.open) {
       if (notBefore !== null && notBefore > draft.now && notBefore < earliest) earliest = notBefore

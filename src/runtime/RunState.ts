@@ -97,8 +97,14 @@ export const runningCount = (node: NodeState): number => {
 
 const freshEdge: EdgeState = { expected: 1, early: [], next: [0, 0] }
 
+const noTimes = {}
+
 /** A run before anything happened. */
-export const freshState = (plan: Plan, runId: RunId): RunState => ({
+export const freshState = (
+  plan: Plan,
+  runId: RunId,
+  times: { readonly startAt?: number; readonly deadline?: number } = noTimes
+): RunState => ({
   plan,
   runId,
   status: "pending",
@@ -121,7 +127,8 @@ export const freshState = (plan: Plan, runId: RunId): RunState => ({
     })
   ),
   active: [],
-  frontier: emptyFrontier,
+  frontier:
+    times.startAt === undefined && times.deadline === undefined ? emptyFrontier : { ...emptyFrontier, ...times },
   cancelling: false,
   paused: false
 })

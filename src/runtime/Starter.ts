@@ -35,6 +35,8 @@ export interface StartRequest {
   /** JSON text of the whole input. */
   readonly text: string
   readonly input: { readonly [port: string]: EncodedValue }
+  /** Before the one nothing of it starts, by the other it has to be over; milliseconds since the epoch. */
+  readonly times: { readonly startAt?: number; readonly deadline?: number }
 }
 
 /** How a start ended, with the status the run has now. */
@@ -80,6 +82,7 @@ const make = Effect.gen(function* () {
       if (firsts.length > 0) {
         yield* states.writeFirings(firsts)
         yield* inbox.append(firsts)
+        yield* states.postpone(starts.filter((_, index) => outcomes[index]!._tag === "Started"))
       }
       return outcomes
     })
@@ -97,6 +100,7 @@ const make = Effect.gen(function* () {
           yield* states.startAll(starts, Limits.startLockTimeoutMs)
           yield* states.writeFirings(firsts)
           yield* inbox.append(firsts)
+          yield* states.postpone(starts)
         })
       )
       .pipe(
@@ -132,11 +136,15 @@ const make = Effect.gen(function* () {
   const begin = (request: StartRequest, hold: boolean) =>
     Effect.map(clock.now, (now) => {
       const slots = hold ? supervisor.slots.free : 0
-      const decision = decide(freshState(request.plan, request.runId), [{ _tag: "Started", input: request.input }], {
-        now,
-        slots,
-        alone: false
-      })
+      const decision = decide(
+        freshState(request.plan, request.runId, request.times),
+        [{ _tag: "Started", input: request.input }],
+        {
+          now,
+          slots,
+          alone: false
+        }
+      )
       supervisor.slots.take(decision.start.length)
       return decision
     })
@@ -148,6 +156,7 @@ const make = Effect.gen(function* () {
     input: request.text,
     worker,
     ready: worker === null && decision.hungry,
+    dueAt: worker === null ? (decision.dueAt ?? null) : null,
     first: { ...decision.commit!, fence: worker === null ? 0 : 1 }
   })
 
@@ -202,7 +211,10 @@ const make = Effect.gen(function* () {
     start: (request: StartRequest) =>
       Effect.suspend(() => {
         const registered = definitions.find(request.workflow, request.workflowVersion)
-        return registered === undefined || settings.alwaysEvict || supervisor.room() === 0
+        return registered === undefined ||
+          request.times.startAt !== undefined ||
+          settings.alwaysEvict ||
+          supervisor.room() === 0
           ? startElsewhere(request)
           : startHere(request, registered)
       }).pipe(Effect.uninterruptible),

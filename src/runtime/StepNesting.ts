@@ -4,9 +4,7 @@ import type { AnySchema } from "../definition/Input.js"
 import type { RunCall, StepHost, StepName } from "../definition/StepHost.js"
 
 /** The steps around a step. */
-interface Surrounding extends Pick<StepHost, "heartbeat" | "lastBeatAt" | "lastHeartbeat" | "publish"> {
-  readonly refuse: (step: string, reason: string) => Effect.Effect<never>
-}
+type Surrounding = Pick<StepHost, "heartbeat" | "lastBeatAt" | "lastHeartbeat" | "publish" | "refuse">
 
 /** Steps as they are inside a step: signs of life and answers only. */
 export class NestedSteps implements StepHost {
@@ -16,15 +14,15 @@ export class NestedSteps implements StepHost {
   ) {}
 
   run(call: RunCall): Effect.Effect<never> {
-    return this.refuse(call)
+    return this.refuseHere(call)
   }
 
   sleep(step: StepName): Effect.Effect<never> {
-    return this.refuse(step)
+    return this.refuseHere(step)
   }
 
   signal(step: StepName): Effect.Effect<never> {
-    return this.refuse(step)
+    return this.refuseHere(step)
   }
 
   get lastBeatAt(): number {
@@ -43,7 +41,11 @@ export class NestedSteps implements StepHost {
     return this.around.publish(name, schema, value)
   }
 
-  private refuse(step: StepName): Effect.Effect<never> {
+  refuse(step: string, reason: string): Effect.Effect<never> {
+    return this.around.refuse(step, reason)
+  }
+
+  private refuseHere(step: StepName): Effect.Effect<never> {
     return this.around.refuse(step.name, `it is inside step ${this.name}`)
   }
 }

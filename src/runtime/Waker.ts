@@ -21,6 +21,7 @@ import { careful } from "./Careful.js"
 import type { DatabaseClock } from "./DatabaseClock.js"
 import { Definitions } from "./Definitions.js"
 import { Recovery } from "./Recovery.js"
+import { makeRetry } from "./Retry.js"
 import { RunSupervisor } from "./RunSupervisor.js"
 import { Settings } from "./Settings.js"
 import { makeUnheldCancel } from "./UnheldCancel.js"
@@ -56,6 +57,7 @@ const make = Effect.gen(function* () {
   const recovery = yield* Recovery
   const supervisor = yield* RunSupervisor
   const cancelUnheld = yield* makeUnheldCancel
+  const retry = yield* makeRetry
   const cursors = { input: "0", command: "0" }
 
   /** Claims while there is room and the look comes back full. */
@@ -103,6 +105,7 @@ const make = Effect.gen(function* () {
       const found = yield* transactor.read("look", triggers.look(kind, cursors[kind], Limits.lookBatch))
       cursors[kind] = found.length < Limits.lookBatch ? "0" : found[found.length - 1]!.seq
       const late = distinct(found.filter(isLate))
+      if (late.length > 0 && kind === "command") yield* retry(late)
       if (late.length > 0) yield* transactor.transact("settle", triggers.settleLate(late))
       yield* look(distinct(found.filter((each) => !isLate(each))))
       // Whom nobody could hand it to: parked, or of a workflow that nobody alive has.

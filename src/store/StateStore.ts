@@ -64,6 +64,11 @@ export interface CancelledRun extends Lease {
   readonly version: number
 }
 
+/** A failed run that is to be tried again; `endedAt` in milliseconds since the epoch. */
+export interface FailedRun extends ClaimedRun {
+  readonly endedAt: number
+}
+
 /** Whether a run was given up. */
 export type ReleaseOutcome = "Released" | "Pending" | "Stale"
 
@@ -170,6 +175,14 @@ export class StateStore extends Context.Tag("perdure/StateStore")<
     ) => Write<number>
     /** Cancels, of these runs, those with an unapplied cancel that nobody alive holds, parked ones too: from their rows alone, as nothing of them is at work. */
     readonly cancelUnheld: (runIds: ReadonlyArray<RunId>) => Write<ReadonlyArray<CancelledRun>>
+    /** Locks, of these runs, the failed ones with an unapplied retry; gives them with the firings that their last commit ended. */
+    readonly failedToRetry: (runIds: ReadonlyArray<RunId>) => Write<ReadonlyArray<FailedRun>>
+    /** Makes locked failed runs claimable again, under a new fence, by commits whose other rows are written like any others. */
+    readonly reopen: (commits: ReadonlyArray<RunCommit>) => Write<void>
+    /** Brings back, of these runs, the parked ones with an unapplied retry: their deaths are forgotten. */
+    readonly unpark: (runIds: ReadonlyArray<RunId>) => Write<ReadonlyArray<RunId>>
+    /** Says when runs just started, that nobody holds, have to be looked at. */
+    readonly postpone: (starts: ReadonlyArray<RunStart>) => Write<void>
     /** Parks unleased runs of definitions that no live worker has served for `silentMs`; at most `limit`. */
     readonly parkUnknown: (silentMs: number, limit: number) => Write<ReadonlyArray<RunId>>
     /** Brings runs parked as `UnknownWorkflow` back when their definition is served again; at most `limit`. */

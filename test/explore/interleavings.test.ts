@@ -112,7 +112,15 @@ const setUp = (alive: boolean) =>
       "start",
       Effect.gen(function* () {
         const store = yield* StateStore
-        const start = { ...definitions[0]!, priority: 0, input: "{}", worker: worker(1), ready: false, first }
+        const start = {
+          ...definitions[0]!,
+          priority: 0,
+          input: "{}",
+          worker: worker(1),
+          ready: false,
+          dueAt: null,
+          first
+        }
         yield* store.start([start])
         yield* store.writeFirings([first])
       })

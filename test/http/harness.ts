@@ -117,6 +117,7 @@ export const engineOf = (given: Partial<EngineApi>): Layer.Layer<Engine> =>
     cancel: untouched("cancel"),
     pause: untouched("pause"),
     resume: untouched("resume"),
+    retry: untouched("retry"),
     recover: untouched("recover"),
     resumability: untouched("resumability"),
     explain: untouched("explain"),

@@ -121,6 +121,7 @@ export const start = (id: string, changes: Partial<RunStart> = {}, first: Partia
   input: "{}",
   worker: null,
   ready: true,
+  dueAt: null,
   first: commit(id, { fence: 0, version: 1, status: "pending", ...first }),
   ...changes
 })

@@ -156,6 +156,7 @@ export const liveness: ReadonlyArray<Invariant> = [
       select r.run_id, r.status || ' with nothing to wait for' as detail from runs r
       where r.ended_at is null and not (
         (r.status = 'parked' and r.reason is not null) or r.status = 'paused'
+        or (r.status = 'suspended' and r.due_at is not null)
         or (r.status = 'suspended' and exists (
           select from firings f where f.run_id = r.run_id and (f.status = 'suspended' or f.not_before is not null)
         ))

@@ -42,13 +42,13 @@ const watches: ReadonlyArray<{ readonly table: string; readonly name: string; re
     table: "run_values",
     name: "S10_output",
     when: `new.input <> old.input or (old.output is not null and new.output is distinct from old.output)
-      or (old.failure is not null and new.failure is distinct from old.failure)`
+      or (old.failure is not null and new.failure is not null and new.failure <> old.failure)`
   },
   {
     table: "run_node_state",
     name: "S1_commits_once",
     when: `old.status in ${endedFirings} and new.* is distinct from old.*
-      and not (old.status in ('failed', 'cancelled') and new.status = 'scheduled')`
+      and not (old.status in ('failed', 'cancelled') and new.status in ('scheduled', 'suspended'))`
   },
   {
     table: "run_node_state",
@@ -58,7 +58,7 @@ const watches: ReadonlyArray<{ readonly table: string; readonly name: string; re
   {
     table: "run_node_state",
     name: "S9_counters",
-    when: "new.attempt < old.attempt or new.crashes < old.crashes or new.crashes > old.crashes + 1"
+    when: "new.attempt < old.attempt or (new.crashes < old.crashes and new.crashes > 0) or new.crashes > old.crashes + 1"
   },
   {
     table: "run_inbox_messages",
