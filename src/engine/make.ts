@@ -247,8 +247,9 @@ const makeWrites = (reads: Reads) =>
       Effect.flatMap(Joined, (joined) =>
         joined === undefined
           ? reads.row(runId)
-          : Effect.flatMap(Effect.provideService(triggers.addressee(runId), Transaction, joined.transaction), (found) =>
-              found === undefined ? Effect.fail(new RunNotFound({ runId })) : Effect.succeed(found)
+          : Effect.flatMap(
+              Effect.provideService(triggers.addressee(runId), Transaction, joined.transaction),
+              (found) => (found === undefined ? Effect.fail(new RunNotFound({ runId })) : Effect.succeed(found))
             )
       )
 

@@ -11,7 +11,7 @@ import type { Transaction } from "../store/Transactor.js"
 import { float8Array, int4Array, textArray } from "./Arrays.js"
 import { run, runExactly, write } from "./Execution.js"
 import { makeHold } from "./Leases.js"
-import { firingColumns } from "./OpenFirings.js"
+import { anyFirings, firingColumns, makeOpenFirings } from "./OpenFirings.js"
 import { decodeGuaranteed, decodeRunId, rowDecoder } from "./Rows.js"
 import { anyRow, isNew, qualifier, type SchemaName, statementsOf } from "./Statement.js"
 
@@ -139,7 +139,7 @@ const unparkStatements = (schema: SchemaName) => {
         status = case
           when ${anyRow(`${s}.run_commands m where m.run_id = r.run_id and m.kind = 'cancel' and m.status = 'applied'`)}
           then 'cancelling'
-          when ${anyRow(`${s}.run_node_state n where n.run_id = r.run_id and ${ran}`)} then 'recovering'
+          when ${anyRow(`${s}.firings n where n.run_id = r.run_id and ${ran}`)} then 'recovering'
           else 'pending'
         end
       from found f
@@ -150,8 +150,7 @@ const unparkStatements = (schema: SchemaName) => {
       "retry.unparkFirings",
       `
       update ${s}.run_node_state n
-      set crashes = 0, status = case when n.status = 'running' then 'scheduled' else n.status end
-      where n.run_id = any($1::text[]) and n.status in ('scheduled', 'running', 'suspended')`
+      set crashes = 0 where n.run_id = any($1::text[]) and n.status in ('scheduled', 'suspended')`
     ),
     answer: statement(
       "retry.answer",
@@ -166,12 +165,15 @@ const unparkStatements = (schema: SchemaName) => {
 export const makeUnpark = (schema: SchemaName) => {
   const statements = unparkStatements(schema)
   const { unhold } = makeHold(schema)
+  const open = makeOpenFirings(schema)
   return (runIds: ReadonlyArray<RunId>): Write<ReadonlyArray<RunId>> =>
     Effect.gen(function* () {
       const rows = yield* run(statements.unpark, [textArray(runIds)])
       const unparked = (yield* decodeGuaranteed("unpark", decodeRunId, rows)).map(({ runId }) => runId)
       if (unparked.length === 0) return []
       const parameters = [textArray(unparked)]
+      // Whoever parked a run may have left firings of it behind as running.
+      yield* open.stop("interrupted", unparked.map(anyFirings))
       yield* run(statements.firings, parameters)
       yield* run(statements.answer, parameters)
       yield* unhold(unparked)

@@ -21,7 +21,7 @@ const commitOf = (
 ): RunCommit => ({
   ...{ runId: row.runId, fence: row.fence + 1, version: row.version + 1, reason: null },
   ...answer,
-  ...{ messages: [], discarded: [], applied: [], steps: [], output: null, failure: null },
+  ...{ started: [], messages: [], discarded: [], applied: [], steps: [], output: null, failure: null },
   answered: commands
     .filter((command) => command.runId === row.runId)
     .map(({ kind, seq }) => ({

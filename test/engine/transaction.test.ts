@@ -63,22 +63,24 @@ scenario("a trigger in the caller's transaction wakes its run after the commit",
   }).pipe(Effect.provide(client(world)))
 )
 
-scenario("a trigger from JSON finds the run that the same transaction has started, and no other that is not there", (world) =>
-  Effect.gen(function* () {
-    const sql = yield* SqlClient.SqlClient
-    const { engine } = yield* world.start({ workflows: approved(), settings: { idleMs: 0 } })
-    const send = (runId: string) =>
-      engine.triggerEncoded({ runId, nodeId: "approval", inputId: "1", payload: { approved: true } })
-    yield* engine.inTransaction(
-      sql,
-      Effect.gen(function* () {
-        yield* engine.start(Approved, { n: 1 }, { runId: "a" })
-        expect(yield* Effect.flip(send("b"))).toMatchObject({ _tag: "RunNotFound" })
-        expect(yield* send("a")).toEqual({ accepted: true })
-      })
-    )
-    expect(yield* engine.await(Approved, "a")).toMatchObject({ n: { value: 4 } })
-  }).pipe(Effect.provide(client(world)))
+scenario(
+  "a trigger from JSON finds the run that the same transaction has started, and no other that is not there",
+  (world) =>
+    Effect.gen(function* () {
+      const sql = yield* SqlClient.SqlClient
+      const { engine } = yield* world.start({ workflows: approved(), settings: { idleMs: 0 } })
+      const send = (runId: string) =>
+        engine.triggerEncoded({ runId, nodeId: "approval", inputId: "1", payload: { approved: true } })
+      yield* engine.inTransaction(
+        sql,
+        Effect.gen(function* () {
+          yield* engine.start(Approved, { n: 1 }, { runId: "a" })
+          expect(yield* Effect.flip(send("b"))).toMatchObject({ _tag: "RunNotFound" })
+          expect(yield* send("a")).toEqual({ accepted: true })
+        })
+      )
+      expect(yield* engine.await(Approved, "a")).toMatchObject({ n: { value: 4 } })
+    }).pipe(Effect.provide(client(world)))
 )
 
 scenario("a start joins the transaction that is open already, and its idempotency holds inside", (world) =>
