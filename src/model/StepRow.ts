@@ -5,8 +5,7 @@ export const StepKind = Schema.Literal("run", "sleep", "signal", "heartbeat", "q
 export type StepKind = typeof StepKind.Type
 
 /** Where a step stands. */
-export const StepStatus = Schema.Literal("waiting", "retrying", "completed", "failed", "timed_out")
-export type StepStatus = typeof StepStatus.Type
+const StepStatus = Schema.Literal("waiting", "retrying", "completed", "failed", "timed_out")
 
 /**
  * What is remembered of one step of one firing, as stored.

@@ -50,7 +50,7 @@ const looks = (s: string) => {
       )`,
     due: `
       with found as (
-        select f.run_id, f.worker from ${definitions}
+        select f.run_id, f.worker, f.due_at from ${definitions}
         cross join lateral (
           select r.run_id, r.worker, r.due_at from ${s}.run_state r
           where ${ofDefinition} and r.worker is null and r.due_at <= ${s}.clock()
@@ -98,7 +98,7 @@ const claimStatements = (schema: SchemaName) => {
   const statement = statementsOf(schema)
   const s = qualifier(schema)
   // A run in one of these two statuses was at work when its worker died, even if no firing was written as running yet.
-  const take = `,
+  const take = (order = "priority desc, created_at", due = "") => `,
     taken as (
       update ${s}.run_state r
       set fence = r.fence + 1, worker = $1::uuid, ready = false, due_at = null, updated_at = ${s}.clock(),
@@ -109,16 +109,16 @@ const claimStatements = (schema: SchemaName) => {
       where r.run_id = f.run_id
       returning
         r.run_id as "runId", r.workflow, r.workflow_version as "workflowVersion", r.status, r.version, r.fence, r.worker,
-        r.priority, r.reason, r.frontier, f.worker is not null as "held", r.created_at
+        r.priority, r.reason, r.frontier, f.worker is not null as "held", r.created_at${due}
     )
-    select * from taken order by priority desc, created_at`
+    select * from taken order by ${order}`
   const { ready, due, orphaned, named, own } = looks(s)
   return {
-    Ready: statement("claim.ready", ready + take),
-    Due: statement("claim.due", due + take),
-    Orphaned: statement("claim.orphaned", orphaned + take),
-    Named: statement("claim.named", named + take),
-    Own: statement("claim.own", own + take),
+    Ready: statement("claim.ready", ready + take()),
+    Due: statement("claim.due", due + take("due", ", f.due_at as due")),
+    Orphaned: statement("claim.orphaned", orphaned + take()),
+    Named: statement("claim.named", named + take()),
+    Own: statement("claim.own", own + take()),
     recover: statement(
       "claim.recover",
       `

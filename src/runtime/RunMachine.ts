@@ -17,6 +17,7 @@ import {
   waitsForEvent
 } from "./RunState.js"
 import { couldStart, settle } from "./Settle.js"
+import { earliestTimer, suspensionReason } from "./Waits.js"
 
 /**
  * What a decision comes to.
@@ -384,30 +385,6 @@ const cancelOpen = (draft: Draft, active: ReadonlyArray<number>): void => {
       draft.end(draft.plan.nodes[index]!, firing, "cancelled", null, null)
     }
   }
-}
-
-/** The next moment at which time alone changes something; what is due already waits for a slot. */
-const earliestTimer = (draft: Draft, active: ReadonlyArray<number>): number | undefined => {
-  const { deadline = Number.POSITIVE_INFINITY, startAt } = draft.state.frontier
-  let earliest = Math.min(deadline, startAt !== undefined && draft.early ? startAt : Number.POSITIVE_INFINITY)
-  for (const index of active) {
-    for (const { notBefore } of draft.nodes[index]!.open) {
-      if (notBefore !== null && notBefore > draft.now && notBefore < earliest) earliest = notBefore
-    }
-  }
-  return earliest === Number.POSITIVE_INFINITY ? undefined : earliest
-}
-
-/** `nodeId: reason` of the first waiting firing, for people. */
-const suspensionReason = (draft: Draft, active: ReadonlyArray<number>): string | null => {
-  for (const index of active) {
-    for (const open of draft.nodes[index]!.open) {
-      const { id } = draft.plan.nodes[index]!
-      if (open.status === "suspended") return `${id}: ${open.reason ?? ""}`
-      if (open.notBefore !== null) return `${id}: retry`
-    }
-  }
-  return null
 }
 
 const noSteps: ReadonlyArray<StepRow> = []

@@ -10,7 +10,7 @@ import * as Workflow from "../../src/definition/Workflow.js"
 import { Declined } from "./fixtures.js"
 
 /** A node that works in steps, with an error of its own and retries at once. */
-export const Work = Node.make("work", {
+const Work = Node.make("work", {
   inputs: { n: Schema.Number },
   outputs: { out: Schema.String },
   error: Declined
