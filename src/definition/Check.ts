@@ -40,6 +40,7 @@ export const nodeIssues = (node: NodeDefinition): ReadonlyArray<string> => {
         ? [`${what}: the port "${errorPort}" is reserved for the typed error`]
         : nameIssues(`${what}, port`, port)
     ),
+    ...latestIssues(what, node),
     ...(concurrency === null ? [] : countIssues(`${what}: concurrency`, concurrency)),
     ...(repeated === null ? [] : countIssues(`${what}: repeated`, repeated)),
     ...(retry === undefined || retry.times === 0 ? [] : countIssues(`${what}: retry.times`, retry.times)),
@@ -51,3 +52,15 @@ export const nodeIssues = (node: NodeDefinition): ReadonlyArray<string> => {
 
 const lengthIssues = (what: string, length: Duration.Duration | undefined): ReadonlyArray<string> =>
   length === undefined || Duration.greaterThan(length, Duration.zero) ? [] : [`${what} must be longer than nothing`]
+
+/** What is wrong with `latest` handles beside others: what an aligned or a gathering handle takes is no newest value. */
+const latestIssues = (what: string, { inputs, kind }: NodeDefinition): ReadonlyArray<string> => {
+  const modes = new Set(Object.values(inputs).map(({ mode }) => mode))
+  if (!modes.has("latest")) return []
+  return [
+    ...(kind === "trigger" ? [`${what}: a trigger can't have a latest handle`] : []),
+    ...[...modes]
+      .filter((mode) => mode !== "latest" && mode !== "shared")
+      .map((mode) => `${what}: a latest handle can't stand beside one of mode ${mode}`)
+  ]
+}

@@ -12,7 +12,7 @@ const GraphNode = Schema.Struct({
   inputs: Schema.Array(
     Schema.Struct({
       name: Schema.String,
-      mode: Schema.Literal("one", "shared", "all"),
+      mode: Schema.Literal("one", "unordered", "shared", "all", "latest"),
       from: Schema.Array(PortRef)
     })
   ),

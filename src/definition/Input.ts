@@ -51,3 +51,25 @@ export const shared = <S extends AnySchema>(schema: S): Input<"shared", S> => ({
  * Node.make("sum", { inputs: { amounts: Input.all(Amount) }, outputs: { total: Amount } })
  */
 export const all = <S extends AnySchema>(schema: S): Input<"all", S> => ({ mode: "all", schema })
+
+/**
+ * A handle that takes one message per firing as they come, whatever the order in which their producer's firings began.
+ *
+ * **When to use** Behind a node with `concurrency`, where a slow firing must not hold up what those after it have given.
+ *
+ * @example
+ * Node.make("store", { inputs: { page: Input.unordered(Page) }, outputs: { stored: Schema.String } })
+ */
+export const unordered = <S extends AnySchema>(schema: S): Input<"unordered", S> => ({ mode: "unordered", schema })
+
+/**
+ * A handle with the newest message that has come: the node fires on every arrival at one of its `latest` handles, with the
+ * newest of the others, as soon as each has one.
+ *
+ * **Details** Beside it a node may have `shared` handles, no others; a trigger can't have one. What came before each handle had
+ * a message is passed over.
+ *
+ * @example
+ * Node.make("price", { inputs: { amount: Input.latest(Amount), rate: Input.latest(Rate) }, outputs: { price: Price } })
+ */
+export const latest = <S extends AnySchema>(schema: S): Input<"latest", S> => ({ mode: "latest", schema })

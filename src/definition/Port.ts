@@ -90,16 +90,23 @@ type ManyWires<N extends NodeDefinition, W> = {
         : never
 }[keyof N["inputs"]]
 
+/** Per `latest` handle whether it can get several messages: each of them fires the node. */
+type ManyLatest<N extends NodeDefinition, W> = {
+  [H in keyof N["inputs"]]: N["inputs"][H] extends Input<"latest"> ? (H extends keyof W ? ManyOf<W[H]> : never) : never
+}[keyof N["inputs"]]
+
 /** Whether a node can fire several times in a run. */
 export type FiresMany<N extends NodeDefinition, W> = N["kind"] extends "trigger"
   ? [N["repeated"]] extends [1]
     ? false
     : true
-  : [ManyWires<N, W>] extends [never]
-    ? false
-    : [ManyWires<N, W>] extends [true]
-      ? true
-      : false
+  : true extends ManyLatest<N, W>
+    ? true
+    : [ManyWires<N, W>] extends [never]
+      ? false
+      : [ManyWires<N, W>] extends [true]
+        ? true
+        : false
 
 type OutputPort<O, Sure extends boolean, Many extends boolean> =
   O extends Output<infer M, infer S>

@@ -106,8 +106,7 @@ const surelyFires = ({ wires }: Step): boolean =>
 const firesMany = ({ node, wires }: Step): boolean => {
   if (node.kind === "trigger") return node.repeated !== 1
   const handles = [...wires.values()].filter(({ mode }) => mode !== "shared")
-  return (
-    handles.length > 0 &&
-    handles.every(({ mode, ports, merged }) => mode === "one" && (merged || ports.some((port) => port.many)))
-  )
+  const getsMany = ({ merged, ports }: Wires) => merged || ports.some((port) => port.many)
+  if (handles.some(({ mode }) => mode === "latest")) return handles.some(getsMany)
+  return handles.length > 0 && handles.every((wires) => wires.mode !== "all" && getsMany(wires))
 }

@@ -5,6 +5,7 @@ import { comparePositions, type Message, type MessageRow } from "../model/Messag
 import type { RunCommit } from "../model/Run.js"
 import { canMoveFiring, type FiringStatus, type RunStatus, type TombstoneCause } from "../model/Status.js"
 import type { StepRow } from "../model/StepRow.js"
+import { firstOpen, looseFrom } from "./Places.js"
 import type { Plan, PlanNode, PlanPort, PlanTarget } from "./Plan.js"
 import {
   type EdgeState,
@@ -75,7 +76,8 @@ export class Draft {
     if (node.handles === before) node.handles = before.slice()
     const present = node.handles[handle]!
     if (present !== before[handle]) return present
-    const copy = { queue: present.queue, head: present.head, edges: present.edges.slice() }
+    const { current, edges, head, queue } = present
+    const copy = { queue, head, edges: edges.slice(), current }
     writable(node.handles)[handle] = copy
     return copy
   }
@@ -85,7 +87,7 @@ export class Draft {
     const { edges } = this.editHandle(index, handle)
     const present = edges[edge]!
     if (present !== this.state.nodes[index]!.handles[handle]!.edges[edge]) return present
-    const copy = { expected: present.expected, early: present.early, next: present.next }
+    const copy = { expected: present.expected, early: present.early, next: present.next, ahead: present.ahead }
     writable(edges)[edge] = copy
     return copy
   }
@@ -322,6 +324,11 @@ export const untakenEvent = "$untaken"
 const frontierNode = (plan: PlanNode, node: NodeState): FrontierNode => {
   const from: Record<string, Record<string, Place>> = {}
   plan.handles.forEach(({ edges, mode, name }, handle) => {
+    if (mode === "latest" || mode === "unordered") {
+      const places = looseFrom(plan, node, handle)
+      if (places !== undefined) from[name] = places
+      return
+    }
     if (mode !== "one") return
     const places: Record<string, Place> = {}
     edges.forEach(({ producer }, edge) => {
@@ -342,16 +349,3 @@ const frontierNode = (plan: PlanNode, node: NodeState): FrontierNode => {
 type Started = NonNullable<FrontierNode["started"]>
 
 type Place = EdgeState["next"]
-
-/** The first position of an edge that an open firing has taken. */
-const firstOpen = (plan: PlanNode, node: NodeState, handle: number, producer: string): Place | undefined => {
-  let first: Message | undefined
-  for (const open of node.open) {
-    const taken = open.taken[handle]
-    if (taken === undefined || !("producer" in taken) || taken.producer !== producer) continue
-    if (first === undefined || comparePositions(taken, first) < 0) first = taken
-    // Firings take an edge's messages in order, so the first one has the lowest; an event goes to whichever waits.
-    if (handle !== plan.external) break
-  }
-  return first === undefined ? undefined : [first.firing, first.ordinal]
-}

@@ -18,8 +18,8 @@ export interface PlanEdge {
 /**
  * A handle of a node.
  *
- * **Details** `liveOnly`: tombstones don't enter it, as nothing is aligned with what comes (`all`), or another producer may
- * still bring something (a merge).
+ * **Details** `liveOnly`: tombstones don't enter it, as nothing is aligned with what comes (`all`, `latest`), or another
+ * producer may still bring something (a merge).
  */
 export interface PlanHandle {
   readonly name: string
@@ -40,8 +40,8 @@ export interface PlanPort {
  * A node as the run machine sees it.
  *
  * **Details** `exits` are its ports and, where something is wired to it, its error port. `external` is the index of its
- * external handle, −1 if it takes nothing from outside. `aligned`: each firing takes a message from every `one` handle.
- * `limit` is how many firings it can have at most. `results` says how each handle of the output node is read.
+ * external handle, −1 if it takes nothing from outside. `aligned`: each firing takes a message from every `one` or `unordered` handle.
+ * `latest`, `unordered`: whether it has such handles. `limit` is how many firings it can have at most. `results` says how each handle of the output node is read.
  */
 export interface PlanNode {
   readonly index: number
@@ -52,6 +52,8 @@ export interface PlanNode {
   readonly exits: ReadonlyArray<PlanPort>
   readonly external: number
   readonly aligned: boolean
+  readonly latest: boolean
+  readonly unordered: boolean
   readonly limit: number
   readonly concurrency: number
   readonly errorPort: PlanPort | undefined
@@ -98,7 +100,7 @@ export const compilePlan = (graph: Graph): Plan => {
       handles: draft.handles.map((handle) => ({
         name: handle.name,
         mode: handle.mode,
-        liveOnly: handle.mode === "all" || handle.from.length > 1,
+        liveOnly: handle.mode === "all" || handle.mode === "latest" || handle.from.length > 1,
         edges:
           handle.name === externalHandle
             ? [{ node: -1, producer: externalProducer }]
@@ -108,6 +110,8 @@ export const compilePlan = (graph: Graph): Plan => {
       exits: errorExit === undefined ? ports : [...ports, errorExit],
       external: draft.handles.findIndex((handle) => handle.name === externalHandle),
       aligned: draft.aligned,
+      latest: draft.handles.some(({ mode }) => mode === "latest"),
+      unordered: draft.handles.some(({ mode }) => mode === "unordered"),
       limit: draft.limit,
       concurrency: draft.concurrency,
       errorPort: errorExit,
@@ -148,8 +152,8 @@ const draftNodes = (graph: Graph): ReadonlyArray<Draft> => {
     ...graph.nodes.map((node): Draft => {
       const takesExternal = node.kind === "trigger" || node.resumable
       const takesAll = node.inputs.some((input) => input.mode === "all")
-      const aligned = node.inputs.some((input) => input.mode === "one")
-      const taskLimit = aligned ? null : 1
+      const aligned = node.inputs.some((input) => input.mode === "one" || input.mode === "unordered")
+      const taskLimit = aligned || node.inputs.some((input) => input.mode === "latest") ? null : 1
       const most = node.kind === "trigger" ? node.repeated : taskLimit
       return {
         id: node.id,

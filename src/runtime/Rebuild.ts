@@ -6,12 +6,14 @@ import type { RunRow } from "../model/Run.js"
 import { isFiringEnded } from "../model/Status.js"
 import type { InboxMessage, PendingRange } from "../store/Inbox.js"
 import { untakenEvent } from "./Draft.js"
-import type { Plan, PlanHandle, PlanNode } from "./Plan.js"
+import { currentOf, isLeft, looseEdge } from "./Places.js"
+import type { Plan, PlanEdge, PlanHandle, PlanNode } from "./Plan.js"
 import {
   type EdgeState,
   freshState,
   type HandleState,
   type NodeState,
+  noneAhead,
   type OpenFiring,
   type RunState,
   type Taken
@@ -166,6 +168,7 @@ class NodeRows {
   private handle(handle: PlanHandle): HandleState {
     const queue: Array<Message> = []
     const edges = handle.edges.map((edge): EdgeState => {
+      if (handle.mode === "latest" || handle.mode === "unordered") return this.loose(handle, edge, queue)
       const next = handle.mode === "one" ? this.next(handle, edge.producer) : ([0, 0] as const)
       const expected = this.expected(edge.node)
       const waiting = this.of(handle, edge.producer)
@@ -177,9 +180,29 @@ class NodeRows {
         .map(({ content, firing, ordinal, producer }): Message => ({ producer, firing, ordinal, content }))
         .sort(comparePositions)
       for (const message of waiting) if (message.firing < expected) queue.push(message)
-      return { expected, early: waiting.filter((message) => message.firing >= expected), next }
+      return { expected, early: waiting.filter((message) => message.firing >= expected), next, ahead: noneAhead }
     })
-    return { queue, head: 0, edges }
+    return { queue, head: 0, edges, current: this.current(handle) }
+  }
+
+  /** What the last firing of a `latest` handle got. */
+  private current(handle: PlanHandle): Message | undefined {
+    if (handle.mode !== "latest") return undefined
+    const messages = handle.edges.flatMap(({ producer }) => this.of(handle, producer).map(bare))
+    return currentOf(this.frontier.nodes[this.node.id]!.from[handle.name], messages)
+  }
+
+  /** An edge whose messages are not taken one after the other; what may be taken goes into the queue. */
+  private loose(handle: PlanHandle, { node, producer }: PlanEdge, queue: Array<Message>): EdgeState {
+    const expected = this.expected(node)
+    const edge = looseEdge(this.frontier.nodes[this.node.id]!.from[handle.name], producer)
+    const left = this.of(handle, producer)
+      .map(bare)
+      .filter((message) => isLeft(edge, message) && !(handle.liveOnly && message.content._tag === "Tombstone"))
+      .sort(comparePositions)
+    const inOrder = handle.mode !== "unordered"
+    for (const message of left) if (!inOrder || message.firing < expected) queue.push(message)
+    return { expected, early: left.filter((message) => inOrder && message.firing >= expected), ...edge }
   }
 
   private expected(producer: number): number {
@@ -257,5 +280,7 @@ class NodeRows {
     return this.of(external, edge.producer).reduce((most, message) => Math.max(most, message.firing), from)
   }
 }
+
+const bare = ({ content, firing, ordinal, producer }: Message): Message => ({ producer, firing, ordinal, content })
 
 type Ref = readonly [producer: string, firing: number, ordinal: number]

@@ -66,7 +66,8 @@ const putBack = (node: PlanNode, entry: FrontierNode, firing: FiringRow): Fronti
   for (const { mode, name } of node.handles) {
     const taken = firing.inputs[name]
     const places = from[name]
-    if (mode !== "one" || taken === undefined || !("ref" in taken) || places === undefined) continue
+    if (mode === "shared" || mode === "all" || taken === undefined || !("ref" in taken) || places === undefined)
+      continue
     const [producer, number, ordinal] = taken.ref
     const place = places[producer]
     if (place === undefined || place[0] < number || (place[0] === number && place[1] <= ordinal)) continue

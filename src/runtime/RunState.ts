@@ -30,19 +30,22 @@ export interface OpenFiring {
  * One edge into a handle.
  *
  * **Details** Messages wait in `early` until every earlier firing of the producer has ended (`expected` is the lowest that
- * has not), then they join the handle's queue. `next` is the first position not yet taken by a firing.
+ * has not), then they join the handle's queue. `next` is the first position not yet taken by a firing. Into an `unordered` handle they join at once, and what was
+ * taken beyond `next` is told by `ahead`: per firing of the producer, how many of its messages.
  */
 export interface EdgeState {
   readonly expected: number
   readonly early: ReadonlyArray<Message>
   readonly next: readonly [firing: number, ordinal: number]
+  readonly ahead: ReadonlyMap<number, number>
 }
 
-/** A handle: its queue, from `head` on, and its edges. */
+/** A handle: its queue, from `head` on, and its edges; of a `latest` handle, the message its last firing got. */
 export interface HandleState {
   readonly queue: ReadonlyArray<Message>
   readonly head: number
   readonly edges: ReadonlyArray<EdgeState>
+  readonly current: Message | undefined
 }
 
 /** A node of a run. `open` is in order of firing. `received` counts external events. An ended node keeps no handles. */
@@ -95,7 +98,10 @@ export const runningCount = (node: NodeState): number => {
   return count
 }
 
-const freshEdge: EdgeState = { expected: 1, early: [], next: [0, 0] }
+/** Nothing was taken out of order. */
+export const noneAhead: ReadonlyMap<number, number> = new Map()
+
+const freshEdge: EdgeState = { expected: 1, early: [], next: [0, 0], ahead: noneAhead }
 
 const noTimes = {}
 
@@ -118,7 +124,8 @@ export const freshState = (
         head: 0,
         edges: handle.edges.map((edge) =>
           edge.node < 0 ? { ...freshEdge, expected: Number.POSITIVE_INFINITY } : freshEdge
-        )
+        ),
+        current: undefined
       })),
       touched: false,
       ended: node.kind === "input",

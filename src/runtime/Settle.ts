@@ -2,6 +2,7 @@ import type { TakenInputs } from "../model/Firing.js"
 import { Limits } from "../model/Limits.js"
 import { externalHandle, type Message } from "../model/Message.js"
 import type { Draft } from "./Draft.js"
+import { advanceUnordered, type Newest, newest, takeNewest, takeUnordered } from "./Loose.js"
 import type { PlanNode } from "./Plan.js"
 import {
   type HandleState,
@@ -40,6 +41,7 @@ const settleNode = (draft: Draft, plan: PlanNode, canStart: boolean): void => {
   wakeSuspended(draft, plan)
   if (canStart) startWaiting(draft, plan)
   openFirings(draft, plan, canStart)
+  if (plan.unordered) advanceUnordered(draft, plan)
   endNode(draft, plan)
   draft.advanceTargets(plan)
 }
@@ -50,8 +52,10 @@ const joinQueues = (draft: Draft, plan: PlanNode): void => {
     const { length } = plan.handles[handle]!.edges
     for (let edge = 0; edge < length; edge++) {
       const { early, expected } = draft.nodes[plan.index]!.handles[handle]!.edges[edge]!
-      if (early.length === 0 || early[0]!.firing >= expected) continue
-      const count = early.findIndex((message) => message.firing >= expected)
+      if (early.length === 0) continue
+      const inOrder = plan.handles[handle]!.mode !== "unordered"
+      if (inOrder && early[0]!.firing >= expected) continue
+      const count = inOrder ? early.findIndex((message) => message.firing >= expected) : -1
       draft.enqueue(plan.index, handle, count < 0 ? early : early.slice(0, count))
       draft.editEdge(plan.index, handle, edge).early = count < 0 ? [] : early.slice(count)
     }
@@ -132,6 +136,8 @@ type Alignment =
 
 const wait: Alignment = { _tag: "Wait" }
 
+const none: Newest = { taken: [], consumed: new Map() }
+
 /** Opens firings in order: skips dead ones, suspends those that wait for an event, starts the others while there is room. */
 const openFirings = (draft: Draft, plan: PlanNode, canStart: boolean): void => {
   let room = canStart ? plan.concurrency - runningCount(draft.nodes[plan.index]!) : 0
@@ -169,6 +175,8 @@ const waitsAlready = (plan: PlanNode, node: NodeState): boolean =>
 const align = (draft: Draft, plan: PlanNode, node: NodeState): Alignment => {
   const taken: Array<Taken | undefined> = []
   let dead = false
+  let waits = false
+  let loose: Newest | undefined
   for (let index = 0; index < plan.handles.length; index++) {
     if (index === plan.external) {
       taken.push(undefined)
@@ -177,7 +185,14 @@ const align = (draft: Draft, plan: PlanNode, node: NodeState): Alignment => {
     const { edges, mode } = plan.handles[index]!
     const handle = node.handles[index]!
     const first = head(handle)
-    if (mode === "all") {
+    if (mode === "latest") {
+      loose ??= newest(plan, node) ?? none
+      taken.push(loose.taken[index])
+      if (loose !== none) continue
+      // A handle that has ended without a message will never let the node fire.
+      if (node.next === 1 && first === undefined && hasEnded(handle)) dead = true
+      else waits = true
+    } else if (mode === "all") {
       if (!hasEnded(handle)) return wait
       if (producersSkipped(draft, plan, index)) dead = true
       taken.push(inWiringOrder(plan, index, handle))
@@ -191,6 +206,7 @@ const align = (draft: Draft, plan: PlanNode, node: NodeState): Alignment => {
       taken.push(undefined)
     }
   }
+  if (waits && !dead) return wait
   return { _tag: dead ? "Skip" : "Fire", taken }
 }
 
@@ -207,8 +223,9 @@ const open = (
     const message = taken[index]
     if (message === undefined) continue
     inputs[name] = "producer" in message ? reference(message) : { all: message.length }
-    if (mode === "one") takeHead(draft, plan, index)
+    if (mode === "one" || mode === "unordered") takeHead(draft, plan, index)
   }
+  if (plan.latest) takeNewest(draft, plan)
   const node = draft.edit(plan.index)
   const firing = node.next
   node.next = firing + 1
@@ -245,7 +262,8 @@ const takeHead = (draft: Draft, plan: PlanNode, index: number): void => {
   const { firing, ordinal, producer } = head(handle)!
   const { edges } = plan.handles[index]!
   const edge = edges.length === 1 ? 0 : edges.findIndex((candidate) => candidate.producer === producer)
-  draft.editEdge(plan.index, index, edge).next = [firing, ordinal + 1]
+  if (plan.handles[index]!.mode === "unordered") takeUnordered(draft, plan, index, edge, head(handle)!)
+  else draft.editEdge(plan.index, index, edge).next = [firing, ordinal + 1]
   handle.head++
   if (handle.head <= behindHead || handle.head * 2 <= handle.queue.length) return
   handle.queue = handle.queue.slice(handle.head)
@@ -284,10 +302,12 @@ const exhausted = (plan: PlanNode, node: NodeState): boolean => {
   for (let index = 0; index < plan.handles.length; index++) {
     const { edges, mode } = plan.handles[index]!
     const handle = node.handles[index]!
-    if (index === plan.external || mode !== "one" || head(handle) !== undefined || !hasEnded(handle)) continue
+    if (mode === "latest" && (head(handle) !== undefined || !hasEnded(handle))) return false
+    const aligned = mode === "one" || mode === "unordered"
+    if (index === plan.external || !aligned || head(handle) !== undefined || !hasEnded(handle)) continue
     if (node.next > 1 || edges.length === 1) return true
   }
-  return false
+  return plan.latest && node.next > 1
 }
 
 const discardLeftOvers = (draft: Draft, plan: PlanNode, node: NodeState): void => {

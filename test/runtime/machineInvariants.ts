@@ -1,4 +1,5 @@
 import assert from "node:assert/strict"
+import type { InputMode } from "../../src/definition/Graph.js"
 import type { FiringRow } from "../../src/model/Firing.js"
 import { hasBit } from "../../src/model/Frontier.js"
 import { externalHandle, type MessageRow } from "../../src/model/Message.js"
@@ -31,7 +32,7 @@ const checkConsumption = (tables: Tables): ReadonlySet<string> => {
       const key = messageKey(ref)
       const message = tables.message(ref)
       assert.ok(message !== undefined, `S2: ${nodeId}/${firing} took ${key}, which is not there`)
-      if (handleOf(tables, ref).mode === "shared") continue
+      if (mayRepeat(handleOf(tables, ref).mode)) continue
       assert.ok(!taken.has(key), `S2: ${key} is taken twice`)
       assert.ok(!message.discarded, `S2: ${key} is taken and discarded`)
       taken.add(key)
@@ -45,11 +46,14 @@ const checkNothingLeft = (tables: Tables, taken: ReadonlySet<string>): void => {
   for (const message of tables.allMessages()) {
     const key = messageKey(message)
     const { mode } = handleOf(tables, message)
-    if (message.discarded || taken.has(key) || mode === "shared") continue
+    if (message.discarded || taken.has(key) || mayRepeat(mode)) continue
     const consumed = mode === "all" ? tookAll(tables, message) : tookEarlierEvent(tables, message)
     assert.ok(consumed, `S2: ${key} is neither consumed nor discarded`)
   }
 }
+
+/** Whether a message may be given to several firings, or to none. */
+const mayRepeat = (mode: InputMode): boolean => mode === "shared" || mode === "latest"
 
 const tookAll = (tables: Tables, message: MessageRow): boolean =>
   message.nodeId === "output" || tables.firingsOf(message.nodeId).some(({ inputs }) => message.handle in inputs)

@@ -24,13 +24,14 @@ const normalisedNode = (plan: PlanNode, node: NodeState, cancelling: boolean): u
   return { ...firings, handles: node.handles.map((handle, index) => normalisedHandle(plan.handles[index]!, handle)) }
 }
 
-const normalisedHandle = (plan: PlanHandle, { edges, head, queue }: HandleState): unknown => {
+const normalisedHandle = (plan: PlanHandle, { current, edges, head, queue }: HandleState): unknown => {
   const place = (message: Message) => plan.edges.findIndex(({ producer }) => producer === message.producer)
   const waiting = queue.slice(head)
-  const merged = plan.edges.length > 1
+  const merged = plan.edges.length > 1 || plan.mode === "unordered"
   return {
     name: plan.name,
+    current,
     queue: merged ? waiting.sort((a, b) => place(a) - place(b) || comparePositions(a, b)) : waiting,
-    edges
+    edges: edges.map(({ ahead, ...edge }) => ({ ...edge, ahead: [...ahead].sort(([a], [b]) => a - b) }))
   }
 }

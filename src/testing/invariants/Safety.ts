@@ -14,7 +14,7 @@ export const safety: ReadonlyArray<Invariant> = [
     query: () => `
       select run_id, node_id || '.' || handle || ' took ' || producer || '/' || from_firing || '/' || from_ordinal
         || ' in firings ' || string_agg(firing::text, ', ') as detail
-      from taken where mode = 'one' and producer is not null
+      from taken where mode in ('one', 'unordered') and producer is not null
       group by run_id, node_id, handle, producer, from_firing, from_ordinal having count(*) > 1`
   },
   {
@@ -35,7 +35,7 @@ export const safety: ReadonlyArray<Invariant> = [
       from messages m
       join handles h on h.workflow = m.workflow and h.workflow_version = m.workflow_version
         and h.node_id = m.node_id and h.handle = m.handle
-      where m.status = 'completed' and not m.discarded and h.mode = 'one'
+      where m.status = 'completed' and not m.discarded and h.mode in ('one', 'unordered')
         and not exists (
           select from taken t where t.run_id = m.run_id and t.node_id = m.node_id and t.handle = m.handle
             and t.producer = m.producer and t.from_firing = m.firing and t.from_ordinal = m.ordinal

@@ -2,6 +2,7 @@ import type { Subject } from "../../../src/testing/Subject.js"
 import { chain } from "./chain.js"
 import { evicted, fanOut, merging, oneSlot, twoWorkers } from "./fanOut.js"
 import { cleaned, handedOver, unknown } from "./leaving.js"
+import { loose } from "./loose.js"
 import { randoms } from "./random.js"
 import { errors, failure, longer, routing, timeout } from "./routing.js"
 import { steps, waits } from "./steps.js"
@@ -32,7 +33,8 @@ const written: ReadonlyArray<Subject> = [
   handedOver,
   unknown,
   steps,
-  waits
+  waits,
+  loose
 ]
 
 /** Subjects whose transactions go statement by statement, as behind a pooling proxy: each statement is a point there. */
