@@ -1,6 +1,6 @@
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
-import type * as Schedule from "effect/Schedule"
+import * as Schedule from "effect/Schedule"
 import * as ScheduleDecision from "effect/ScheduleDecision"
 import * as ScheduleIntervals from "effect/ScheduleIntervals"
 
@@ -32,6 +32,8 @@ const known = new WeakMap<AnySchedule, boolean>()
 
 /** Whether the pauses of a schedule depend on nothing but how often it was stepped. */
 const isSteady = (schedule: AnySchedule): boolean => {
+  // Code without types may have written anything here.
+  if (!Schedule.isSchedule(schedule)) return true
   const before = known.get(schedule)
   if (before !== undefined) return before
   const walks = Either.try(() => [pauses(schedule, 0), pauses(schedule, 0), pauses(schedule, longMs)])

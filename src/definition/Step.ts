@@ -3,7 +3,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type * as Schema from "effect/Schema"
-import { StepMisuse } from "../model/Errors.js"
+import { type RunCancelled, type RunFailed, StepMisuse } from "../model/Errors.js"
 import { stepKey } from "../model/Ids.js"
 import type { AnySchema } from "./Input.js"
 import { NodeContext } from "./NodeContext.js"
@@ -12,6 +12,7 @@ import { type RetryOptions, retryPolicy } from "./Retry.js"
 import { scheduleIssues } from "./ScheduleCheck.js"
 import type { Payload, Signal } from "./Signal.js"
 import { type StepHost, StepsTypeId } from "./StepHost.js"
+import type * as Workflow from "./Workflow.js"
 
 /** What a schema that may be absent describes. */
 type TypeOf<S, Absent> = S extends AnySchema ? Schema.Schema.Type<S> : Absent
@@ -141,6 +142,31 @@ const awaiting = (signal: Signal, options: SignalOptions): Effect.Effect<unknown
   const taken = withSteps(signal.name, (steps) => steps.signal(name, signal.payload, timeout))
   return timeout === undefined ? Effect.map(taken, Option.getOrThrow) : taken
 }
+
+/**
+ * Runs another workflow as a child, and waits for it as for a signal: the child has a run of its own, which outlives this
+ * handler and its worker.
+ *
+ * **Details** It is started once, under an id that follows from this step. Cancel, pause and resume of the parent travel down
+ * to it; a parent that fails leaves it alone. Depth and number of children are bounded by the settings `childDepth` and
+ * `childFanOut`. A node that is nothing but a child has this as its whole handler.
+ *
+ * **Errors** `RunFailed` with the child's failure, `RunCancelled`.
+ *
+ * @example
+ * Ship.toLayer(({ order }) => Effect.orDie(Step.child("shipping", Shipping, { order })))
+ */
+export const child = <W extends Workflow.Any>(
+  name: string,
+  workflow: W,
+  input: Workflow.Input<W>,
+  options: Keyed = {}
+): Effect.Effect<Workflow.Output<W>, RunFailed | RunCancelled, NodeContext> =>
+  Effect.map(
+    withSteps(name, (steps) => steps.child({ name, key: options.key ?? "" }, workflow, input)),
+    // each output was decoded by the schema its type comes from
+    (output) => output as Workflow.Output<W>
+  )
 
 /**
  * A sign of life of an attempt, with how far it is.

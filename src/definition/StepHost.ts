@@ -1,7 +1,9 @@
 import type * as Effect from "effect/Effect"
 import type * as Option from "effect/Option"
+import type { RunCancelled, RunFailed } from "../model/Errors.js"
 import type { AnySchema } from "./Input.js"
 import type { RetryPolicy } from "./NodeDefinition.js"
+import type { WorkflowDefinition } from "./WorkflowDefinition.js"
 
 /** The name of a step; `key` tells the turns of a loop apart and is empty where none was given. */
 export interface StepName {
@@ -37,6 +39,12 @@ export interface StepHost {
   readonly lastHeartbeat: (schema: AnySchema) => Effect.Effect<Option.Option<unknown>>
   /** When the attempt last gave a sign of life, in milliseconds. */
   readonly lastBeatAt: number
+  /** The output of a child, which is started if it was not. */
+  readonly child: (
+    step: StepName,
+    definition: WorkflowDefinition,
+    input: unknown
+  ) => Effect.Effect<unknown, RunFailed | RunCancelled>
   readonly publish: (name: string, schema: AnySchema, value: unknown) => Effect.Effect<void>
 }
 

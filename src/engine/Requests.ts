@@ -9,6 +9,7 @@ import { InvalidInput } from "../model/Errors.js"
 import type { EncodedValue } from "../model/Firing.js"
 import { InputId, RunId } from "../model/Ids.js"
 import { codecOf, fieldName, type Refusal } from "../runtime/Codec.js"
+import { anyhow, type Begins } from "../runtime/RunState.js"
 
 const refuse = (root: string, refusal: Refusal): InvalidInput =>
   new InvalidInput({ field: fieldName(root, refusal.path), reason: refusal.message })
@@ -38,11 +39,12 @@ export const priorityFrom = (priority: number): Effect.Effect<number, InvalidInp
     : Effect.fail(new InvalidInput({ field: "priority", reason: "expected an integer from -100 to 100" }))
 
 /** When a run begins and by when it has to be over, from outside; in milliseconds since the epoch. */
-export const timesFrom = (options: {
+export const beginsFrom = (options: {
   readonly startAt?: DateTime.DateTime.Input
   readonly deadline?: DateTime.DateTime.Input
-}): Effect.Effect<{ readonly startAt?: number; readonly deadline?: number }, InvalidInput> =>
+}): Effect.Effect<Begins, InvalidInput> =>
   Effect.gen(function* () {
+    if (options.startAt === undefined && options.deadline === undefined) return anyhow
     const startAt = options.startAt === undefined ? undefined : yield* timeFrom("startAt", options.startAt)
     const deadline = options.deadline === undefined ? undefined : yield* timeFrom("deadline", options.deadline)
     if (startAt !== undefined && deadline !== undefined && deadline <= startAt) {

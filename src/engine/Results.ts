@@ -20,6 +20,14 @@ export const resultOf = <W extends Workflow.Any>(
   workflow: W,
   run: RunEnd
 ): Effect.Effect<Workflow.Output<W>, RunFailed | RunCancelled | UndecodableRow> =>
+  // Each output was decoded by the schema its type comes from.
+  Effect.map(outputOf(workflow, run), (output) => output as Workflow.Output<W>)
+
+/** The output of a run that has ended, or why there is none. */
+export const outputOf = (
+  workflow: WorkflowDefinition,
+  run: RunEnd
+): Effect.Effect<unknown, RunFailed | RunCancelled | UndecodableRow> =>
   Effect.gen(function* () {
     if (run.status === "failed") {
       const failure = yield* decodeFailure(run.failure ?? "").pipe(
@@ -30,9 +38,7 @@ export const resultOf = <W extends Workflow.Any>(
     if (run.status !== "completed") return yield* new RunCancelled({ runId: run.runId })
     const parsed = parseJson(run.output ?? "")
     if (Either.isLeft(parsed)) return yield* undecodable(run.runId, parsed.left.message)
-    const output = yield* decodeOutput(workflow, run.runId, parsed.right as Readonly<Record<string, unknown>>)
-    // Each output was decoded by the schema its type comes from.
-    return output as Workflow.Output<W>
+    return yield* decodeOutput(workflow, run.runId, parsed.right as Readonly<Record<string, unknown>>)
   })
 
 /** The typed answer to a query, from its stored form. */

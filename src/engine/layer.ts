@@ -5,6 +5,7 @@ import { Engine } from "../Engine.js"
 import type { DatabaseError } from "../model/Errors.js"
 import * as AuditTrail from "../runtime/AuditTrail.js"
 import * as Awaiters from "../runtime/Awaiters.js"
+import * as Children from "../runtime/Children.js"
 import * as Committer from "../runtime/Committer.js"
 import * as DatabaseClock from "../runtime/DatabaseClock.js"
 import * as Deaths from "../runtime/Deaths.js"
@@ -53,6 +54,7 @@ const ground = Layer.mergeAll(
   Committer.layer,
   Releaser.layer,
   RunReader.layer,
+  Children.layer,
   Awaiters.layer
 ).pipe(Layer.provideMerge(Vitality.layer))
 

@@ -19,6 +19,7 @@ import type { CommandKind } from "../model/Run.js"
 import { isEnded } from "../model/Status.js"
 import { AuditTrail } from "../runtime/AuditTrail.js"
 import { Awaiters } from "../runtime/Awaiters.js"
+import { Children } from "../runtime/Children.js"
 import { DatabaseClock } from "../runtime/DatabaseClock.js"
 import { Definitions } from "../runtime/Definitions.js"
 import { explainRun } from "../runtime/Explain.js"
@@ -27,6 +28,7 @@ import { Intake } from "../runtime/Intake.js"
 import { nodeViews } from "../runtime/NodeView.js"
 import { compilePlan, type Plan } from "../runtime/Plan.js"
 import { RunReader } from "../runtime/RunReader.js"
+import type { Begins } from "../runtime/RunState.js"
 import { RunSupervisor } from "../runtime/RunSupervisor.js"
 import { Starter } from "../runtime/Starter.js"
 import { Vitality } from "../runtime/Vitality.js"
@@ -39,6 +41,7 @@ import { TriggerStore } from "../store/TriggerStore.js"
 import { Joined, joinTransaction } from "./Joined.js"
 import { pointOf } from "./Points.js"
 import {
+  beginsFrom,
   type EncodedInput,
   encodeInput,
   encodePayload,
@@ -46,10 +49,9 @@ import {
   fromType,
   inputIdFrom,
   priorityFrom,
-  runIdFrom,
-  timesFrom
+  runIdFrom
 } from "./Requests.js"
-import { answerOf, resultOf } from "./Results.js"
+import { answerOf, outputOf, resultOf } from "./Results.js"
 
 /** Firings per node that a run's detail shows the summary of. */
 const shownFirings = 100
@@ -191,8 +193,14 @@ const makeWrites = (reads: Reads) =>
     const triggers = yield* TriggerStore
     const waker = yield* Waker
     const supervisor = yield* RunSupervisor
+    const children = yield* Children
 
-    const begin = (definition: Workflow.WorkflowDefinition, encoded: EncodedInput, options: StartOptions) =>
+    const begin = (
+      definition: Workflow.WorkflowDefinition,
+      encoded: EncodedInput,
+      options: StartOptions,
+      begins?: Begins
+    ) =>
       Effect.gen(function* () {
         const runId = yield* runIdFrom(options.runId ?? randomUUID())
         const request = {
@@ -203,7 +211,7 @@ const makeWrites = (reads: Reads) =>
           priority: yield* priorityFrom(options.priority ?? 0),
           text: encoded.text,
           input: encoded.ports,
-          times: yield* timesFrom(options)
+          begins: begins ?? (yield* beginsFrom(options))
         }
         const joined = yield* Joined
         const result =
@@ -212,6 +220,14 @@ const makeWrites = (reads: Reads) =>
         if (result._tag === "Differs") return yield* new RunConflict({ runId, field: result.field })
         return { runId, status: result.status, created: result._tag === "Started" } satisfies StartedRun
       })
+
+    children.bind({
+      start: ({ definition, input, parent, runId }) =>
+        Effect.flatMap(encodeInput(definition, input, fromType), (encoded) =>
+          begin(definition, encoded, { runId }, { parent })
+        ),
+      result: outputOf
+    })
 
     const deliver = (id: string, nodeId: string, payload: EncodedValue, rawInputId: string, signal?: string) =>
       Effect.gen(function* () {

@@ -1,5 +1,10 @@
 import * as Schema from "effect/Schema"
 import { TakenInputs } from "./Firing.js"
+import { RunId } from "./Ids.js"
+
+/** Whose child a run is. */
+export const Parent = Schema.Struct({ runId: RunId, nodeId: Schema.String, depth: Schema.Int })
+export type Parent = typeof Parent.Type
 
 /**
  * Where a run stands, small enough to be rewritten by every commit: what recovery needs to read only what is pending.
@@ -11,6 +16,7 @@ import { TakenInputs } from "./Firing.js"
  * `started` are firings at their first attempt that have no row yet, with what they took and when they started (ms since
  * the epoch): nearly every firing ends that way, and its one row is written then. Where there is a row, the row counts.
  * `startAt` (ms since the epoch) is there until that time has come, `deadline` where the run has one.
+ * `parent` is the node that waits for this run as its child, and how deep below the first of them it is.
  * Everything else can be derived from firing and message rows; the invariants compare the two.
  */
 export const Frontier = Schema.Struct({
@@ -29,7 +35,8 @@ export const Frontier = Schema.Struct({
     })
   }),
   startAt: Schema.optionalWith(Schema.Number, { exact: true }),
-  deadline: Schema.optionalWith(Schema.Number, { exact: true })
+  deadline: Schema.optionalWith(Schema.Number, { exact: true }),
+  parent: Schema.optionalWith(Parent, { exact: true })
 })
 export type Frontier = typeof Frontier.Type
 export type FrontierNode = Frontier["nodes"][string]

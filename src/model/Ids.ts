@@ -71,6 +71,9 @@ export const isInputId = Schema.is(InputId)
 export const stepKey = (firing: string, step: { readonly name: string; readonly key: string }): string =>
   step.key === "" ? `${firing}/${step.name}` : `${firing}/${step.name}/${step.key}`
 
+/** By what signal the end of a child is told to the step that waits for it. */
+export const childSignal = (childId: string): string => `$${childId}`
+
 const hasControlCharacter = (value: string): boolean => {
   for (let i = 0; i < value.length; i++) {
     const code = value.charCodeAt(i)

@@ -53,7 +53,12 @@ export interface RunCommit extends Lease {
   /** `seq` of the trigger inputs this commit takes over. */
   readonly applied: ReadonlyArray<{ readonly seq: string; readonly status: "applied" | "dead" }>
   /** `seq` of the commands this commit answers. */
-  readonly answered: ReadonlyArray<{ readonly seq: string; readonly status: "applied" | "refused" }>
+  readonly answered: ReadonlyArray<{
+    readonly seq: string
+    readonly status: "applied" | "refused"
+    /** What is passed on to the run's children, once applied. */
+    readonly kind?: CommandKind
+  }>
   /** What handlers remember of their steps; of several rows of one step the last counts. */
   readonly steps: ReadonlyArray<StepRow>
   /** JSON text of the result of an ended run. */

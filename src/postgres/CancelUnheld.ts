@@ -1,6 +1,7 @@
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type { DatabaseError } from "../model/Errors.js"
+import { Parent } from "../model/Frontier.js"
 import { RunId } from "../model/Ids.js"
 import type { CancelledRun } from "../store/StateStore.js"
 import type { Transaction } from "../store/Transactor.js"
@@ -16,7 +17,8 @@ const cancelStatements = (schema: SchemaName) => {
     lock: statement(
       "cancelUnheld.lock",
       `
-      select r.run_id as "runId", r.fence + 1 as fence, r.version + 1 as version from ${s}.run_state r
+      select r.run_id as "runId", r.fence + 1 as fence, r.version + 1 as version, r.frontier->'parent' as parent
+      from ${s}.run_state r
       where r.run_id = any($1::text[]) and r.ended_at is null and r.status <> 'compensating'
         and not exists (select from ${s}.workers w where w.incarnation = r.worker and ${s}.worker_alive(w))
         and exists (
@@ -24,35 +26,6 @@ const cancelStatements = (schema: SchemaName) => {
         )
       order by r.run_id
       for no key update skip locked`
-    ),
-    // What is running here ran in a process that died: a worker that gives a run up takes its firings back first.
-    firings: statement(
-      "cancelUnheld.firings",
-      `
-      with written as (
-        update ${s}.run_node_state n
-        set status = 'cancelled', crashes = n.crashes + case when n.status = 'running' then 1 else 0 end, reason = null,
-          not_before = null, written_in = r.version + 1, ended_at = ${s}.clock()
-        from ${s}.run_state r
-        where r.run_id = any($1::text[]) and n.run_id = r.run_id and n.status in ('scheduled', 'running', 'suspended')
-        returning 1
-      )
-      select count(*)::int4 as count from written`
-    ),
-    rowless: statement(
-      "cancelUnheld.rowless",
-      `
-      with written as (
-        insert into ${s}.run_node_state (
-          run_id, node_id, firing, status, attempt, crashes, inputs, opened_in, written_in, started_at, ended_at
-        )
-        select
-          f.run_id, f.node_id, f.firing, 'cancelled', f.attempt, 1, f.inputs, f.opened_in, f.written_in + 1, f.started_at,
-          ${s}.clock()
-        from ${s}.started_firings f where f.run_id = any($1::text[])
-        returning 1
-      )
-      select count(*)::int4 as count from written`
     ),
     // Nothing is open any more, and so the frontier says, if it can still be read.
     runs: statement(
@@ -81,13 +54,52 @@ const cancelStatements = (schema: SchemaName) => {
   }
 }
 
-const decodeLocked = rowDecoder("run_state", Schema.Struct({ runId: RunId, fence: Schema.Int, version: Schema.Int }), [
-  "runId"
-])
+/** Statements that end the firings of runs. */
+const firingStatements = (schema: SchemaName) => {
+  const statement = statementsOf(schema)
+  const s = qualifier(schema)
+  return {
+    // What is running here ran in a process that died: a worker that gives a run up takes its firings back first.
+    firings: statement(
+      "cancelUnheld.firings",
+      `
+      with written as (
+        update ${s}.run_node_state n
+        set status = 'cancelled', crashes = n.crashes + case when n.status = 'running' then 1 else 0 end, reason = null,
+          not_before = null, written_in = r.version + 1, ended_at = ${s}.clock()
+        from ${s}.run_state r
+        where r.run_id = any($1::text[]) and n.run_id = r.run_id and n.status in ('scheduled', 'running', 'suspended')
+        returning 1
+      )
+      select count(*)::int4 as count from written`
+    ),
+    rowless: statement(
+      "cancelUnheld.rowless",
+      `
+      with written as (
+        insert into ${s}.run_node_state (
+          run_id, node_id, firing, status, attempt, crashes, inputs, opened_in, written_in, started_at, ended_at
+        )
+        select
+          f.run_id, f.node_id, f.firing, 'cancelled', f.attempt, 1, f.inputs, f.opened_in, f.written_in + 1, f.started_at,
+          ${s}.clock()
+        from ${s}.started_firings f where f.run_id = any($1::text[])
+        returning 1
+      )
+      select count(*)::int4 as count from written`
+    )
+  }
+}
+
+const decodeLocked = rowDecoder(
+  "run_state",
+  Schema.Struct({ runId: RunId, fence: Schema.Int, version: Schema.Int, parent: Schema.NullOr(Parent) }),
+  ["runId"]
+)
 
 /** The verb `cancelUnheld`. */
 export const makeCancelUnheld = (schema: SchemaName) => {
-  const statements = cancelStatements(schema)
+  const statements = { ...cancelStatements(schema), ...firingStatements(schema) }
   return (runIds: ReadonlyArray<RunId>): Effect.Effect<ReadonlyArray<CancelledRun>, DatabaseError, Transaction> =>
     Effect.gen(function* () {
       if (runIds.length === 0) return []

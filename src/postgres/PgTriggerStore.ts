@@ -1,6 +1,7 @@
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { TriggerStore } from "../store/TriggerStore.js"
+import { makeLink } from "./Children.js"
 import { makeCleanup } from "./Cleanup.js"
 import { makeAddressee, makeDeliver } from "./Deliver.js"
 import { makeRequest } from "./Request.js"
@@ -26,6 +27,7 @@ export const layer = (schema: SchemaName = defaultSchema): Layer.Layer<TriggerSt
       addressee: makeAddressee(schema),
       request: makeRequest(schema),
       settle: makeSettle(schema),
+      link: makeLink(schema),
       settleLate: makeSettleLate(schema),
       ...makeTriggerReads(schema),
       cleanup: (endedBefore, limit) =>

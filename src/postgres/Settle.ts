@@ -6,6 +6,7 @@ import type { RunCommit } from "../model/Run.js"
 import { isEnded, RunStatus } from "../model/Status.js"
 import type { Transaction } from "../store/Transactor.js"
 import { int8Array, textArray } from "./Arrays.js"
+import { makeFamily } from "./Children.js"
 import { requireCount, run, runCounted, write } from "./Execution.js"
 import { makeHold } from "./Leases.js"
 import { decodeGuaranteed, rowDecoder } from "./Rows.js"
@@ -85,6 +86,7 @@ const makeEnd =
 export const makeSettle = (schema: SchemaName) => {
   const statements = settleStatements(schema)
   const { hold } = makeHold(schema)
+  const family = makeFamily(schema)
 
   const end = (runIds: ReadonlyArray<string>): Write<void> => {
     if (runIds.length === 0) return Effect.void
@@ -113,6 +115,7 @@ export const makeSettle = (schema: SchemaName) => {
       Effect.zipRight(mark(statements.commands, commands)),
       Effect.zipRight(end(ended)),
       Effect.zipRight(parked.length === 0 ? Effect.void : hold(parked)),
+      Effect.zipRight(family(commits)),
       Effect.asVoid
     )
   }

@@ -269,13 +269,14 @@ export class Draft {
     return startAt !== undefined && this.now < startAt
   }
 
-  /** The frontier of a run that has a time to begin or to end at. */
-  private timed(frontier: Frontier): Frontier {
-    const { deadline, startAt } = this.state.frontier
+  /** The frontier of a run that has a time to begin or to end at, or a parent. */
+  private keeping(frontier: Frontier): Frontier {
+    const { deadline, parent, startAt } = this.state.frontier
     return {
       ...frontier,
       ...(startAt !== undefined && this.early ? { startAt } : {}),
-      ...(deadline === undefined ? {} : { deadline })
+      ...(deadline === undefined ? {} : { deadline }),
+      ...(parent === undefined ? {} : { parent })
     }
   }
 
@@ -295,7 +296,8 @@ export class Draft {
       skipped: this.skipsChanged ? packBits(this.nodes.length, skipped) : before.skipped,
       nodes
     }
-    return before.startAt === undefined && before.deadline === undefined ? frontier : this.timed(frontier)
+    const plain = before.startAt === undefined && before.deadline === undefined && before.parent === undefined
+    return plain ? frontier : this.keeping(frontier)
   }
 }
 

@@ -216,7 +216,10 @@ export class RunFiber implements CommitSource, StepKeeper {
     trail.committed(commit, at)
     large.committed(this.run.registered.key.workflow, commit)
     if (commit.steps.length > 0) this.steps?.committed(commit.steps)
-    if (isEnded(commit.status)) this.ended = commit
+    if (isEnded(commit.status)) {
+      this.ended = commit
+      if (commit.frontier.parent !== undefined) this.environment.relook(commit.frontier.parent.runId)
+    }
     this.act(decision)
   }
 

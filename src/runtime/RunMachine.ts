@@ -286,7 +286,7 @@ class Turn {
 
   private commandArrived(event: Extract<RunEvent, { _tag: "CommandArrived" }>): void {
     const fits = this.fits(event.kind)
-    this.answered.push({ seq: event.seq, status: fits ? "applied" : "refused" })
+    this.answered.push({ seq: event.seq, status: fits ? "applied" : "refused", kind: event.kind })
     if (!fits) return
     this.cancelling = event.kind === "cancel"
     this.paused = event.kind === "pause"

@@ -103,14 +103,14 @@ export const noneAhead: ReadonlyMap<number, number> = new Map()
 
 const freshEdge: EdgeState = { expected: 1, early: [], next: [0, 0], ahead: noneAhead }
 
-const noTimes = {}
+/** What a run is told at its start and keeps: when it begins, by when it has to be over, whose child it is. */
+export type Begins = Pick<Frontier, "startAt" | "deadline" | "parent">
+
+/** As most runs begin: at once, with all the time, for nobody. */
+export const anyhow: Begins = {}
 
 /** A run before anything happened. */
-export const freshState = (
-  plan: Plan,
-  runId: RunId,
-  times: { readonly startAt?: number; readonly deadline?: number } = noTimes
-): RunState => ({
+export const freshState = (plan: Plan, runId: RunId, begins: Begins = anyhow): RunState => ({
   plan,
   runId,
   status: "pending",
@@ -134,8 +134,7 @@ export const freshState = (
     })
   ),
   active: [],
-  frontier:
-    times.startAt === undefined && times.deadline === undefined ? emptyFrontier : { ...emptyFrontier, ...times },
+  frontier: begins === anyhow ? emptyFrontier : { ...emptyFrontier, ...begins },
   cancelling: false,
   paused: false
 })

@@ -14,6 +14,7 @@ import type { StepStore } from "../store/StepStore.js"
 import { Transactor } from "../store/Transactor.js"
 import { AuditTrail } from "./AuditTrail.js"
 import { Awaiters } from "./Awaiters.js"
+import { Children } from "./Children.js"
 import { Committer } from "./Committer.js"
 import { DatabaseClock } from "./DatabaseClock.js"
 import { Definitions } from "./Definitions.js"
@@ -94,6 +95,7 @@ const make = Effect.gen(function* () {
     slots,
     settings,
     stepReader: yield* makeStepReader,
+    children: yield* Children,
     park,
     relook: (runId) => looks.unsafeOffer(runId)
   }
@@ -195,6 +197,7 @@ export const layer: Layer.Layer<
   | AuditTrail
   | LargePayloads
   | Awaiters
+  | Children
   | Definitions
   | Vitality
 > = Layer.scoped(RunSupervisor, make)

@@ -23,6 +23,10 @@ export interface SettingsShape {
   readonly retentionMs: number
   /** Time between two sweeps of what is older. */
   readonly cleanupMs: number
+  /** How deep children may have children. */
+  readonly childDepth: number
+  /** How many children one attempt of a node may have. */
+  readonly childFanOut: number
   /** For tests: give the run up and read it back from its rows after every firing. */
   readonly alwaysEvict: boolean
 }
@@ -40,6 +44,8 @@ export const defaultSettings: SettingsShape = {
   unknownAfterMs: 60_000,
   retentionMs: 7 * 24 * 3_600_000,
   cleanupMs: 60_000,
+  childDepth: 16,
+  childFanOut: 1_000,
   alwaysEvict: false
 }
 

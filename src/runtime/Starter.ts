@@ -11,6 +11,7 @@ import { isEnded, type RunStatus } from "../model/Status.js"
 import { Inbox } from "../store/Inbox.js"
 import { isNotReady, type StartOutcome, StateStore } from "../store/StateStore.js"
 import { Transaction, Transactor } from "../store/Transactor.js"
+import { TriggerStore } from "../store/TriggerStore.js"
 import { Wakeups } from "../store/Wakeups.js"
 import { AuditTrail } from "./AuditTrail.js"
 import { DatabaseClock } from "./DatabaseClock.js"
@@ -21,7 +22,7 @@ import { LargePayloads } from "./LargePayloads.js"
 import type { Plan } from "./Plan.js"
 import { Recovery } from "./Recovery.js"
 import { type Decision, decide } from "./RunMachine.js"
-import { freshState } from "./RunState.js"
+import { type Begins, freshState } from "./RunState.js"
 import { RunSupervisor } from "./RunSupervisor.js"
 import { Settings } from "./Settings.js"
 
@@ -35,8 +36,7 @@ export interface StartRequest {
   /** JSON text of the whole input. */
   readonly text: string
   readonly input: { readonly [port: string]: EncodedValue }
-  /** Before the one nothing of it starts, by the other it has to be over; milliseconds since the epoch. */
-  readonly times: { readonly startAt?: number; readonly deadline?: number }
+  readonly begins: Begins
 }
 
 /** How a start ended, with the status the run has now. */
@@ -66,6 +66,7 @@ const make = Effect.gen(function* () {
   const transactor = yield* Transactor
   const states = yield* StateStore
   const inbox = yield* Inbox
+  const triggers = yield* TriggerStore
   const wakeups = yield* Wakeups
   const clock = yield* DatabaseClock
   const definitions = yield* Definitions
@@ -82,7 +83,9 @@ const make = Effect.gen(function* () {
       if (firsts.length > 0) {
         yield* states.writeFirings(firsts)
         yield* inbox.append(firsts)
-        yield* states.postpone(starts.filter((_, index) => outcomes[index]!._tag === "Started"))
+        const started = starts.filter((_, index) => outcomes[index]!._tag === "Started")
+        yield* states.postpone(started)
+        yield* triggers.link(started)
       }
       return outcomes
     })
@@ -101,6 +104,7 @@ const make = Effect.gen(function* () {
           yield* states.writeFirings(firsts)
           yield* inbox.append(firsts)
           yield* states.postpone(starts)
+          yield* triggers.link(starts)
         })
       )
       .pipe(
@@ -137,7 +141,7 @@ const make = Effect.gen(function* () {
     Effect.map(clock.now, (now) => {
       const slots = hold ? supervisor.slots.free : 0
       const decision = decide(
-        freshState(request.plan, request.runId, request.times),
+        freshState(request.plan, request.runId, request.begins),
         [{ _tag: "Started", input: request.input }],
         {
           now,
@@ -212,7 +216,7 @@ const make = Effect.gen(function* () {
       Effect.suspend(() => {
         const registered = definitions.find(request.workflow, request.workflowVersion)
         return registered === undefined ||
-          request.times.startAt !== undefined ||
+          request.begins.startAt !== undefined ||
           settings.alwaysEvict ||
           supervisor.room() === 0
           ? startElsewhere(request)
@@ -237,6 +241,7 @@ export const layer: Layer.Layer<
   | Transactor
   | StateStore
   | Inbox
+  | TriggerStore
   | Wakeups
   | DatabaseClock
   | Definitions

@@ -29,6 +29,10 @@ export class NestedSteps implements StepHost {
     return this.around.lastBeatAt
   }
 
+  child(step: StepName): Effect.Effect<never> {
+    return this.refuseHere(step)
+  }
+
   heartbeat(schema: AnySchema, details: unknown): Effect.Effect<void> {
     return this.around.heartbeat(schema, details)
   }

@@ -1,5 +1,6 @@
 import * as Effect from "effect/Effect"
 import type { RunId } from "../model/Ids.js"
+import type { ChildCalls } from "./Children.js"
 import type { RunEnvironment } from "./RunEnvironment.js"
 import type { RunEvent, RunState, StartFiring } from "./RunState.js"
 import type { StepReader } from "./StepReader.js"
@@ -12,6 +13,11 @@ export interface StepOwner {
   readonly unsafeNow: () => number
   /** How long a step may wait in memory; not at all where everything is to be read back from rows. */
   readonly hotMs: () => number
+  readonly children: () => ChildCalls | undefined
+  /** How deep below the first parent the run is, how deep it may be, and how many children an attempt may have. */
+  readonly depth: number
+  readonly childDepth: number
+  readonly childFanOut: number
   readonly nodeId: (node: number) => string
   /** Whether a firing was open when its run was read from its rows: then there may be rows of its steps. */
   readonly wasOpen: (start: StartFiring) => boolean
@@ -41,7 +47,7 @@ const afterAllOthers = 1
 /** The owner of the steps of a run, as it was when it came into memory. */
 export const stepOwner = (
   run: { readonly state: RunState; readonly starts: ReadonlyArray<StartFiring> },
-  { clock, settings, stepReader }: RunEnvironment,
+  { children, clock, settings, stepReader }: RunEnvironment,
   hands: Hands
 ): StepOwner => ({
   runId: run.state.runId,
@@ -49,6 +55,10 @@ export const stepOwner = (
   now: clock.now,
   unsafeNow: clock.unsafeNow,
   hotMs: () => (settings.alwaysEvict ? 0 : settings.idleMs),
+  children: children.calls,
+  depth: run.state.frontier.parent?.depth ?? 0,
+  childDepth: settings.childDepth,
+  childFanOut: settings.childFanOut,
   nodeId: (node) => run.state.plan.nodes[node]!.id,
   wasOpen: (start) => start.firing.firing < run.state.nodes[start.node]!.next && !run.starts.includes(start),
   push: hands.push,

@@ -6,13 +6,15 @@ import * as Option from "effect/Option"
 import type { AnySchema } from "../definition/Input.js"
 import type { RetryPolicy } from "../definition/NodeDefinition.js"
 import type { RunCall, StepHost, StepName, StepSite } from "../definition/StepHost.js"
-import { StepMisuse } from "../model/Errors.js"
+import type { WorkflowDefinition } from "../definition/WorkflowDefinition.js"
+import { type RunCancelled, type RunFailed, StepMisuse } from "../model/Errors.js"
 import type { AttemptOutcome } from "../model/Firing.js"
 import { isInputId } from "../model/Ids.js"
 import { Limits } from "../model/Limits.js"
 import type { StepKind, StepRow } from "../model/StepRow.js"
 import { retryDelay } from "./RetryPolicy.js"
 import type { StartFiring } from "./RunState.js"
+import { childStep } from "./StepChild.js"
 import type { StepJournal } from "./StepJournal.js"
 import { NestedSteps } from "./StepNesting.js"
 import type { StepOwner } from "./StepOwner.js"
@@ -49,6 +51,7 @@ export class StepSession implements StepHost {
   private readonly used = new Set<string>()
   private readonly waits = new Set<Wait>()
   private busy = 0
+  private children = 0
   /** The first misuse: the attempt fails of it, whatever its handler makes of it. */
   refused: StepMisuse | undefined
   lastBeatAt: number
@@ -254,6 +257,22 @@ export class StepSession implements StepHost {
     }
   }
 
+  child(
+    step: StepName,
+    definition: WorkflowDefinition,
+    input: unknown
+  ): Effect.Effect<unknown, RunFailed | RunCancelled> {
+    const session = {
+      owner: this.register.owner,
+      firing: this.journal.firing,
+      isWaitedFor: (signal: string) => this.journal.find("signal", signal, "") !== undefined,
+      entering: (name: StepName, body: Effect.Effect<void>) => this.entering("child", name, body),
+      signal: (name: StepName, payload: AnySchema) => this.signal(name, payload, undefined),
+      refuse: (name: string, reason: string) => this.refuse(name, reason)
+    }
+    return childStep(session, step, definition, input)
+  }
+
   /** Dies of a misuse. */
   refuse(step: string, reason: string): Effect.Effect<never> {
     return Effect.suspend(() => {
@@ -265,7 +284,7 @@ export class StepSession implements StepHost {
 
   /** A step under its name, once, while it is at work. */
   private entering<A, E, R>(
-    kind: StepKind,
+    kind: StepKind | "child",
     { key, name }: StepName,
     body: Effect.Effect<A, E, R>
   ): Effect.Effect<A, E, R> {
@@ -277,6 +296,10 @@ export class StepSession implements StepHost {
       if (this.used.has(id)) {
         const which = key === "" ? "under this name; give each its own `key`" : `under the key ${key}`
         return this.refuse(name, `the attempt has a step ${which} already`)
+      }
+      const { childFanOut } = this.register.owner
+      if (kind === "child" && ++this.children > childFanOut) {
+        return this.refuse(name, `the attempt has ${childFanOut} children already`)
       }
       this.used.add(id)
       this.busy++

@@ -16,7 +16,7 @@ const endOf = (run: CancelledRun, commands: ReadonlyArray<RunCommand>): RunCommi
   version: run.version,
   status: "cancelled",
   reason: null,
-  frontier: emptyFrontier,
+  frontier: run.parent === null ? emptyFrontier : { ...emptyFrontier, parent: run.parent },
   firings: [],
   started: [],
   messages: [],
@@ -25,7 +25,7 @@ const endOf = (run: CancelledRun, commands: ReadonlyArray<RunCommand>): RunCommi
   steps: [],
   answered: commands
     .filter((command) => command.runId === run.runId)
-    .map(({ kind, seq }) => ({ seq, status: kind === "cancel" ? "applied" : "refused" })),
+    .map(({ kind, seq }) => ({ seq, kind, status: kind === "cancel" ? "applied" : "refused" })),
   output: null,
   failure: null
 })

@@ -2,6 +2,7 @@ import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import type { DatabaseError, UndecodableRow } from "../model/Errors.js"
 import type { FiringRow } from "../model/Firing.js"
+import type { Parent } from "../model/Frontier.js"
 import type { DefinitionKey, Incarnation, RunId } from "../model/Ids.js"
 import type { Lease, RunCommit, RunRow, RunStart } from "../model/Run.js"
 import type { ParkReason, RunStatus } from "../model/Status.js"
@@ -62,6 +63,8 @@ export interface Claims {
 /** A run that was ended without being held: its last commit, under a fence of its own. */
 export interface CancelledRun extends Lease {
   readonly version: number
+  /** Whose child it was. */
+  readonly parent: Parent | null
 }
 
 /** A failed run that is to be tried again; `endedAt` in milliseconds since the epoch. */

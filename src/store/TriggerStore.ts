@@ -2,7 +2,7 @@ import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import type { DatabaseError, UndecodableRow } from "../model/Errors.js"
 import type { DefinitionKey, Incarnation, RunId } from "../model/Ids.js"
-import type { CommandKind, RunCommand, RunCommit, TriggerDelivery, TriggerInput } from "../model/Run.js"
+import type { CommandKind, RunCommand, RunCommit, RunStart, TriggerDelivery, TriggerInput } from "../model/Run.js"
 import type { RunStatus } from "../model/Status.js"
 import type { Transaction } from "./Transactor.js"
 
@@ -63,8 +63,10 @@ export class TriggerStore extends Context.Tag("perdure/TriggerStore")<
     readonly commands: (
       runIds: ReadonlyArray<RunId>
     ) => Effect.Effect<ReadonlyArray<RunCommand>, DatabaseError | UndecodableRow, Transaction>
-    /** Marks what commits took over; ends what is left of runs that ended, holds it where they parked. */
+    /** Marks what commits took over, passes applied commands on to children, tells parents of the end of a child; ends what is left of runs that ended, holds it where they parked. */
     readonly settle: (commits: ReadonlyArray<RunCommit>) => Effect.Effect<void, DatabaseError, Transaction>
+    /** Notes whose children runs just started are; tells the parents of those that have ended already. */
+    readonly link: (starts: ReadonlyArray<RunStart>) => Effect.Effect<void, DatabaseError, Transaction>
     /** Settles late arrivals of runs that have ended or are parked, under the runs' row locks. */
     readonly settleLate: (runIds: ReadonlyArray<RunId>) => Effect.Effect<number, DatabaseError, Transaction>
     /** All inputs of a run after a cursor (`seq`), for people. */

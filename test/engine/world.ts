@@ -64,7 +64,7 @@ export interface World {
 
 const empty = `
   delete from perdure.run_commands; delete from perdure.trigger_inputs; delete from perdure.run_inbox_messages;
-  delete from perdure.run_steps; delete from perdure.run_node_state; delete from perdure.run_values; delete from perdure.run_state;
+  delete from perdure.run_children; delete from perdure.run_steps; delete from perdure.run_node_state; delete from perdure.run_values; delete from perdure.run_state;
   delete from perdure.run_events; delete from perdure.workers; delete from perdure.definitions`
 
 const makeWorld = Effect.flatMap(freshDatabase(), ({ url }) => worldOn(url))

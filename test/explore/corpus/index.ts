@@ -1,5 +1,6 @@
 import type { Subject } from "../../../src/testing/Subject.js"
 import { chain } from "./chain.js"
+import { children } from "./children.js"
 import { evicted, fanOut, merging, oneSlot, twoWorkers } from "./fanOut.js"
 import { cleaned, handedOver, unknown } from "./leaving.js"
 import { loose } from "./loose.js"
@@ -34,7 +35,8 @@ const written: ReadonlyArray<Subject> = [
   unknown,
   steps,
   waits,
-  loose
+  loose,
+  children
 ]
 
 /** Subjects whose transactions go statement by statement, as behind a pooling proxy: each statement is a point there. */

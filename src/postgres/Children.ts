@@ -1,0 +1,113 @@
+import * as Effect from "effect/Effect"
+import type { DatabaseError } from "../model/Errors.js"
+import type { Parent } from "../model/Frontier.js"
+import { childSignal } from "../model/Ids.js"
+import type { CommandKind, RunCommit, RunStart } from "../model/Run.js"
+import { isEnded } from "../model/Status.js"
+import type { Transaction } from "../store/Transactor.js"
+import { textArray } from "./Arrays.js"
+import { forEachChunk, lengthOf } from "./Chunks.js"
+import { write } from "./Execution.js"
+import { qualifier, type SchemaName, statementsOf } from "./Statement.js"
+
+type Write<A> = Effect.Effect<A, DatabaseError, Transaction>
+
+const childStatements = (schema: SchemaName) => {
+  const statement = statementsOf(schema)
+  const s = qualifier(schema)
+  return {
+    link: statement(
+      "children.link",
+      `
+      insert into ${s}.run_children (run_id, child_id)
+      select c.run_id, c.child_id from unnest($1::text[], $2::text[]) c(run_id, child_id)
+      on conflict do nothing`
+    ),
+    // A parent that has ended does not want to know.
+    tell: statement(
+      "children.tell",
+      `
+      insert into ${s}.trigger_inputs (run_id, node_id, input_id, signal, payload)
+      select c.run_id, c.node_id, c.input_id, c.signal, c.payload
+      from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[]) c(run_id, node_id, input_id, signal, payload)
+      join ${s}.run_state r on r.run_id = c.run_id and r.ended_at is null
+      on conflict do nothing`
+    ),
+    command: statement(
+      "children.command",
+      `
+      insert into ${s}.run_commands (run_id, kind)
+      select f.child_id, c.kind
+      from unnest($1::text[], $2::text[]) c(run_id, kind)
+      join ${s}.run_children f on f.run_id = c.run_id
+      join ${s}.run_state r on r.run_id = f.child_id and r.ended_at is null`
+    )
+  }
+}
+
+interface Told {
+  readonly commit: RunCommit
+  readonly parent: Parent
+}
+
+/** Children that have ended with these commits. */
+const endedChildren = (commits: ReadonlyArray<RunCommit>): ReadonlyArray<Told> =>
+  commits.flatMap((commit) => {
+    const { parent } = commit.frontier
+    return parent !== undefined && isEnded(commit.status) ? [{ commit, parent }] : []
+  })
+
+const makeTell = (statement: ReturnType<typeof childStatements>["tell"]) => {
+  const tellAll = (told: ReadonlyArray<Told>) =>
+    write(statement, [
+      textArray(told.map(({ parent }) => parent.runId)),
+      textArray(told.map(({ parent }) => parent.nodeId)),
+      textArray(told.map(({ commit }) => commit.runId)),
+      textArray(told.map(({ commit }) => childSignal(commit.runId))),
+      textArray(told.map(({ commit: { failure, output, status } }) => JSON.stringify({ status, output, failure })))
+    ])
+  return (commits: ReadonlyArray<RunCommit>): Write<void> =>
+    Effect.asVoid(
+      forEachChunk(endedChildren(commits), ({ commit }) => lengthOf(commit.output) + lengthOf(commit.failure), tellAll)
+    )
+}
+
+/** What commits mean to the relatives of their runs: commands go down, ends go up. */
+export const makeFamily = (schema: SchemaName) => {
+  const statements = childStatements(schema)
+  const tell = makeTell(statements.tell)
+
+  const passOn = (commits: ReadonlyArray<RunCommit>): Write<void> => {
+    const passed = commits.flatMap(({ answered, runId }) =>
+      answered.flatMap(({ kind, status }) => (status === "applied" && travels(kind) ? [{ runId, kind }] : []))
+    )
+    if (passed.length === 0) return Effect.void
+    return write(statements.command, [
+      textArray(passed.map(({ runId }) => runId)),
+      textArray(passed.map(({ kind }) => kind))
+    ])
+  }
+
+  return (commits: ReadonlyArray<RunCommit>): Write<void> => Effect.zipRight(passOn(commits), tell(commits))
+}
+
+const travels = (kind: CommandKind | undefined): kind is Exclude<CommandKind, "retry"> =>
+  kind !== undefined && kind !== "retry"
+
+/** The verb `link`. */
+export const makeLink = (schema: SchemaName) => {
+  const statements = childStatements(schema)
+  const tell = makeTell(statements.tell)
+  return (starts: ReadonlyArray<RunStart>): Write<void> => {
+    const children = starts.flatMap(({ first }) => {
+      const { parent } = first.frontier
+      return parent === undefined ? [] : [{ first, parent }]
+    })
+    if (children.length === 0) return Effect.void
+    const link = write(statements.link, [
+      textArray(children.map(({ parent }) => parent.runId)),
+      textArray(children.map(({ first }) => first.runId))
+    ])
+    return Effect.zipRight(link, tell(children.map(({ first }) => first)))
+  }
+}

@@ -1,0 +1,57 @@
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Schema from "effect/Schema"
+import * as Node from "../../../src/definition/Node.js"
+import * as Step from "../../../src/definition/Step.js"
+import * as Workflow from "../../../src/definition/Workflow.js"
+import type { Subject } from "../../../src/testing/Subject.js"
+import { effect, runId } from "./kit.js"
+
+const { Number: N } = Schema
+
+const pack = Node.make("pack", { inputs: { n: N }, outputs: { v: N } })
+const order = Node.make("order", { inputs: { n: N }, outputs: { v: N } })
+
+const packing = Workflow.make("packing", { version: 1, input: { n: N } })
+  .node("pack", pack, ({ input }) => ({ n: input.n }))
+  .output(({ pack }) => ({ v: pack.v }))
+
+const ordering = Workflow.make("ordering", { version: 1, input: { n: N } })
+  .node("order", order, ({ input }) => ({ n: input.n }))
+  .output(({ order }) => ({ v: order.v }))
+
+const packHandler = pack.toLayer(({ n }) =>
+  Effect.gen(function* () {
+    yield* effect("pack")
+    yield* Step.sleep("dry", `${n * 400} millis`)
+    return { v: n * 10 }
+  })
+)
+
+const orderHandler = order.toLayer(({ n }) =>
+  Effect.gen(function* () {
+    const children = Array.from({ length: n }, (_, index) =>
+      Effect.orDie(Step.child("pack", packing, { n: index + 1 }, { key: `${index}` }))
+    )
+    const packed = yield* Effect.all(children, { concurrency: "unbounded" })
+    yield* effect("order")
+    return { v: packed.reduce((sum, { v }) => sum + v, 0) }
+  })
+)
+
+/** A parent with two children, one of which is there before the parent has left memory. */
+export const children: Subject = {
+  name: "children",
+  workflows: Layer.merge(
+    packing.layer.pipe(Layer.provide(packHandler)),
+    ordering.layer.pipe(Layer.provide(orderHandler))
+  ),
+  script: async (client) => {
+    await client.start(ordering, { n: 2 }, runId)
+    await client.ended(runId)
+  },
+  expect: (runs) =>
+    runs.find((run) => run.runId === runId)?.output === '{"v":30}' && runs.length === 3
+      ? undefined
+      : `the runs are ${JSON.stringify(runs)}`
+}
