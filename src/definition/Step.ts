@@ -57,10 +57,66 @@ export const run = <
   options: RunOptions<S, F>,
   effect: Effect.Effect<NoInfer<TypeOf<S, void>>, NoInfer<TypeOf<F, never>>, R>
 ): Effect.Effect<TypeOf<S, void>, TypeOf<F, never>, R | NodeContext> => {
+  const outcome = runCall(name, options, undefined, effect)
+  // the host gives back what the schemas have decoded
+  return outcome as Effect.Effect<TypeOf<S, void>, TypeOf<F, never>, R | NodeContext>
+}
+
+/** What of an application's SQL client a transaction needs. */
+export interface TransactionClient {
+  readonly withTransaction: <R, E, A>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E | SqlFailure, R>
+}
+
+/** What goes wrong with the statements of a client. */
+export interface SqlFailure {
+  readonly _tag: "SqlError"
+}
+
+/**
+ * Does something in a transaction of the application's database, exactly once: that it was done is remembered in the same
+ * transaction.
+ *
+ * **When to use** For the application's own tables beside the engine's, in one database. A node whose handler is this one step
+ * is a transactional node: what it writes and that it was done become true together.
+ *
+ * **Details** The transaction is rolled back after 5 s. Before it commits the fence is checked under the run's lock, so that a
+ * worker that has lost the run changes nothing. Starts and triggers of the engine inside take part. An error of SQL is a
+ * defect of the handler, tried again under its policies. Everything else is as with `run`.
+ *
+ * **Errors** The declared ones of the effect, which is rolled back.
+ *
+ * @example
+ * const balance = yield* Step.transaction("book", { success: Schema.Number }, sql, bookEntry(order))
+ */
+export const transaction = <
+  S extends AnySchema | undefined = undefined,
+  F extends AnySchema | undefined = undefined,
+  R = never
+>(
+  name: string,
+  options: RunOptions<S, F>,
+  client: TransactionClient,
+  effect: Effect.Effect<NoInfer<TypeOf<S, void>>, NoInfer<TypeOf<F, never>> | SqlFailure, R>
+): Effect.Effect<TypeOf<S, void>, TypeOf<F, never>, R | NodeContext> => {
+  const outcome = runCall(name, options, client, effect)
+  return outcome as Effect.Effect<TypeOf<S, void>, TypeOf<F, never>, R | NodeContext>
+}
+
+const runCall = <E, R>(
+  name: string,
+  options: {
+    readonly success?: AnySchema | undefined
+    readonly error?: AnySchema | undefined
+    readonly key?: string | undefined
+    readonly retry?: RetryOptions<E> | undefined
+  },
+  client: TransactionClient | undefined,
+  effect: Effect.Effect<unknown, unknown, R>
+): Effect.Effect<unknown, unknown, R | NodeContext> => {
   const { error, key = "", retry, success } = options
-  const call = { name, key, success, error, retry: retry === undefined ? undefined : retryPolicy(retry) }
+  const call = { name, key, success, error, retry: retry === undefined ? undefined : retryPolicy(retry), client }
   const [issue] = retry === undefined ? [] : scheduleIssues("retry.schedule", retry.schedule)
-  const outcome = withSteps(name, (steps, context) =>
+  return withSteps(name, (steps, context) =>
     issue !== undefined
       ? steps.refuse(name, issue)
       : steps.run(call, (inside) =>
@@ -71,8 +127,6 @@ export const run = <
           })
         )
   )
-  // the host gives back what the schemas have decoded
-  return outcome as Effect.Effect<TypeOf<S, void>, TypeOf<F, never>, R | NodeContext>
 }
 
 /**

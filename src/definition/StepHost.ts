@@ -11,8 +11,9 @@ export interface StepName {
   readonly key: string
 }
 
-/** A step that does something, as the runtime is asked for it. */
+/** A step that does something, as the runtime is asked for it; `client` is the application's, in whose transaction it works. */
 export interface RunCall extends StepName {
+  readonly client?: unknown
   readonly success: AnySchema | undefined
   readonly error: AnySchema | undefined
   readonly retry: RetryPolicy | undefined

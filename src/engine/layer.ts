@@ -5,11 +5,11 @@ import { Engine } from "../Engine.js"
 import type { DatabaseError } from "../model/Errors.js"
 import * as AuditTrail from "../runtime/AuditTrail.js"
 import * as Awaiters from "../runtime/Awaiters.js"
-import * as Children from "../runtime/Children.js"
 import * as Committer from "../runtime/Committer.js"
 import * as DatabaseClock from "../runtime/DatabaseClock.js"
 import * as Deaths from "../runtime/Deaths.js"
 import * as Definitions from "../runtime/Definitions.js"
+import * as Facade from "../runtime/Facade.js"
 import * as Heartbeat from "../runtime/Heartbeat.js"
 import * as Identity from "../runtime/Identity.js"
 import * as Intake from "../runtime/Intake.js"
@@ -54,7 +54,7 @@ const ground = Layer.mergeAll(
   Committer.layer,
   Releaser.layer,
   RunReader.layer,
-  Children.layer,
+  Facade.layer,
   Awaiters.layer
 ).pipe(Layer.provideMerge(Vitality.layer))
 

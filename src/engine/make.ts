@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto"
+import type { SqlClient } from "@effect/sql/SqlClient"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type { Query } from "../definition/Query.js"
@@ -19,10 +20,10 @@ import type { CommandKind } from "../model/Run.js"
 import { isEnded } from "../model/Status.js"
 import { AuditTrail } from "../runtime/AuditTrail.js"
 import { Awaiters } from "../runtime/Awaiters.js"
-import { Children } from "../runtime/Children.js"
 import { DatabaseClock } from "../runtime/DatabaseClock.js"
 import { Definitions } from "../runtime/Definitions.js"
 import { explainRun } from "../runtime/Explain.js"
+import { Facade } from "../runtime/Facade.js"
 import { Identity } from "../runtime/Identity.js"
 import { Intake } from "../runtime/Intake.js"
 import { nodeViews } from "../runtime/NodeView.js"
@@ -184,6 +185,14 @@ const makeReads = Effect.gen(function* () {
 
 type Reads = Effect.Effect.Success<typeof makeReads>
 
+/** Verbs of ports inside a caller's transaction are part of it. */
+const inJoined = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, Exclude<R, Transaction>> =>
+  Effect.flatMap(Joined, (joined) =>
+    joined === undefined
+      ? Effect.dieMessage("no transaction of the caller is open")
+      : Effect.provideService(effect, Transaction, joined.transaction)
+  )
+
 const makeWrites = (reads: Reads) =>
   Effect.gen(function* () {
     const transactor = yield* Transactor
@@ -193,7 +202,7 @@ const makeWrites = (reads: Reads) =>
     const triggers = yield* TriggerStore
     const waker = yield* Waker
     const supervisor = yield* RunSupervisor
-    const children = yield* Children
+    const facade = yield* Facade
 
     const begin = (
       definition: Workflow.WorkflowDefinition,
@@ -221,7 +230,16 @@ const makeWrites = (reads: Reads) =>
         return { runId, status: result.status, created: result._tag === "Started" } satisfies StartedRun
       })
 
-    children.bind({
+    const inTransaction = <A, E, R>(sql: Parameters<EngineShape["inTransaction"]>[0], effect: Effect.Effect<A, E, R>) =>
+      Effect.flatMap(joinTransaction(transactor, sql, effect), ({ touched, value }) =>
+        Effect.as(
+          Effect.forEach(touched, (runId) => intake.wake(runId, "ready"), { discard: true }),
+          value
+        )
+      )
+
+    facade.bind({
+      transact: (client, effect) => inTransaction(client as SqlClient, inJoined(effect)),
       start: ({ definition, input, parent, runId }) =>
         Effect.flatMap(encodeInput(definition, input, fromType), (encoded) =>
           begin(definition, encoded, { runId }, { parent })
@@ -330,13 +348,7 @@ const makeWrites = (reads: Reads) =>
           yield* waker.look([yield* runIdFrom(id)])
           return yield* reads.calls.resumability(id)
         }),
-      inTransaction: <A, E, R>(sql: Parameters<EngineShape["inTransaction"]>[0], effect: Effect.Effect<A, E, R>) =>
-        Effect.flatMap(joinTransaction(transactor, sql, effect), ({ touched, value }) =>
-          Effect.as(
-            Effect.forEach(touched, (runId) => intake.wake(runId, "ready"), { discard: true }),
-            value
-          )
-        ),
+      inTransaction,
       drain: supervisor.drain
     }
   })

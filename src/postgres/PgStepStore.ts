@@ -9,7 +9,7 @@ import { float8Array, int4Array, int8Array, textArray } from "./Arrays.js"
 import { forEachChunk, lengthOf } from "./Chunks.js"
 import { makeCleanup } from "./Cleanup.js"
 import { run, write } from "./Execution.js"
-import { decodeAll, rowDecoder } from "./Rows.js"
+import { decodeAll, decodeGuaranteed, rowDecoder } from "./Rows.js"
 import { defaultSchema, qualifier, type SchemaName, statementsOf } from "./Statement.js"
 
 const stepStatements = (schema: SchemaName) => {
@@ -35,6 +35,13 @@ const stepStatements = (schema: SchemaName) => {
       set status = excluded.status, attempt = excluded.attempt, firing_attempt = excluded.firing_attempt,
         not_before = excluded.not_before, value = excluded.value, input_seq = excluded.input_seq,
         written_in = excluded.written_in`
+    ),
+    hold: statement(
+      "steps.hold",
+      `
+      select r.version::text as version from ${s}.run_state r
+      where r.run_id = $1 and r.fence = $2::int4 and r.ended_at is null and r.worker is not null
+      for share`
     ),
     of: statement(
       "steps.of",
@@ -63,16 +70,20 @@ const stepStatements = (schema: SchemaName) => {
 }
 
 const decodeStep = rowDecoder("run_steps", StepRow, ["nodeId", "firing", "kind", "name", "key"])
+const decodeHeld = rowDecoder("run_state", Schema.Struct({ version: Schema.NumberFromString }), [])
 const decodeSignal = rowDecoder("trigger_inputs", PendingSignal, ["seq"])
 const decodeAnswer = rowDecoder("run_steps", Schema.Struct({ value: Schema.String }), [])
 
+/** Of a commit what its steps need. */
+type Steps = Pick<RunCommit, "runId" | "version" | "steps">
+
 interface StepToWrite {
-  readonly commit: RunCommit
+  readonly commit: Steps
   readonly step: StepRow
 }
 
 /** The last row of each step: one statement can't write a row twice. */
-const lastOfEach = (commits: ReadonlyArray<RunCommit>): ReadonlyArray<StepToWrite> => {
+const lastOfEach = (commits: ReadonlyArray<Steps>): ReadonlyArray<StepToWrite> => {
   const rows: Array<StepToWrite> = []
   for (const commit of commits) {
     if (commit.steps.length === 0) continue
@@ -102,7 +113,7 @@ const makeWrite = (statement: ReturnType<typeof stepStatements>["write"]) => {
       int8Array(rows.map(({ step }) => step.inputSeq)),
       int4Array(rows.map(({ commit }) => commit.version))
     ])
-  return (commits: ReadonlyArray<RunCommit>) =>
+  return (commits: ReadonlyArray<Steps>) =>
     Effect.asVoid(forEachChunk(lastOfEach(commits), ({ step }) => lengthOf(step.value), writeRows))
 }
 
@@ -110,8 +121,20 @@ const makeWrite = (statement: ReturnType<typeof stepStatements>["write"]) => {
 export const layer = (schema: SchemaName = defaultSchema): Layer.Layer<StepStore> =>
   Layer.sync(StepStore, () => {
     const statements = stepStatements(schema)
+    const writeSteps = makeWrite(statements.write)
     return {
-      write: makeWrite(statements.write),
+      write: writeSteps,
+      writeHeld: (lease, rows) =>
+        Effect.gen(function* () {
+          const [held] = yield* decodeGuaranteed(
+            "writeHeld",
+            decodeHeld,
+            yield* run(statements.hold, [lease.runId, String(lease.fence)])
+          )
+          if (held === undefined) return false
+          yield* writeSteps([{ runId: lease.runId, version: held.version, steps: rows }])
+          return true
+        }),
       of: ({ firing, nodeId, runId }: FiringKey) =>
         Effect.flatMap(run(statements.of, [runId, nodeId, firing]), (rows) => decodeAll(decodeStep, rows)),
       signals: ({ name, nodeId, runId }, limit) =>

@@ -4,9 +4,9 @@ import type { RunId } from "../model/Ids.js"
 import type { Lease } from "../model/Run.js"
 import type { ParkReason } from "../model/Status.js"
 import type { AuditTrail } from "./AuditTrail.js"
-import type { Children } from "./Children.js"
 import type { Committer } from "./Committer.js"
 import type { DatabaseClock } from "./DatabaseClock.js"
+import type { Facade } from "./Facade.js"
 import type { LargePayloads } from "./LargePayloads.js"
 import type { Releaser } from "./Releaser.js"
 import type { SettingsShape } from "./Settings.js"
@@ -29,7 +29,7 @@ export interface RunEnvironment {
   readonly slots: Slots
   readonly settings: SettingsShape
   readonly stepReader: StepReader
-  readonly children: Context.Tag.Service<Children>
+  readonly facade: Context.Tag.Service<Facade>
   /** Parks a run that can't go on, if the database lets it; else it stays leased and is tried again. */
   readonly park: (run: Parking) => Effect.Effect<void>
   /** Asks for a look at what waits for this run. */

@@ -14,10 +14,10 @@ import type { StepStore } from "../store/StepStore.js"
 import { Transactor } from "../store/Transactor.js"
 import { AuditTrail } from "./AuditTrail.js"
 import { Awaiters } from "./Awaiters.js"
-import { Children } from "./Children.js"
 import { Committer } from "./Committer.js"
 import { DatabaseClock } from "./DatabaseClock.js"
 import { Definitions } from "./Definitions.js"
+import { Facade } from "./Facade.js"
 import { LargePayloads } from "./LargePayloads.js"
 import { Releaser } from "./Releaser.js"
 import type { Parking, RunEnvironment } from "./RunEnvironment.js"
@@ -95,7 +95,7 @@ const make = Effect.gen(function* () {
     slots,
     settings,
     stepReader: yield* makeStepReader,
-    children: yield* Children,
+    facade: yield* Facade,
     park,
     relook: (runId) => looks.unsafeOffer(runId)
   }
@@ -197,7 +197,7 @@ export const layer: Layer.Layer<
   | AuditTrail
   | LargePayloads
   | Awaiters
-  | Children
+  | Facade
   | Definitions
   | Vitality
 > = Layer.scoped(RunSupervisor, make)

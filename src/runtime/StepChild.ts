@@ -45,7 +45,7 @@ export const childStep = (
 ): Effect.Effect<unknown, RunFailed | RunCancelled> =>
   Effect.suspend(() => {
     const { firing, owner } = session
-    const calls = owner.children()
+    const calls = owner.facade()
     const depth = owner.depth + 1
     if (calls === undefined) return session.refuse(step.name, "no engine is there to start a child")
     if (depth > owner.childDepth) {

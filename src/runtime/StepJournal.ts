@@ -31,6 +31,12 @@ export class StepJournal {
       : this.once.withPermits(1)(Effect.suspend(() => (this.loaded ? Effect.void : this.read())))
   )
 
+  /** Reads the rows again: somebody else may have written one, or nobody knows. */
+  readonly reload: Effect.Effect<void> = Effect.suspend(() => {
+    this.loaded = false
+    return this.load
+  })
+
   private read(): Effect.Effect<void> {
     return this.owner.reader.of(this.firing).pipe(
       Effect.tap((rows) =>

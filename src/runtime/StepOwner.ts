@@ -1,6 +1,6 @@
 import * as Effect from "effect/Effect"
 import type { RunId } from "../model/Ids.js"
-import type { ChildCalls } from "./Children.js"
+import type { FacadeCalls } from "./Facade.js"
 import type { RunEnvironment } from "./RunEnvironment.js"
 import type { RunEvent, RunState, StartFiring } from "./RunState.js"
 import type { StepReader } from "./StepReader.js"
@@ -8,12 +8,13 @@ import type { StepReader } from "./StepReader.js"
 /** The live run that steps belong to. */
 export interface StepOwner {
   readonly runId: RunId
+  readonly fence: number
   readonly reader: StepReader
   readonly now: Effect.Effect<number>
   readonly unsafeNow: () => number
   /** How long a step may wait in memory; not at all where everything is to be read back from rows. */
   readonly hotMs: () => number
-  readonly children: () => ChildCalls | undefined
+  readonly facade: () => FacadeCalls | undefined
   /** How deep below the first parent the run is, how deep it may be, and how many children an attempt may have. */
   readonly depth: number
   readonly childDepth: number
@@ -46,16 +47,17 @@ const afterAllOthers = 1
 
 /** The owner of the steps of a run, as it was when it came into memory. */
 export const stepOwner = (
-  run: { readonly state: RunState; readonly starts: ReadonlyArray<StartFiring> },
-  { children, clock, settings, stepReader }: RunEnvironment,
+  run: { readonly state: RunState; readonly fence: number; readonly starts: ReadonlyArray<StartFiring> },
+  { clock, facade, settings, stepReader }: RunEnvironment,
   hands: Hands
 ): StepOwner => ({
   runId: run.state.runId,
+  fence: run.fence,
   reader: stepReader,
   now: clock.now,
   unsafeNow: clock.unsafeNow,
   hotMs: () => (settings.alwaysEvict ? 0 : settings.idleMs),
-  children: children.calls,
+  facade: facade.calls,
   depth: run.state.frontier.parent?.depth ?? 0,
   childDepth: settings.childDepth,
   childFanOut: settings.childFanOut,

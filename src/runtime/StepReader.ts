@@ -1,3 +1,4 @@
+import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type { DatabaseError, UndecodableRow } from "../model/Errors.js"
 import type { FiringKey, RunId } from "../model/Ids.js"
@@ -7,8 +8,9 @@ import { StepStore } from "../store/StepStore.js"
 import { Transactor } from "../store/Transactor.js"
 import { backoff } from "./GroupWriter.js"
 
-/** Reads what steps need from rows; a database that is away is waited for. */
+/** Reads what steps need from rows; a database that is away is waited for. What a step's own transaction writes, it writes. */
 export interface StepReader {
+  readonly writeHeld: Context.Tag.Service<StepStore>["writeHeld"]
   readonly of: (firing: FiringKey) => Effect.Effect<ReadonlyArray<StepRow>, UndecodableRow>
   readonly signals: (
     runId: RunId,
@@ -30,6 +32,7 @@ export const makeStepReader: Effect.Effect<StepReader, never, StepStore | Transa
     )
 
   return {
+    writeHeld: store.writeHeld,
     of: (firing) => persistently(transactor.read("steps", store.of(firing))),
     signals: (runId, nodeId, name) =>
       persistently(transactor.read("steps", store.signals({ runId, nodeId, name }, Limits.signalBatch)))

@@ -18,6 +18,7 @@ import { childStep } from "./StepChild.js"
 import type { StepJournal } from "./StepJournal.js"
 import { NestedSteps } from "./StepNesting.js"
 import type { StepOwner } from "./StepOwner.js"
+import { Held, transactStep } from "./StepTransaction.js"
 import { readStep, writeStep } from "./StepValue.js"
 
 /** Whoever commits steps and knows which signals are taken. */
@@ -83,13 +84,24 @@ export class StepSession implements StepHost {
   /** One try of a step, and those after it. */
   private tryRun<R>(call: RunCall, work: Work<R>, attempt: number): Effect.Effect<unknown, unknown, R> {
     const inside = Effect.suspend(() => work({ steps: new NestedSteps(this, call.name) }))
+    const done = call.client === undefined ? inside : this.transacted(call, attempt, inside)
     return Effect.uninterruptibleMask((restore) =>
-      Effect.flatMap(Effect.exit(restore(inside)), (exit) =>
+      Effect.flatMap(Effect.exit(restore(done)), (exit) =>
         Exit.isSuccess(exit)
           ? this.succeeded(call, attempt, exit.value, restore)
           : restore(this.failed(call, work, attempt, exit.cause))
       )
     )
+  }
+
+  private transacted<R>(
+    call: RunCall,
+    attempt: number,
+    inside: Effect.Effect<unknown, unknown, R>
+  ): Effect.Effect<unknown, unknown, R> {
+    const { owner } = this.register
+    const rowOf = (value: string) => this.row("run", call, { status: "completed", attempt, value })
+    return transactStep({ owner, journal: this.journal, rowOf, call }, inside)
   }
 
   /** What came out is on its way to its row before anything can interrupt. */
@@ -99,6 +111,10 @@ export class StepSession implements StepHost {
     value: unknown,
     restore: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
   ): Effect.Effect<unknown> {
+    if (value instanceof Held) {
+      this.journal.remember(value.row)
+      return readStep(call.name, call.success, value.row.value)
+    }
     return Effect.flatMap(writeStep(call.name, call.success, value), (text) => {
       const written = this.commit("run", call, { status: "completed", attempt, value: text })
       return Effect.zipRight(restore(written), readStep(call.name, call.success, text))

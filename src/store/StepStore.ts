@@ -2,7 +2,7 @@ import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import type { DatabaseError, UndecodableRow } from "../model/Errors.js"
 import type { FiringKey, RunId } from "../model/Ids.js"
-import type { RunCommit } from "../model/Run.js"
+import type { Lease, RunCommit } from "../model/Run.js"
 import type { PendingSignal, StepRow } from "../model/StepRow.js"
 import type { Transaction } from "./Transactor.js"
 
@@ -18,6 +18,14 @@ export class StepStore extends Context.Tag("perdure/StepStore")<
   {
     /** Upserts the steps of commits that are `Ready`. */
     readonly write: (commits: ReadonlyArray<RunCommit>) => Effect.Effect<void, DatabaseError, Transaction>
+    /**
+     * Writes steps in a transaction of the caller, whose work they remember: if the lease still holds, under a lock of the
+     * run's row by which nobody can take it over until the end. Gives whether it did. Reads nothing but text.
+     */
+    readonly writeHeld: (
+      lease: Lease,
+      rows: ReadonlyArray<StepRow>
+    ) => Effect.Effect<boolean, DatabaseError, Transaction>
     /** All that is remembered of one firing. */
     readonly of: (firing: FiringKey) => Read<ReadonlyArray<StepRow>>
     /** Signals of a name to a node that no step has taken, the oldest `limit` of them. */

@@ -77,7 +77,7 @@ scenario("the typed failure of a child comes back, and its handler may catch it"
       )
     })
     yield* engine.start(Ordered, { n: 7 }, { runId: "a" })
-    expect(yield* engine.await(Ordered, "a")).toEqual({ out: '{"_tag":"Declined","code":7}' })
+    expect(yield* engine.await(Ordered, "a")).toEqual({ out: '{"code":7,"_tag":"Declined"}' })
   })
 )
 

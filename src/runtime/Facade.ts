@@ -12,6 +12,7 @@ import type {
 } from "../model/Errors.js"
 import type { Parent } from "../model/Frontier.js"
 import type { RunId } from "../model/Ids.js"
+import type { Transaction } from "../store/Transactor.js"
 import type { RunEnd } from "./Awaiters.js"
 
 /** A run to be started as a child. */
@@ -22,8 +23,8 @@ interface ChildStart {
   readonly parent: Parent
 }
 
-/** How children are started and read. */
-export interface ChildCalls {
+/** What steps ask of the engine's facade: how children are started and read, and a caller's transaction. */
+export interface FacadeCalls {
   /** Idempotent, as every start. */
   readonly start: (
     child: ChildStart
@@ -33,16 +34,21 @@ export interface ChildCalls {
     definition: WorkflowDefinition,
     end: RunEnd
   ) => Effect.Effect<unknown, RunFailed | RunCancelled | UndecodableRow>
+  /** Runs an effect in a transaction of the application's client, bounded in time; verbs of ports inside are part of it. */
+  readonly transact: <A, E, R>(
+    client: unknown,
+    effect: Effect.Effect<A, E, R>
+  ) => Effect.Effect<A, E | DatabaseError, Exclude<R, Transaction>>
 }
 
-/** Lets steps, far below the facade that starts runs, start runs: it says how when it is there. */
-export class Children extends Context.Tag("perdure/Children")<
-  Children,
-  { readonly bind: (calls: ChildCalls) => void; readonly calls: () => ChildCalls | undefined }
+/** Lets steps, far below the facade that starts runs, do what it does: it says how when it is there. */
+export class Facade extends Context.Tag("perdure/Facade")<
+  Facade,
+  { readonly bind: (calls: FacadeCalls) => void; readonly calls: () => FacadeCalls | undefined }
 >() {}
 
-export const layer: Layer.Layer<Children> = Layer.sync(Children, () => {
-  let bound: ChildCalls | undefined
+export const layer: Layer.Layer<Facade> = Layer.sync(Facade, () => {
+  let bound: FacadeCalls | undefined
   return {
     bind: (calls) => {
       bound = calls
