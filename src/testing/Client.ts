@@ -137,7 +137,7 @@ export class Client {
   }
 
   /** Gives a command; a refusal is an answer too. */
-  command(runId: string, kind: "cancel" | "pause" | "resume") {
+  command(runId: string, kind: "cancel" | "pause" | "resume" | "retry") {
     return this.call(Effect.flatMap(Engine, (engine) => engine[kind](runId)))
   }
 

@@ -7,6 +7,7 @@ import { loose } from "./loose.js"
 import { randoms } from "./random.js"
 import { errors, failure, longer, routing, timeout } from "./routing.js"
 import { steps, waits } from "./steps.js"
+import { again, later, overdue } from "./times.js"
 import { cancelled, cancelRace, during, early, joined, late, paused, repeated, suspend } from "./waiting.js"
 
 const written: ReadonlyArray<Subject> = [
@@ -36,7 +37,10 @@ const written: ReadonlyArray<Subject> = [
   steps,
   waits,
   loose,
-  children
+  children,
+  again,
+  later,
+  overdue
 ]
 
 /** Subjects whose transactions go statement by statement, as behind a pooling proxy: each statement is a point there. */
