@@ -87,7 +87,7 @@ const checkLedger = ({ crashFree, outcome, subject, world }: Observation, firing
 }
 
 /** S9: attempts are what the handlers saw; crashes are at least the deaths during them, and at most one more per death. */
-const checkCounters = ({ world }: Observation, firings: ReadonlyArray<Firing>): void => {
+const checkCounters = ({ subject, world }: Observation, firings: ReadonlyArray<Firing>): void => {
   const calls = new Map<string, Array<Attempt>>()
   for (const call of world.attempts) calls.set(keyOf(call), [...(calls.get(keyOf(call)) ?? []), call])
   const faults = world.points.hit.length
@@ -102,7 +102,8 @@ const checkCounters = ({ world }: Observation, firings: ReadonlyArray<Firing>): 
     const dead = seen.filter(
       ({ end, worker }) => end === "running" && world.deaths.some((death) => death.worker === worker)
     )
-    if (firing.crashes < dead.length || firing.crashes > dead.length + faults) {
+    const least = subject.retried === true ? 0 : dead.length
+    if (firing.crashes < least || firing.crashes > dead.length + faults) {
       world.report("S9_crashes", `${name} has ${firing.crashes} crashes; ${dead.length} calls of it died`)
     }
   }

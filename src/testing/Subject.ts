@@ -37,6 +37,8 @@ export interface Subject {
    * the outcome must be the same.
    */
   readonly possible?: (outcome: Outcome, crashFree: Outcome) => string | undefined
+  /** Whether a failed run is tried again: a death after the failure is not charged to what the failure had cancelled. */
+  readonly retried?: boolean
   /** What must hold besides, in every execution: says what does not. */
   readonly expect?: (outcome: Outcome) => string | undefined
 }

@@ -51,6 +51,7 @@ const completed = async (client: Client): Promise<void> => {
 /** A run that fails while something beside runs, and goes on when it is told to. */
 export const again: Subject = {
   name: "again",
+  retried: true,
   workflows: againWorkflow.layer.pipe(Layer.provide(handlers)),
   script: async (client) => {
     await client.start(againWorkflow, { v: 1 }, runId)
