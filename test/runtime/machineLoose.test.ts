@@ -2,10 +2,10 @@ import assert from "node:assert/strict"
 import { it as effectIt } from "@effect/vitest"
 import * as FastCheck from "effect/FastCheck"
 import { afterEach, describe, expect, it } from "vitest"
-import type { Graph, GraphNode, InputMode } from "../../src/definition/Graph.js"
 import { isEnded } from "../../src/model/Status.js"
 import { graphs } from "./graphs.js"
 import { rule } from "./graphsRule.js"
+import { loosen } from "./loosen.js"
 import { drive, schedules } from "./machineDriver.js"
 import { graphOf, handlers } from "./machineGraphs.js"
 import type { Harness } from "./machineHarness.js"
@@ -116,19 +116,6 @@ describe("latest", () => {
       ["skipped"],
       ["skipped"]
     ])
-  })
-})
-
-const loose: ReadonlyArray<InputMode> = ["one", "unordered", "latest"]
-
-/** The graph with some of its aligned handles made loose. */
-const loosen = (graph: Graph, choices: ReadonlyArray<number>): Graph => ({
-  ...graph,
-  nodes: graph.nodes.map((node, index): GraphNode => {
-    const mode = loose[(choices[index % choices.length] ?? 0) % loose.length]!
-    const fits = node.inputs.every((input) => input.mode === "one" || input.mode === "shared")
-    if (!fits || (mode === "latest" && node.kind === "trigger")) return node
-    return { ...node, inputs: node.inputs.map((input) => (input.mode === "one" ? { ...input, mode } : input)) }
   })
 })
 

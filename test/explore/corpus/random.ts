@@ -11,6 +11,7 @@ import { NodeContext } from "../../../src/definition/NodeContext.js"
 import type { NodeDefinition } from "../../../src/definition/NodeDefinition.js"
 import * as NodeOutcome from "../../../src/definition/NodeOutcome.js"
 import { Registry } from "../../../src/definition/Registry.js"
+import * as Step from "../../../src/definition/Step.js"
 import type * as Workflow from "../../../src/definition/Workflow.js"
 import type { WorkflowDefinition } from "../../../src/definition/WorkflowDefinition.js"
 import type { Json } from "../../../src/model/Json.js"
@@ -19,6 +20,7 @@ import { Ledger } from "../../../src/testing/Ledger.js"
 import type { Subject } from "../../../src/testing/Subject.js"
 import { graphs } from "../../runtime/graphs.js"
 import { type Rule, rule } from "../../runtime/graphsRule.js"
+import { loosen } from "../../runtime/loosen.js"
 import { runId } from "./kit.js"
 
 const value = Schema.Unknown
@@ -56,9 +58,18 @@ const definitionOf = (graph: Graph): WorkflowDefinition => ({
   outputs: Object.fromEntries(graph.outputs.map(({ mode, name }) => [name, { mode, schema: value }]))
 })
 
+/** Steps before the work: some effect, then for half of the nodes a sleep that is longer than a worker keeps a run. */
+const stepsOf = (node: GraphNode, ledger: Ledger["Type"]): Effect.Effect<void, never, NodeContext> =>
+  Effect.gen(function* () {
+    const record = Effect.flatMap(NodeContext, ({ idempotencyKey }) => ledger.record("step", idempotencyKey))
+    yield* Step.run("before", {}, Effect.asVoid(record))
+    if (Number(node.id.slice(1)) % 2 === 0) yield* Step.sleep("pause", "600 millis")
+    yield* Step.run("after", { key: "1" }, Effect.void)
+  })
+
 /** A handler that does what the rule says, and something outside when it ends well. */
 const handlerOf =
-  (node: GraphNode, does: Rule, ledger: Ledger["Type"]): AnyHandler =>
+  (node: GraphNode, does: Rule, ledger: Ledger["Type"], steps: boolean): AnyHandler =>
   (inputs, event) =>
     Effect.gen(function* () {
       const { attempt, idempotencyKey } = yield* NodeContext
@@ -68,6 +79,7 @@ const handlerOf =
         node.kind === "trigger" ? { handles, event: event as Json } : { handles }
       )
       const waited = node.resumable ? stateOf(event) : 0
+      if (steps) yield* stepsOf(node, ledger)
       if (waited < suspends) return NodeOutcome.suspend({ reason: `waited ${waited} times`, state: waited + 1 })
       if (node.hasError && attempt <= flaky) return yield* Effect.fail({ flaky: attempt })
       if (result._tag === "Die") return yield* Effect.dieMessage(result.message)
@@ -81,12 +93,12 @@ const handlerOf =
       )
     })
 
-const registered = (definition: WorkflowDefinition, does: Rule): Subject["workflows"] =>
+const registered = (definition: WorkflowDefinition, does: Rule, steps: boolean): Subject["workflows"] =>
   Layer.scopedDiscard(
     Effect.gen(function* () {
       const registry = yield* Registry
       const ledger = yield* Ledger
-      const handlers = definition.graph.nodes.map((node) => [node.id, handlerOf(node, does, ledger)] as const)
+      const handlers = definition.graph.nodes.map((node) => [node.id, handlerOf(node, does, ledger, steps)] as const)
       yield* registry.register(definition, new Map(handlers))
     })
   )
@@ -99,6 +111,9 @@ interface Kind {
   readonly merging: boolean
   readonly external: boolean
   readonly fatal: boolean
+  /** Whether handlers work in steps, and whether some handles are loose: then the order in which things come counts. */
+  readonly steps?: boolean
+  readonly loose?: boolean
 }
 
 const kinds: ReadonlyArray<Kind> = [
@@ -107,7 +122,9 @@ const kinds: ReadonlyArray<Kind> = [
   { merging: false, external: true, fatal: false },
   { merging: true, external: false, fatal: false },
   { merging: true, external: true, fatal: false },
-  { merging: true, external: true, fatal: true }
+  { merging: true, external: true, fatal: true },
+  { merging: false, external: false, fatal: false, steps: true },
+  { merging: true, external: true, fatal: false, steps: true, loose: true }
 ]
 
 /** Graphs drawn until one has what is wanted of it. */
@@ -155,14 +172,15 @@ const feed = async (graph: Graph, client: Client): Promise<void> => {
 
 /** A workflow that nobody thought of: the graph and what its handlers do are drawn by the seed. */
 const random = (seed: number, place: number, kind: Kind): Subject => {
-  const graph: Graph = { ...drawn(seed * 100 + place, kind), name: `random${place}` }
+  const strict: Graph = { ...drawn(seed * 100 + place, kind), name: `random${place}` }
+  const graph = kind.loose === true ? loosen(strict, [1, 2, 0]) : strict
   const definition = definitionOf(graph)
   const does = rule(graph, seed * 100 + place, { fatal: kind.fatal })
   const input = Object.fromEntries(graph.input.map((port) => [port, port]))
   const ends = kind.fatal ? ["failed", "completed"] : ["completed"]
   return {
     name: graph.name,
-    workflows: registered(definition, does),
+    workflows: registered(definition, does, kind.steps === true),
     // It was never written as a chain, so no type speaks of it.
     script: async (client) => {
       await client.start(definition as unknown as Workflow.Any, input, runId)
