@@ -2,6 +2,7 @@ import * as Cause from "effect/Cause"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
+import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import type { OutputMode } from "../definition/Graph.js"
 import { NodeContext } from "../definition/NodeContext.js"
@@ -284,4 +285,11 @@ const messageOf = (error: unknown): string => {
     // What was thrown may be anything: an object without a prototype, a getter that throws.
     return "a value that can't be shown as text"
   }
+}
+
+/** What a fiber of {@link attempt} came to, in whatever way it ended. */
+export const outcomeOf = (exit: Exit.Exit<AttemptOutcome>): AttemptOutcome => {
+  if (Exit.isSuccess(exit)) return exit.value
+  if (Exit.isInterrupted(exit)) return { _tag: "Interrupted" }
+  return { _tag: "Failed", kind: "defect", message: `the runtime itself failed: ${Cause.pretty(exit.cause)}` }
 }

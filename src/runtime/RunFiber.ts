@@ -1,4 +1,3 @@
-import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -12,13 +11,14 @@ import * as Runtime from "effect/Runtime"
 import type { StepHost } from "../definition/StepHost.js"
 import type { AttemptOutcome } from "../model/Firing.js"
 import type { RunId } from "../model/Ids.js"
+import { Limits } from "../model/Limits.js"
 import type { RunCommand, RunCommit, TriggerInput } from "../model/Run.js"
 import { isEnded, type ParkReason } from "../model/Status.js"
-import { AttemptSite, attempt, type StepKeeper } from "./Attempt.js"
+import { AttemptSite, attempt, outcomeOf, type StepKeeper } from "./Attempt.js"
 import type { RunEnd } from "./Awaiters.js"
 import { parseJson } from "./Codec.js"
 import type { CommitOutcome, CommitSource } from "./Committer.js"
-import type { Registered } from "./Definitions.js"
+import type { HeldRun } from "./HeldRun.js"
 import type { RunEnvironment } from "./RunEnvironment.js"
 import { type Budget, type Decision, decide } from "./RunMachine.js"
 import type { RunEvent, RunState, StartFiring } from "./RunState.js"
@@ -33,15 +33,6 @@ export type RunExit =
   | "Evicted"
   /** Another worker holds it, or it was parked. */
   | "Lost"
-
-/** A run this worker holds the lease of, as it was just started or rebuilt. */
-export interface HeldRun {
-  readonly registered: Registered
-  readonly state: RunState
-  readonly fence: number
-  /** Firings whose commit is there and which only need their fibers. */
-  readonly starts: ReadonlyArray<StartFiring>
-}
 
 /**
  * What a live run is at.
@@ -108,8 +99,7 @@ export class RunFiber implements CommitSource, StepKeeper {
       if (parsed._tag === "Right") {
         this.push({ _tag: "InputArrived", seq, nodeId, payload: { text, value: parsed.right } })
       } else {
-        this.unreadable ??= `trigger_inputs ${seq}: ${parsed.left.message}`
-        this.look()
+        this.damaged(`trigger_inputs ${seq}: ${parsed.left.message}`)
       }
     }
     for (const { kind, seq } of commands) {
@@ -117,6 +107,11 @@ export class RunFiber implements CommitSource, StepKeeper {
       this.seen.add(`c${seq}`)
       this.push({ _tag: "CommandArrived", seq, kind })
     }
+  }
+
+  private damaged(why: string): void {
+    this.unreadable ??= why
+    this.look()
   }
 
   /** Starts nothing more and gives the run up as soon as nothing of it runs. */
@@ -228,7 +223,7 @@ export class RunFiber implements CommitSource, StepKeeper {
     this.state = decision.state
     if (isEnded(this.state.status)) return this.depart(Exit.succeed("Ended"))
     for (const firing of decision.start) this.fork(firing)
-    if (decision.interrupt) this.interruptFirings()
+    if (decision.interrupt) this.endFirings()
     this.rest(decision)
   }
 
@@ -266,6 +261,8 @@ export class RunFiber implements CommitSource, StepKeeper {
     })
     this.firings.set(key, fiber)
     fiber.addObserver((exit) => {
+      // Given up already: whatever it still came to is not heard.
+      if (this.firings.get(key) !== fiber) return
       this.firings.delete(key)
       if (this.phase === "gone") return this.environment.slots.release(1)
       this.environment.slots.end()
@@ -275,6 +272,24 @@ export class RunFiber implements CommitSource, StepKeeper {
     })
   }
 
+  /** Interrupts what runs; a handler whose finalizers take too long is not waited for, so that a cancel comes to its end. */
+  private endFirings(): void {
+    this.interruptFirings()
+    const late = () => {
+      if (this.phase === "gone") return
+      for (const key of this.firings.keys()) {
+        const [node = 0, firing = 0] = key.split("/").map(Number)
+        const { attempt = 0 } = this.state.nodes[node]?.open.find((open) => open.firing === firing) ?? {}
+        this.environment.slots.end()
+        this.unsettled++
+        this.push({ _tag: "AttemptEnded", node, firing, attempt, outcome: { _tag: "Interrupted" } })
+      }
+      this.firings.clear()
+    }
+    const grace = Effect.sleep(Duration.millis(Limits.interruptGraceMs))
+    if (this.firings.size > 0) Runtime.runFork(this.runtime)(Effect.zipRight(grace, Effect.sync(late)))
+  }
+
   /** The steps of an attempt whose handler uses some. */
   beginSteps(start: StartFiring): StepHost {
     this.steps ??= new RunSteps(
@@ -282,10 +297,7 @@ export class RunFiber implements CommitSource, StepKeeper {
         push: (event) => this.push(event),
         interrupt: (key) => this.firings.get(key)?.unsafeInterruptAsFork(FiberId.none),
         fork: (effect) => Runtime.runFork(this.runtime)(effect),
-        unreadable: (why) => {
-          this.unreadable ??= why
-          this.look()
-        }
+        unreadable: (why) => this.damaged(why)
       })
     )
     return this.steps.begin(start)
@@ -378,10 +390,4 @@ export class RunFiber implements CommitSource, StepKeeper {
       return undefined
     }
   }
-}
-
-const outcomeOf = (exit: Exit.Exit<AttemptOutcome>): AttemptOutcome => {
-  if (Exit.isSuccess(exit)) return exit.value
-  if (Exit.isInterrupted(exit)) return { _tag: "Interrupted" }
-  return { _tag: "Failed", kind: "defect", message: `the runtime itself failed: ${Cause.pretty(exit.cause)}` }
 }

@@ -172,3 +172,17 @@ scenario("a second cancel while the first is under way is the same cancel", (wor
     expect(yield* engine.awaitEnd("a")).toMatchObject({ status: "cancelled" })
   })
 )
+
+scenario("a cancel does not wait for ever for a handler whose finalizer hangs", (world) =>
+  Effect.gen(function* () {
+    const gate = yield* makeGate
+    const { engine } = yield* world.start({
+      workflows: chain((context) => Effect.ensuring(gate.hook(context), Effect.never))
+    })
+    yield* engine.start(Chain, { n: 1 }, { runId: "a" })
+    yield* gate.arrived
+    yield* engine.cancel("a")
+    expect((yield* engine.awaitEnd("a")).status).toBe("cancelled")
+    expect(yield* world.firings("a")).toMatchObject({ "first/1": { status: "cancelled" } })
+  })
+)
