@@ -43,8 +43,12 @@ export const beginsFrom = (options: {
   readonly startAt?: DateTime.DateTime.Input
   readonly deadline?: DateTime.DateTime.Input
 }): Effect.Effect<Begins, InvalidInput> =>
+  options.startAt === undefined && options.deadline === undefined ? atOnce : readBegins(options)
+
+const atOnce = Effect.succeed(anyhow)
+
+const readBegins = (options: Parameters<typeof beginsFrom>[0]): Effect.Effect<Begins, InvalidInput> =>
   Effect.gen(function* () {
-    if (options.startAt === undefined && options.deadline === undefined) return anyhow
     const startAt = options.startAt === undefined ? undefined : yield* timeFrom("startAt", options.startAt)
     const deadline = options.deadline === undefined ? undefined : yield* timeFrom("deadline", options.deadline)
     if (startAt !== undefined && deadline !== undefined && deadline <= startAt) {

@@ -52,10 +52,9 @@ interface Told {
 
 /** Children that have ended with these commits. */
 const endedChildren = (commits: ReadonlyArray<RunCommit>): ReadonlyArray<Told> =>
-  commits.flatMap((commit) => {
-    const { parent } = commit.frontier
-    return parent !== undefined && isEnded(commit.status) ? [{ commit, parent }] : []
-  })
+  commits
+    .filter(({ frontier, status }) => frontier.parent !== undefined && isEnded(status))
+    .map((commit) => ({ commit, parent: commit.frontier.parent! }))
 
 const makeTell = (statement: ReturnType<typeof childStatements>["tell"]) => {
   const tellAll = (told: ReadonlyArray<Told>) =>
@@ -78,7 +77,8 @@ export const makeFamily = (schema: SchemaName) => {
   const tell = makeTell(statements.tell)
 
   const passOn = (commits: ReadonlyArray<RunCommit>): Write<void> => {
-    const passed = commits.flatMap(({ answered, runId }) =>
+    const answering = commits.filter(({ answered }) => answered.length > 0)
+    const passed = answering.flatMap(({ answered, runId }) =>
       answered.flatMap(({ kind, status }) => (status === "applied" && travels(kind) ? [{ runId, kind }] : []))
     )
     if (passed.length === 0) return Effect.void
@@ -99,13 +99,10 @@ export const makeLink = (schema: SchemaName) => {
   const statements = childStatements(schema)
   const tell = makeTell(statements.tell)
   return (starts: ReadonlyArray<RunStart>): Write<void> => {
-    const children = starts.flatMap(({ first }) => {
-      const { parent } = first.frontier
-      return parent === undefined ? [] : [{ first, parent }]
-    })
+    const children = starts.filter(({ first }) => first.frontier.parent !== undefined)
     if (children.length === 0) return Effect.void
     const link = write(statements.link, [
-      textArray(children.map(({ parent }) => parent.runId)),
+      textArray(children.map(({ first }) => first.frontier.parent!.runId)),
       textArray(children.map(({ first }) => first.runId))
     ])
     return Effect.zipRight(link, tell(children.map(({ first }) => first)))

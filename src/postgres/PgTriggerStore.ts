@@ -22,6 +22,8 @@ export const layer = (schema: SchemaName = defaultSchema): Layer.Layer<TriggerSt
       key: ["seq"],
       where: " and t.status in ('applied', 'refused', 'dead')"
     })
+    const children = makeCleanup(schema, { table: "run_children", key: ["run_id", "child_id"], where: "" })
+    const swept = [inputs, commands, children]
     return {
       deliver: makeDeliver(schema),
       addressee: makeAddressee(schema),
@@ -30,9 +32,10 @@ export const layer = (schema: SchemaName = defaultSchema): Layer.Layer<TriggerSt
       link: makeLink(schema),
       settleLate: makeSettleLate(schema),
       ...makeTriggerReads(schema),
+      // Each table in turn, while the hand is not full.
       cleanup: (endedBefore, limit) =>
-        Effect.flatMap(inputs(endedBefore, limit), (gone) =>
-          gone === limit ? Effect.succeed(gone) : Effect.map(commands(endedBefore, limit - gone), (more) => gone + more)
+        Effect.reduce(swept, 0, (gone, sweep) =>
+          gone === limit ? Effect.succeed(gone) : Effect.map(sweep(endedBefore, limit - gone), (more) => gone + more)
         )
     }
   })
