@@ -11,7 +11,7 @@ import { type RunCancelled, type RunFailed, StepMisuse } from "../model/Errors.j
 import type { AttemptOutcome } from "../model/Firing.js"
 import { isInputId } from "../model/Ids.js"
 import { Limits } from "../model/Limits.js"
-import type { StepKind, StepRow } from "../model/StepRow.js"
+import type { PendingSignal, StepKind, StepRow } from "../model/StepRow.js"
 import { retryDelay } from "./RetryPolicy.js"
 import type { StartFiring } from "./RunState.js"
 import { childStep } from "./StepChild.js"
@@ -116,7 +116,7 @@ export class StepSession implements StepHost {
       return readStep(call.name, call.success, value.row.value)
     }
     return Effect.flatMap(writeStep(call.name, call.success, value), (text) => {
-      const written = this.commit("run", call, { status: "completed", attempt, value: text })
+      const written = this.send(this.row("run", call, { status: "completed", attempt, value: text }))
       return Effect.zipRight(restore(written), readStep(call.name, call.success, text))
     })
   }
@@ -194,12 +194,8 @@ export class StepSession implements StepHost {
             Effect.never
           )
         )
-        const first = found.find(({ seq }) => !this.register.taken.has(seq))
-        if (first !== undefined) {
-          const value = yield* readStep(step.name, payload, first.payload)
-          yield* this.take(step, first.seq, first.payload)
-          return Option.some(value)
-        }
+        const taken = yield* this.take(step, found)
+        if (taken !== undefined) return Option.some(yield* readStep(step.name, payload, taken))
         const now = yield* owner.now
         const deadline = known === undefined && timeoutMs !== undefined ? now + timeoutMs : known?.notBefore
         if (deadline != null && deadline <= now) {
@@ -217,11 +213,15 @@ export class StepSession implements StepHost {
     )
   }
 
-  /** Nobody else takes this signal, from this very moment on. */
-  private take(step: StepName, seq: string, value: string): Effect.Effect<void> {
+  /** Takes the oldest signal that nobody has; found, taken and sent on its way in one go, so that nobody else takes it. */
+  private take(step: StepName, found: ReadonlyArray<PendingSignal>): Effect.Effect<string | undefined> {
     return Effect.suspend(() => {
-      this.register.taken.add(seq)
-      return this.write(this.row("signal", step, { status: "completed", value, inputSeq: seq }))
+      const { taken } = this.register
+      const first = found.find(({ seq }) => !taken.has(seq))
+      if (first === undefined) return Effect.succeed(undefined)
+      taken.add(first.seq)
+      const { payload: value, seq: inputSeq } = first
+      return Effect.as(this.send(this.row("signal", step, { status: "completed", value, inputSeq })), value)
     })
   }
 
@@ -375,11 +375,15 @@ export class StepSession implements StepHost {
     return Effect.suspend(() => this.write(this.row(kind, step, progress)))
   }
 
-  /** Ends when the row is committed; asked for at once. */
   private write(row: StepRow): Effect.Effect<void> {
-    return Effect.async<void>((resume) =>
-      this.register.record(this.journal, this.start, row, () => resume(Effect.void))
-    )
+    return Effect.suspend(() => this.send(row))
+  }
+
+  /** Sends a row on its way at once; what it gives ends when that is committed. */
+  private send(row: StepRow): Effect.Effect<void> {
+    const committed = Effect.unsafeMakeLatch(false)
+    this.register.record(this.journal, this.start, row, () => committed.unsafeOpen())
+    return committed.await
   }
 
   private row(kind: StepKind, { key, name }: StepName, progress: Progress): StepRow {

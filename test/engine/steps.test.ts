@@ -214,6 +214,31 @@ scenario(
     })
 )
 
+scenario("waits side by side for one signal take different ones", (world) =>
+  Effect.gen(function* () {
+    const { engine } = yield* world.start({
+      settings: { idleMs: 0 },
+      workflows: stepped((n) =>
+        Effect.map(
+          Effect.forEach(Array.from({ length: n }), (_, index) => Step.awaitSignal(Decision, { key: String(index) }), {
+            concurrency: "unbounded"
+          }),
+          (decisions) =>
+            decisions
+              .map(({ by }) => by)
+              .sort()
+              .join(" ")
+        )
+      )
+    })
+    yield* engine.start(Stepped, { n: 4 }, { runId: "a" })
+    for (const by of ["ada", "bob", "eve", "zoe"]) {
+      yield* engine.signal(Stepped, "a", "work", Decision, { by }, { inputId: by })
+    }
+    expect(yield* engine.await(Stepped, "a")).toEqual({ out: "ada bob eve zoe" })
+  })
+)
+
 scenario("waits side by side: the first that is over wakes the handler", (world) =>
   Effect.gen(function* () {
     const { engine } = yield* world.start({
