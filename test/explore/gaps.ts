@@ -23,7 +23,13 @@ export const gaps: Readonly<Record<string, string>> = {
   "run.standing@never": read,
   "run.list.planForValues@never": read,
   "inputs.history@never": read,
-  "steps.published@never": read
+  "steps.published@never": read,
+  "steps.hold@never":
+    "Only in a transaction of the application's own client, which no handler of the corpus has; test/engine/transactional.test.ts freezes a worker inside one.",
+  "retry.refuse@never": "Only for a failed run whose rows were damaged, which nobody can read.",
+  "retry.unparkFirings@never":
+    "Only for a run that an operator brings back after it was parked; test/engine/again.test.ts parks one by hand.",
+  "retry.answer@never": "As retry.unparkFirings."
 }
 
 /** The same, where it depends on how two sessions of a server happen to meet: hit or not, both are right. */
