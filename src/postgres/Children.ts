@@ -16,12 +16,23 @@ const childStatements = (schema: SchemaName) => {
   const statement = statementsOf(schema)
   const s = qualifier(schema)
   return {
+    // The parent may be cancelled in this very moment: whoever gets its row first, the other sees what he did.
     link: statement(
       "children.link",
       `
-      insert into ${s}.run_children (run_id, child_id)
-      select c.run_id, c.child_id from unnest($1::text[], $2::text[]) c(run_id, child_id)
-      on conflict do nothing`
+      with linked as (
+        insert into ${s}.run_children (run_id, child_id)
+        select c.run_id, c.child_id from unnest($1::text[], $2::text[]) c(run_id, child_id)
+        on conflict do nothing
+        returning run_id, child_id
+      ),
+      parents as (
+        select r.run_id, r.status from ${s}.run_state r where r.run_id = any($1::text[]) order by r.run_id for share
+      )
+      insert into ${s}.run_commands (run_id, kind)
+      select l.child_id, case when p.status = 'paused' then 'pause' else 'cancel' end
+      from linked l join parents p on p.run_id = l.run_id
+      where p.status in ('paused', 'cancelling', 'cancelled')`
     ),
     // A parent that has ended does not want to know.
     tell: statement(

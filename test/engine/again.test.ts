@@ -139,3 +139,23 @@ scenario("a parked run is brought back: its deaths are forgotten and what was he
     expect(yield* engine.await(Approved, "a")).toMatchObject({ n: { value: 4 } })
   })
 )
+
+scenario(
+  "a failed run that can't be read is not tried again, and keeps nobody else from it",
+  (world) =>
+    Effect.gen(function* () {
+      const bound = { most: 0 }
+      const { engine } = yield* world.start({ workflows: fanned(new Calls(), bound) })
+      for (const runId of ["a", "b"]) {
+        yield* engine.start(Fanned, { n: 1, by: 1 }, { runId })
+        yield* engine.awaitEnd(runId)
+      }
+      yield* world.sql("update perdure.run_state set frontier = '[]' where run_id = 'a'")
+      bound.most = 1
+      yield* engine.retry("a")
+      yield* engine.retry("b")
+      yield* world.until("b", "completed")
+      yield* world.untilRow("select from perdure.run_commands where run_id = 'a' and status = 'refused'")
+    }),
+  { damages: true }
+)

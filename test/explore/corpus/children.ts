@@ -1,9 +1,11 @@
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import * as Node from "../../../src/definition/Node.js"
 import * as Step from "../../../src/definition/Step.js"
 import * as Workflow from "../../../src/definition/Workflow.js"
+import { Engine } from "../../../src/Engine.js"
 import type { Subject } from "../../../src/testing/Subject.js"
 import { effect, runId } from "./kit.js"
 
@@ -38,6 +40,35 @@ const orderHandler = order.toLayer(({ n }) =>
     return { v: packed.reduce((sum, { v }) => sum + v, 0) }
   })
 )
+
+const patience = Workflow.make("patience", { version: 1, input: { n: N } })
+  .node("order", order, ({ input }) => ({ n: input.n }))
+  .output(({ order }) => ({ v: order.v }))
+
+/** A parent that is cancelled while its child sleeps, or before there is one: nobody is left behind. */
+export const childCancel: Subject = {
+  name: "childCancel",
+  workflows: Layer.merge(
+    packing.layer.pipe(Layer.provide(packHandler)),
+    patience.layer.pipe(
+      Layer.provide(
+        order.toLayer(() => Effect.map(Effect.orDie(Step.child("pack", packing, { n: 1_000_000 })), ({ v }) => ({ v })))
+      )
+    )
+  ),
+  script: async (client) => {
+    await client.start(patience, { n: 1 }, runId)
+    await client.sleep(20)
+    await client.command(runId, "cancel")
+    await client.ended(runId)
+    const children = await client.call(
+      Effect.flatMap(Engine, (engine) => engine.list({ workflow: "packing", limit: 9 }))
+    )
+    if (Exit.isSuccess(children)) for (const child of children.value) await client.ended(child.runId)
+  },
+  possible: (runs) =>
+    runs.every(({ status }) => status === "cancelled") ? undefined : `the runs are ${JSON.stringify(runs)}`
+}
 
 /** A parent with two children, one of which is there before the parent has left memory. */
 export const children: Subject = {

@@ -1,6 +1,6 @@
 import type { Subject } from "../../../src/testing/Subject.js"
 import { chain } from "./chain.js"
-import { children } from "./children.js"
+import { childCancel, children } from "./children.js"
 import { evicted, fanOut, merging, oneSlot, twoWorkers } from "./fanOut.js"
 import { cleaned, handedOver, unknown } from "./leaving.js"
 import { loose } from "./loose.js"
@@ -38,6 +38,7 @@ const written: ReadonlyArray<Subject> = [
   waits,
   loose,
   children,
+  childCancel,
   again,
   later,
   overdue
