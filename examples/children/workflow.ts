@@ -8,7 +8,7 @@ class OutOfStock extends Schema.TaggedError<OutOfStock>()("OutOfStock", { item: 
 const Pick = Node.make("pick", { inputs: { item: S }, outputs: { shelf: S }, error: OutOfStock })
 
 /** One item: a workflow of its own, with runs of its own. */
-export const Picking = Workflow.make("picking", { version: 1, input: { item: S } })
+const Picking = Workflow.make("picking", { version: 1, input: { item: S } })
   .node("pick", Pick, ({ input }) => ({ item: input.item }))
   .output(({ pick }) => ({ shelf: pick.shelf }))
 
