@@ -45,7 +45,18 @@ const written: ReadonlyArray<Subject> = [
 ]
 
 /** Subjects whose transactions go statement by statement, as behind a pooling proxy: each statement is a point there. */
-const statementwise = new Set(["routing", "oneSlot", "errors", "triggerDuring", "cancelRace", "random1", "random3"])
+const statementwise = new Set([
+  "routing",
+  "oneSlot",
+  "errors",
+  "triggerDuring",
+  "cancelRace",
+  "random1",
+  "random3",
+  "waits",
+  "childCancel",
+  "later"
+])
 
 /** Everything that is explored: what was written, and what a seed draws. */
 export const corpus = (seed: number): ReadonlyArray<Subject> =>
