@@ -159,3 +159,18 @@ scenario(
     }),
   { damages: true }
 )
+
+scenario("what reaches a run that has just failed is refused or dead, and is no retry", (world) =>
+  Effect.gen(function* () {
+    const { engine } = yield* world.start({ workflows: charged(() => new Declined({ code: 1 })) })
+    yield* engine.start(Charged, { n: 1 }, { runId: "a" })
+    yield* engine.awaitEnd("a")
+    yield* world.sql("insert into perdure.run_commands (run_id, kind) values ('a', 'pause')")
+    yield* world.sql(
+      "insert into perdure.trigger_inputs (run_id, node_id, input_id, payload) values ('a', 'charge', '1', 'null')"
+    )
+    yield* world.untilRow("select from perdure.run_commands where status = 'refused'")
+    yield* world.untilRow("select from perdure.trigger_inputs where status = 'dead'")
+    expect((yield* world.run("a")).status).toBe("failed")
+  })
+)

@@ -30,7 +30,7 @@ export const gaps: Readonly<Record<string, string>> = {
     "Only for a run that an operator brings back after it was parked; test/engine/again.test.ts parks one by hand.",
   "retry.answer@never": "As retry.unparkFirings.",
   "settle.run_commands.late@never":
-    "Only for a failed run that an input or a command reached while it failed, and nobody has asked to try it again; test/engine/again.test.ts has a retry that is refused."
+    "Only for a failed run that an input or a command reached while it failed, and nobody has asked to try it again; test/engine/again.test.ts puts both there by hand."
 }
 
 /** The same, where it depends on how two sessions of a server happen to meet: hit or not, both are right. */
