@@ -15,7 +15,7 @@ const packages = (names) => `(^|/)node_modules/(${names})/|^(${names})(/|$)`
 
 const compositionRoots = "^src/(main|index|layers)\\.ts$|^src/(cli|testing|example)/|^src/http/server[^/]*\\.ts$"
 /** The facade: its interface and, in a folder, what is behind it. */
-const engine = "^src/Engine\\.ts$|^src/engine/"
+const engine = "^src/(Engine|Operator)\\.ts$|^src/engine/"
 
 /** Who passes a caller's transaction on. */
 const joins = `${engine}|^src/store/Transactor\\.ts$`

@@ -6,6 +6,7 @@ import type * as Option from "effect/Option"
 import type * as Query from "./definition/Query.js"
 import type * as Signal from "./definition/Signal.js"
 import type * as Workflow from "./definition/Workflow.js"
+import type { Attributes } from "./model/Attributes.js"
 import type {
   AwaitInTransaction,
   CommandRefused,
@@ -38,6 +39,8 @@ export interface StartOptions {
   readonly startAt?: DateTime.DateTime.Input
   /** A run that has not ended by this time has failed, as by a time-out. */
   readonly deadline?: DateTime.DateTime.Input
+  /** What it can be found by later; a start that finds the run there already leaves those of the first one. */
+  readonly attributes?: Attributes
 }
 
 /** A run as its starter sees it: `created` is false if it was there already. */

@@ -4,16 +4,23 @@ import type * as Redacted from "effect/Redacted"
 import type { Registry } from "./definition/Registry.js"
 import type { Engine } from "./Engine.js"
 import * as EngineLayer from "./engine/layer.js"
+import * as OperatorLayer from "./engine/operator.js"
 import type { DatabaseError } from "./model/Errors.js"
+import type { Operator } from "./Operator.js"
 import * as EmbeddedDatabase from "./postgres/embedded/EmbeddedDatabase.js"
 import type { DataDirLocked, DataDirUnusable } from "./postgres/embedded/FolderLock.js"
 import * as PgStores from "./postgres/layer.js"
 import { type DatabaseNewer, type MigrationChanged, migrate } from "./postgres/Migrations.js"
 import * as PgLifeline from "./postgres/PgLifeline.js"
+import * as PgOverview from "./postgres/PgOverview.js"
+import * as PgParked from "./postgres/PgParked.js"
+import * as PgTransactor from "./postgres/PgTransactor.js"
 import * as PgWakeups from "./postgres/PgWakeups.js"
 import * as Pool from "./postgres/Pool.js"
 import { defaultSchema, type SchemaName } from "./postgres/Statement.js"
 import { Settings, type SettingsShape } from "./runtime/Settings.js"
+import type { Overview } from "./store/Overview.js"
+import type { Parked } from "./store/Parked.js"
 
 /** Where runs are kept. */
 export interface PostgresOptions {
@@ -24,6 +31,8 @@ export interface PostgresOptions {
    */
   readonly directUrl?: Redacted.Redacted
   readonly maxConnections?: number
+  /** Connections beside them for what people look at; 2 by default. */
+  readonly maxReadConnections?: number
   readonly schema?: SchemaName
   /** Whether to bring the schema to the present version first; true by default. */
   readonly migrate?: boolean
@@ -31,6 +40,9 @@ export interface PostgresOptions {
 
 /** Why the stores could not be opened. */
 export type OpenError = DatabaseError | MigrationChanged | DatabaseNewer
+
+/** The stores of an engine, and those of an operator. */
+export type OperatedStores = EngineLayer.Stores | Overview | Parked
 
 const migrated = (schema: SchemaName) => Layer.effectDiscard(migrate(schema))
 
@@ -40,7 +52,7 @@ const migrated = (schema: SchemaName) => Layer.effectDiscard(migrate(schema))
  * @example
  * const Stores = Perdure.layerPostgres({ url: Redacted.make(process.env.DATABASE_URL!) })
  */
-export const layerPostgres = (options: PostgresOptions): Layer.Layer<EngineLayer.Stores, OpenError> => {
+export const layerPostgres = (options: PostgresOptions): Layer.Layer<OperatedStores, OpenError> => {
   const schema = options.schema ?? defaultSchema
   const stores = PgStores.layer(schema).pipe(
     Layer.provide(
@@ -53,8 +65,21 @@ export const layerPostgres = (options: PostgresOptions): Layer.Layer<EngineLayer
   )
   const direct = options.directUrl ?? options.url
   const sessions = Layer.merge(PgLifeline.layer({ url: direct }), PgWakeups.layer({ url: direct, schema }))
+  const questions = Layer.provide(
+    OperatorLayer.layerReads,
+    Layer.provide(
+      Layer.fresh(PgTransactor.layer),
+      Pool.layer({
+        url: options.url,
+        maxConnections: options.maxReadConnections ?? 2,
+        applicationName: "perdure reads",
+        ...(options.directUrl === undefined ? {} : { pooled: true })
+      })
+    )
+  )
+  const operations = Layer.mergeAll(PgOverview.layer(schema), PgParked.layer(schema), questions)
   const opened = options.migrate === false ? stores : migrated(schema).pipe(Layer.provideMerge(stores))
-  return Layer.merge(opened, sessions)
+  return Layer.mergeAll(opened, sessions, operations)
 }
 
 /** Where the embedded database keeps its files. */
@@ -75,7 +100,7 @@ export interface EmbeddedOptions {
  */
 export const layerEmbedded = (
   options: EmbeddedOptions = {}
-): Layer.Layer<EngineLayer.Stores, OpenError | DataDirLocked | DataDirUnusable> => {
+): Layer.Layer<OperatedStores, OpenError | DataDirLocked | DataDirUnusable> => {
   const schema = options.schema ?? defaultSchema
   const pool = Layer.unwrapScoped(
     Effect.gen(function* () {
@@ -88,7 +113,12 @@ export const layerEmbedded = (
     })
   )
   const stores = PgStores.layer(schema, { exclusive: true }).pipe(Layer.provide(pool))
-  return Layer.merge(migrated(schema).pipe(Layer.provideMerge(stores)), PgWakeups.layerLocal)
+  return Layer.mergeAll(
+    migrated(schema).pipe(Layer.provideMerge(stores)),
+    PgWakeups.layerLocal,
+    PgOverview.layer(schema),
+    PgParked.layer(schema)
+  )
 }
 
 /** A worker and its facade over stores, with some settings of its own. */
@@ -103,3 +133,6 @@ export const layerEngine = (
       )
     )
   )
+
+/** What operators ask and do, beside an engine. */
+export const layerOperator: Layer.Layer<Operator, never, Engine | OperatedStores> = OperatorLayer.layer

@@ -5,6 +5,7 @@ import * as Option from "effect/Option"
 import * as ParseResult from "effect/ParseResult"
 import type * as Schema from "effect/Schema"
 import type { WorkflowDefinition } from "../definition/WorkflowDefinition.js"
+import { Attributes } from "../model/Attributes.js"
 import { InvalidInput } from "../model/Errors.js"
 import type { EncodedValue } from "../model/Firing.js"
 import { InputId, RunId } from "../model/Ids.js"
@@ -31,6 +32,18 @@ export const runIdFrom = checked(RunId, "runId")
 
 /** An input id from outside. */
 export const inputIdFrom = checked(InputId, "inputId")
+
+const decodeAttributes = ParseResult.decodeUnknownEither(Attributes)
+
+/** Attributes from outside. */
+export const attributesFrom = (attributes: unknown): Effect.Effect<Attributes, InvalidInput> =>
+  Either.match(decodeAttributes(attributes), {
+    onLeft: (issue) => {
+      const [first] = ParseResult.ArrayFormatter.formatIssueSync(issue)
+      return Effect.fail(new InvalidInput({ field: "attributes", reason: first?.message ?? "does not fit" }))
+    },
+    onRight: Effect.succeed
+  })
 
 /** A priority from outside. */
 export const priorityFrom = (priority: number): Effect.Effect<number, InvalidInput> =>

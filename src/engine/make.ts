@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto"
 import type { SqlClient } from "@effect/sql/SqlClient"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type { Query } from "../definition/Query.js"
@@ -35,6 +36,7 @@ import { Starter } from "../runtime/Starter.js"
 import { Vitality } from "../runtime/Vitality.js"
 import { Waker } from "../runtime/Waker.js"
 import { AuditLog } from "../store/AuditLog.js"
+import { ReadTransactor } from "../store/ReadTransactor.js"
 import { type RunFilter, StateStore } from "../store/StateStore.js"
 import { StepStore } from "../store/StepStore.js"
 import { Transaction, Transactor } from "../store/Transactor.js"
@@ -43,6 +45,7 @@ import { Joined, joinTransaction } from "./Joined.js"
 import { pointOf } from "./Points.js"
 import {
   beginsFrom,
+  attributesFrom,
   type EncodedInput,
   encodeInput,
   encodePayload,
@@ -62,6 +65,9 @@ const shownPoints = 1_000
 
 /** Events a call gives unless it asks for fewer or more. */
 const shownEvents = 500
+
+/** Questions of people are given up when they take longer. */
+const bounds = { statementTimeout: Duration.seconds(5) }
 
 const plans = new WeakMap<Workflow.WorkflowDefinition, Plan>()
 
@@ -84,6 +90,7 @@ type EngineShape = (typeof Engine)["Service"]
 
 const makeReads = Effect.gen(function* () {
   const transactor = yield* Transactor
+  const reads = (yield* ReadTransactor) ?? transactor
   const states = yield* StateStore
   const reader = yield* RunReader
   const audit = yield* AuditLog
@@ -103,9 +110,10 @@ const makeReads = Effect.gen(function* () {
   const get = (id: string) =>
     Effect.gen(function* () {
       const runId = yield* runIdFrom(id)
-      const [run, firings] = yield* transactor.transact(
+      const [run, firings] = yield* reads.transact(
         "detail",
-        Effect.all([states.get(runId), states.firings(runId, shownFirings)])
+        Effect.all([states.get(runId), states.firings(runId, shownFirings)]),
+        bounds
       )
       if (run === undefined) return yield* new RunNotFound({ runId })
       const registered = definitions.find(run.workflow, run.workflowVersion)
@@ -123,7 +131,7 @@ const makeReads = Effect.gen(function* () {
   const resumability = (id: string) =>
     Effect.gen(function* () {
       const runId = yield* runIdFrom(id)
-      const [answer, open] = yield* transactor.transact(
+      const [answer, open] = yield* reads.transact(
         "resumability",
         Effect.all([states.resumability(runId), states.openFirings(runId, shownPoints)])
       )
@@ -136,9 +144,10 @@ const makeReads = Effect.gen(function* () {
   const explain = (id: string) =>
     Effect.gen(function* () {
       const runId = yield* runIdFrom(id)
-      const [standing, open] = yield* transactor.transact(
+      const [standing, open] = yield* reads.transact(
         "explain",
-        Effect.all([states.standing(runId), states.openFirings(runId, shownPoints)])
+        Effect.all([states.standing(runId), states.openFirings(runId, shownPoints)]),
+        bounds
       )
       if (standing === undefined) return yield* new RunNotFound({ runId })
       const me = yield* identity.current
@@ -167,7 +176,7 @@ const makeReads = Effect.gen(function* () {
       }),
     await: <W extends Workflow.Any>(workflow: W, id: string) =>
       Effect.flatMap(awaitEnd(id), (run) => resultOf(workflow, run)),
-    list: (filter: RunFilter) => transactor.transact("list", states.list(filter)),
+    list: (filter: RunFilter) => reads.transact("list", states.list(filter), bounds),
     events: (
       id: string,
       options: { readonly nodeId?: string; readonly after?: string; readonly limit?: number } = {}
@@ -220,7 +229,8 @@ const makeWrites = (reads: Reads) =>
           priority: yield* priorityFrom(options.priority ?? 0),
           text: encoded.text,
           input: encoded.ports,
-          begins: begins ?? (yield* beginsFrom(options))
+          begins: begins ?? (yield* beginsFrom(options)),
+          ...(options.attributes === undefined ? {} : { attributes: yield* attributesFrom(options.attributes) })
         }
         const joined = yield* Joined
         const result =

@@ -5,7 +5,7 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as ParseResult from "effect/ParseResult"
 import type * as Schema from "effect/Schema"
-import { fromJsonText, type Json, toColumnText } from "../model/Json.js"
+import { fromJsonText, isStorable, type Json, toColumnText } from "../model/Json.js"
 import type { BodyTooLarge, InvalidInput, InvalidJson, UnsupportedMediaType } from "./Errors.js"
 import { invalid } from "./Errors.js"
 import { HttpSettings } from "./Settings.js"
@@ -77,8 +77,6 @@ const unstorable = (value: Json): ReadonlyArray<string | number> | undefined => 
   }
   return undefined
 }
-
-const isStorable = (text: string): boolean => !text.includes("\u0000") && text.isWellFormed()
 
 const parse = (bytes: Buffer): Either.Either<Json, InvalidJson | InvalidInput> => {
   let text: string

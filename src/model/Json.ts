@@ -118,5 +118,8 @@ const write = (value: unknown): string => {
   return JSON.stringify(value)
 }
 
+/** Whether other systems, and a `text` column, can keep this text as it is. */
+export const isStorable = (text: string): boolean => !text.includes("\u0000") && text.isWellFormed()
+
 /** Text for a `text` column: PostgreSQL knows no NUL, and a lone surrogate is no UTF-8. */
 export const toColumnText = (text: string): string => text.replaceAll("\u0000", "\uFFFD").toWellFormed()

@@ -1,4 +1,5 @@
 import * as Schema from "effect/Schema"
+import type { Attributes } from "./Attributes.js"
 import type { FiringRow } from "./Firing.js"
 import { Frontier } from "./Frontier.js"
 import { Incarnation, type InputId, RunId } from "./Ids.js"
@@ -75,6 +76,8 @@ export interface RunStart {
   readonly input: string
   /** The incarnation that takes the lease at once, or none: then any worker may claim it. */
   readonly worker: Incarnation | null
+  /** What it is found by. */
+  readonly attributes?: Attributes
   /** Whether a firing can start, for those who look for work. */
   readonly ready: boolean
   /** When it has to be looked at if nobody has taken the lease: the time it begins at, or its deadline; ms since the epoch. */

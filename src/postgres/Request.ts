@@ -8,7 +8,7 @@ import type { Transaction } from "../store/Transactor.js"
 import type { RequestOutcome } from "../store/TriggerStore.js"
 import { run } from "./Execution.js"
 import { decodeGuaranteed, rowDecoder } from "./Rows.js"
-import { shownStatus } from "./RunReads.js"
+import { shownStatus } from "./RunColumns.js"
 import { anyRow, qualifier, type SchemaName, statementsOf, unapplied } from "./Statement.js"
 
 const requestStatements = (schema: SchemaName) => {

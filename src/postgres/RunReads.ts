@@ -7,6 +7,7 @@ import type { RawRow, Statement, Transaction } from "../store/Transactor.js"
 import { textArray } from "./Arrays.js"
 import { run } from "./Execution.js"
 import { firingColumns } from "./OpenFirings.js"
+
 import { sessionGone } from "./PgWorkers.js"
 import {
   decodeAll,
@@ -18,25 +19,11 @@ import {
   decodeView,
   type RowDecoder
 } from "./Rows.js"
-import { anyRow, isNew, qualifier, type SchemaName, statementsOf } from "./Statement.js"
+import { millis, shownStatus, summaryColumns } from "./RunColumns.js"
+import { isSearch, searchOf } from "./RunSearch.js"
+import { anyRow, qualifier, type SchemaName, statementsOf } from "./Statement.js"
 
 type Read<A> = Effect.Effect<A, DatabaseError | UndecodableRow, Transaction>
-
-/** Milliseconds since the epoch of a column. */
-const millis = (column: string): string => `(extract(epoch from ${column}) * 1000)::float8`
-
-/** A cancel that the run's owner has not taken up yet already reads as `cancelling`. */
-export const shownStatus = (s: string): string => `
-  case
-    when r.status in ('pending', 'running', 'suspended', 'recovering', 'paused')
-      and ${anyRow(`${s}.run_commands m where m.run_id = r.run_id and m.kind = 'cancel' and ${isNew("m")}`)}
-    then 'cancelling'
-    else r.status
-  end`
-
-const summaryColumns = (s: string): string => `
-  r.run_id as "runId", r.workflow, r.workflow_version as "workflowVersion", ${shownStatus(s)} as status, r.reason, r.version,
-  r.fence, r.worker, ${millis("r.created_at")} as "createdAt", ${millis("r.ended_at")} as "endedAt"`
 
 const viewStatements = (schema: SchemaName) => {
   const statement = statementsOf(schema)
@@ -169,6 +156,10 @@ export const makeReads = (schema: SchemaName) => {
     Effect.map(readAll(decodeStanding, statements.standing, [runId]), ([row]) => row)
 
   const list = (filter: RunFilter): Read<ReadonlyArray<RunSummary>> => {
+    if (isSearch(filter)) {
+      const { statement, values } = searchOf(schema, filter)
+      return Effect.zipRight(run(lists.planForValues, []), readAll(decodeSummary, statement, values))
+    }
     const after = filter.after
     const page = [filter.limit, after?.createdAt.getTime() ?? null, after?.runId ?? null]
     const { workflow, status } = filter

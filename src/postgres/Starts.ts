@@ -44,6 +44,12 @@ const startStatements = (schema: SchemaName) => {
       insert into ${s}.run_values (run_id, input, output, failure)
       select * from unnest($1::text[], $2::text[], $3::text[], $4::text[])`
     ),
+    attributes: statement(
+      "start.attributes",
+      `
+      insert into ${s}.run_attributes (run_id, name, value)
+      select * from unnest($1::text[], $2::text[], $3::text[])`
+    ),
     // Text only, for a caller's own client may parse numbers in its own way.
     compare: statement(
       "start.compare",
@@ -95,10 +101,12 @@ export const makeStartAll = (schema: SchemaName) => {
   const statements = startStatements(schema)
   return (runs: ReadonlyArray<RunStart>, lockTimeoutMs: number): Write<void> => {
     const insertValues = forEachChunk(runs, valuesSize, (chunk) => write(statements.values, valuesOf(chunk)))
+    const attributes = attributesOf(runs)
     return write(statements.lockTimeout, [`${lockTimeoutMs}ms`]).pipe(
       // In the order of ids: two batches that share ids then wait for each other, and never deadlock.
       Effect.zipRight(write(statements.insertAll, rowsOf(inOrder(runs)))),
       Effect.zipRight(insertValues),
+      Effect.zipRight(attributes === undefined ? Effect.void : write(statements.attributes, attributes)),
       Effect.asVoid
     )
   }
@@ -140,6 +148,8 @@ export const makeStart = (schema: SchemaName) => {
       const inserted = new Set((yield* insert(sorted)).map((row) => row.runId))
       const started = new Set(sorted.filter((start) => inserted.has(start.first.runId)))
       if (started.size > 0) yield* insertValues([...started])
+      const attributes = attributesOf([...started])
+      if (attributes !== undefined) yield* run(statements.attributes, attributes)
       const others = runs.filter((start) => !started.has(start))
       const compared = (yield* forEachChunk(others, valuesSize, compare)).flat()
       const outcomes = new Map(others.map((start, index) => [start, compared[index]]))
@@ -153,6 +163,21 @@ const valuesOf = (runs: ReadonlyArray<RunStart>) => [
   textArray(runs.map((start) => start.first.output)),
   textArray(runs.map((start) => start.first.failure))
 ]
+
+/** The attributes of runs as columns; undefined if none has any, as nearly always. */
+const attributesOf = (runs: ReadonlyArray<RunStart>) => {
+  const rows = runs.flatMap(({ attributes, first }) =>
+    attributes === undefined
+      ? []
+      : Object.entries(attributes).map(([name, value]) => [first.runId as string, name, value] as const)
+  )
+  if (rows.length === 0) return undefined
+  return [
+    textArray(rows.map(([runId]) => runId)),
+    textArray(rows.map(([, name]) => name)),
+    textArray(rows.map(([, , value]) => value))
+  ]
+}
 
 const valuesSize = ({ input, first }: RunStart): number =>
   input.length + lengthOf(first.output) + lengthOf(first.failure)

@@ -2,6 +2,7 @@ import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import type { Attributes } from "../model/Attributes.js"
 import type { DatabaseError, UndecodableRow } from "../model/Errors.js"
 import type { EncodedValue } from "../model/Firing.js"
 import type { RunId } from "../model/Ids.js"
@@ -37,6 +38,7 @@ export interface StartRequest {
   readonly text: string
   readonly input: { readonly [port: string]: EncodedValue }
   readonly begins: Begins
+  readonly attributes?: Attributes
 }
 
 /** How a start ended, with the status the run has now. */
@@ -158,6 +160,7 @@ const make = Effect.gen(function* () {
     workflowVersion: request.workflowVersion,
     priority: request.priority,
     input: request.text,
+    ...(request.attributes === undefined ? {} : { attributes: request.attributes }),
     worker,
     ready: worker === null && decision.hungry,
     dueAt: worker === null ? (decision.dueAt ?? null) : null,

@@ -1,5 +1,6 @@
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
+import type { Attributes } from "../model/Attributes.js"
 import type { DatabaseError, UndecodableRow } from "../model/Errors.js"
 import type { FiringRow } from "../model/Firing.js"
 import type { Parent } from "../model/Frontier.js"
@@ -100,6 +101,11 @@ export interface RunView extends RunSummary {
 export interface RunFilter {
   readonly workflow?: string
   readonly status?: RunStatus
+  /** Runs that bear all of these. */
+  readonly attributes?: Attributes
+  /** Started at this time or later, and before that one. */
+  readonly since?: Date
+  readonly until?: Date
   readonly limit: number
   /** `createdAt` and `runId` of the last run seen. */
   readonly after?: { readonly createdAt: Date; readonly runId: RunId }

@@ -1,0 +1,106 @@
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Metric from "effect/Metric"
+import type { DatabaseError, UndecodableRow } from "../model/Errors.js"
+import type { Finding } from "../Operator.js"
+import { auditDropped } from "../runtime/AuditTrail.js"
+import type { Backlog, DatabaseStanding, WorkerStanding } from "../store/Overview.js"
+
+type Trouble = DatabaseError | UndecodableRow
+
+/** What a diagnosis looks at. */
+export interface Looks {
+  readonly database: Effect.Effect<DatabaseStanding, Trouble>
+  readonly workers: Effect.Effect<ReadonlyArray<WorkerStanding>, Trouble>
+  readonly backlog: Effect.Effect<Backlog, Trouble>
+}
+
+const finding = (check: string, ok: boolean, detail: string, remedy: string): Finding =>
+  ok ? { check, ok, detail } : { check, ok, detail, remedy }
+
+/** The oldest PostgreSQL that is supported. */
+const oldest = 150_000
+
+const ofDatabase = ({ fsync, migration, synchronousCommit, version, versionNumber }: DatabaseStanding) => [
+  finding("database", versionNumber >= oldest, `PostgreSQL ${version}`, "use PostgreSQL 15 or newer"),
+  finding("migrations", migration !== "none", `the last one is ${migration}`, "run perdure migrate"),
+  finding(
+    "durability",
+    fsync === "on" && synchronousCommit !== "off",
+    `fsync is ${fsync}, synchronous_commit is ${synchronousCommit}`,
+    "what is acknowledged may be lost with the machine: turn both on, or accept it as the embedded database's users do"
+  )
+]
+
+const ofWorkers = (workers: ReadonlyArray<WorkerStanding>) => {
+  const living = workers.filter(({ alive }) => alive)
+  const without = living.filter(({ hasSession }) => !hasSession)
+  const holding = workers.filter(({ alive, runs }) => !alive && runs > 0)
+  const served = new Set(living.flatMap(({ serves }) => serves))
+  return [
+    finding("workers", living.length > 0, `${living.length} are alive`, "start a worker: perdure worker"),
+    finding("workflows", served.size > 0, `${served.size} are served`, "start a worker that has your workflows"),
+    finding(
+      "sessions",
+      living.length === 1 || without.length === 0,
+      `${without.length} of ${living.length} workers have no session of their own`,
+      "give DATABASE_DIRECT_URL beside a pooling proxy: else a death is seen only when the lease has run out"
+    ),
+    finding(
+      "recovery",
+      holding.length === 0,
+      `${holding.length} dead workers hold runs`,
+      "runs are taken over by workers that have their workflow: see that one is alive and has room"
+    )
+  ]
+}
+
+/** From this many on, something falls behind. */
+const crowd = 1_000
+
+const ofBacklog = (backlog: Backlog) => [
+  finding(
+    "parked",
+    backlog.parked === 0,
+    `${backlog.parked} runs are parked`,
+    "see perdure stuck, then unpark or cancel"
+  ),
+  finding(
+    "backlog",
+    backlog.ready + backlog.due < crowd && backlog.inputs + backlog.commands < crowd,
+    `${backlog.ready} ready, ${backlog.due} due, ${backlog.inputs} inputs and ${backlog.commands} commands wait`,
+    "start more workers, or give those there are more slots (PERDURE_SLOTS) and runs (PERDURE_MAX_RUNS)"
+  )
+]
+
+const orTrouble = <A>(
+  check: string,
+  look: Effect.Effect<A, Trouble>,
+  findings: (value: A) => ReadonlyArray<Finding>
+): Effect.Effect<ReadonlyArray<Finding>> =>
+  Effect.map(Effect.either(look), (result) =>
+    Either.match(result, {
+      onLeft: (error) => [
+        finding(check, false, `can't be looked at (${error._tag})`, "see that the database is there and answers")
+      ],
+      onRight: findings
+    })
+  )
+
+/** Looks at what an installation depends on, one after the other; what can't be looked at is a finding too. */
+export const diagnosis = ({ backlog, database, workers }: Looks): Effect.Effect<ReadonlyArray<Finding>> =>
+  Effect.gen(function* () {
+    const dropped = (yield* Metric.value(auditDropped)).count
+    const parts = [
+      yield* orTrouble("database", database, ofDatabase),
+      yield* orTrouble("workers", workers, ofWorkers),
+      yield* orTrouble("backlog", backlog, ofBacklog)
+    ]
+    const audit = finding(
+      "audit",
+      dropped === 0,
+      `${dropped} events were not recorded since this process started`,
+      "runs are not touched by it; see that the table run_events can be written"
+    )
+    return [...parts.flat(), audit]
+  })

@@ -1,0 +1,89 @@
+import type * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import { Engine } from "../Engine.js"
+import { CommandRefused, RunNotFound } from "../model/Errors.js"
+import { Operator } from "../Operator.js"
+import { Overview, type Watch } from "../store/Overview.js"
+import { Parked } from "../store/Parked.js"
+import { ReadTransactor } from "../store/ReadTransactor.js"
+import { Transactor } from "../store/Transactor.js"
+import { Wakeups } from "../store/Wakeups.js"
+import { diagnosis } from "./Diagnosis.js"
+import { runIdFrom } from "./Requests.js"
+
+/** A question of an operator that takes longer is given up. */
+const patience = Duration.seconds(5)
+
+/** How long a run may be left alone though it could go on, before it is late. */
+const lateMs = 10_000
+
+const make = Effect.gen(function* () {
+  const engine = yield* Engine
+  const overview = yield* Overview
+  const parked = yield* Parked
+  const transactor = yield* Transactor
+  const wakeups = yield* Wakeups
+  const reads = (yield* ReadTransactor) ?? transactor
+
+  const ask = <A, E, R>(operation: string, question: Effect.Effect<A, E, R>) =>
+    reads.transact(operation, question, { statementTimeout: patience })
+
+  const troubled = (limit: number) =>
+    Effect.gen(function* () {
+      const found = yield* ask("troubled", overview.troubled(lateMs, limit))
+      const explained = yield* Effect.forEach(found.slice(0, limit), (run) =>
+        engine.explain(run.runId).pipe(
+          Effect.map((explanation) => [{ ...run, explanation }]),
+          // Gone meanwhile, by retention: there is nothing to explain.
+          Effect.catchTag("RunNotFound", () => Effect.succeed([])),
+          Effect.catchTag("InvalidInput", (error) => Effect.die(error))
+        )
+      )
+      // What went on between the two looks is in no trouble.
+      return explained.flat().filter(({ explanation }) => explanation._tag !== "AtWork" && explanation._tag !== "Ended")
+    })
+
+  const unpark = (id: string) =>
+    Effect.gen(function* () {
+      const runId = yield* runIdFrom(id)
+      const outcome = yield* transactor.transact("unpark", parked.unpark(runId))
+      switch (outcome._tag) {
+        case "RunNotFound":
+          return yield* new RunNotFound({ runId })
+        case "Refused":
+          return yield* new CommandRefused({ runId, command: "unpark", status: outcome.status })
+        case "Unparked":
+          yield* wakeups.announce([{ kind: "ready", runId }])
+          return outcome.status
+      }
+    })
+
+  const workers = ask("workers", overview.workers)
+  const backlog = ask("backlog", overview.backlog)
+  const diagnose = diagnosis({ database: ask("database", overview.database), workers, backlog })
+
+  return Operator.of({
+    workers,
+    backlog,
+    diagnose,
+    troubled,
+    unpark,
+    attributes: (id) => Effect.flatMap(runIdFrom(id), (runId) => ask("attributes", overview.attributes(runId))),
+    recent: (after, limit) => ask("recent", overview.recent(after, limit)),
+    watched: (watches: ReadonlyArray<Watch>, limit: number) => ask("watched", overview.watched(watches, limit))
+  })
+})
+
+/** The operator's facade beside an engine. */
+export const layer: Layer.Layer<Operator, never, Engine | Overview | Parked | Transactor | Wakeups> = Layer.effect(
+  Operator,
+  make
+)
+
+/** Connections of their own for questions, as {@link ReadTransactor}. */
+export const layerReads: Layer.Layer<ReadTransactor, never, Transactor> = Layer.effect(
+  ReadTransactor,
+  Effect.map(Transactor, (transactor): Context.Tag.Service<Transactor> => transactor)
+)
