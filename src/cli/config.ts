@@ -3,6 +3,9 @@ import * as LogLevel from "effect/LogLevel"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import { isLoopback } from "../http/Loopback.js"
+import { defaultHttpSettings } from "../http/Settings.js"
+import { parseToken } from "../http/Tokens.js"
+import { parseWebhookKey } from "../http/WebhookKeys.js"
 import { defaultSchema, SchemaName } from "../postgres/Statement.js"
 import { defaultSettings } from "../runtime/Settings.js"
 
@@ -76,6 +79,31 @@ const databaseUrl = (given: string): Either.Either<Redacted.Redacted, string> =>
     : Either.left("expected a URL like postgres://user:password@host:5432/database")
 }
 
+/** A secret that is not easily guessed, fit for a header. */
+const secret = (given: string): Either.Either<Redacted.Redacted, string> =>
+  /^[\u0021-\u007e]{8,500}$/.test(given)
+    ? Either.right(Redacted.make(given))
+    : Either.left("expected 8 to 500 visible ASCII characters")
+
+const hostName = (given: string): Either.Either<string, string> =>
+  /^(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]+)(:\d{1,5})?$/.test(given)
+    ? Either.right(given)
+    : Either.left("expected names like perdure.example:4400, with commas between them")
+
+/** Several of a kind with commas between them, or `none`; the first that is wrong is told. */
+const list = <A>(
+  name: string,
+  meaning: string,
+  parseOne: (text: string) => Either.Either<A, string>
+): Setting<ReadonlyArray<A>> => ({
+  name,
+  shownDefault: "none",
+  meaning,
+  absent: [],
+  parse: (given) =>
+    given === "none" ? Either.right([]) : Either.all(given.split(",").map((each) => parseOne(each.trim())))
+})
+
 const isSchemaName = Schema.is(SchemaName)
 
 const day = 86_400_000
@@ -104,14 +132,43 @@ export const settings = {
   host: {
     name: "PERDURE_HOST",
     shownDefault: "127.0.0.1",
-    meaning: "address to listen on; only loopback addresses for now",
+    meaning: "address to listen on; any but a loopback address wants a token",
     absent: "127.0.0.1",
     parse: (given) =>
-      isLoopback(given)
-        ? Either.right(given)
-        : Either.left("expected a loopback address (127.0.0.1, ::1 or localhost): calls are not authenticated")
+      /^[A-Za-z0-9._:-]{1,255}$/.test(given) ? Either.right(given) : Either.left("expected an address or a name")
   } satisfies Setting<string> as Setting<string>,
   port: integer("PERDURE_PORT", 4400, [0, 65_535], "port to listen on; 0 takes a free one"),
+  token: optional("PERDURE_TOKEN", "none", "a token of scope admin; with one, every call wants a token", secret),
+  tokens: list(
+    "PERDURE_TOKENS",
+    "further tokens as `name:scope:SHA-256`, scopes `read`, `write`, `admin`; `perdure token` makes one",
+    parseToken
+  ),
+  hosts: list(
+    "PERDURE_HOSTS",
+    "names that calls may be sent to, as `Host` has them, beside those of a loopback address",
+    hostName
+  ),
+  callsPerSecond: integer(
+    "PERDURE_CALLS_PER_SECOND",
+    defaultHttpSettings.callsPerSecond,
+    [0, 1_000_000],
+    "calls of one address, ten seconds' worth at once; 0: any number"
+  ),
+  maxClients: integer(
+    "PERDURE_MAX_CLIENTS",
+    defaultHttpSettings.maxConnections,
+    [1, 100_000],
+    "connections of clients at once"
+  ),
+  maxStreams: integer("PERDURE_MAX_STREAMS", defaultHttpSettings.maxStreams, [0, 100_000], "streams of events at once"),
+  webhooks: list("PERDURE_WEBHOOKS", "who may send signed events, as `name:key`", parseWebhookKey),
+  readConnections: integer(
+    "PERDURE_READ_CONNECTIONS",
+    2,
+    [1, 100],
+    "connections to PostgreSQL beside the others, for what people look at"
+  ),
   bodyLimitBytes: integer(
     "PERDURE_BODY_LIMIT_BYTES",
     1_048_576,
@@ -205,6 +262,13 @@ export const readConfiguration = (environment: Environment): Either.Either<Readi
   const configuration = values as unknown as Configuration
   if (configuration.databaseDirectUrl !== undefined && configuration.databaseUrl === undefined) {
     problems.push("DATABASE_DIRECT_URL: expected DATABASE_URL beside it")
+  }
+  if (
+    !isLoopback(configuration.host ?? "localhost") &&
+    configuration.token === undefined &&
+    !configuration.tokens?.length
+  ) {
+    problems.push("PERDURE_HOST: expected PERDURE_TOKEN or PERDURE_TOKENS beside an address that others can reach")
   }
   if (problems.length > 0) return Either.left(problems)
   const known = new Set(all.map(({ name }) => name))

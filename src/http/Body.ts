@@ -108,6 +108,21 @@ const decode = <A, I>(schema: Schema.Schema<A, I>, value: Json): Either.Either<A
 
 type BodyError = BodyTooLarge | InvalidInput | InvalidJson | UnsupportedMediaType
 
+/** A body as it came: its bytes, for whoever has to check them, and the JSON they are. */
+export const readSigned = (
+  request: HttpServerRequest
+): Effect.Effect<
+  { readonly bytes: Buffer; readonly json: () => Either.Either<Json, InvalidInput | InvalidJson> },
+  BodyError
+> =>
+  Effect.gen(function* () {
+    const source = NodeHttpServerRequest.toIncomingMessage(request)
+    yield* checkType(source.headers)
+    const { bodyLimitBytes } = yield* HttpSettings
+    const bytes = yield* collect(source, bodyLimitBytes)
+    return { bytes, json: () => parse(bytes) }
+  })
+
 /** Reads a JSON body: type, size, syntax, values, shape; the first that is wrong is the answer. */
 export const readBody = <A, I>(request: HttpServerRequest, schema: Schema.Schema<A, I>): Effect.Effect<A, BodyError> =>
   Effect.gen(function* () {

@@ -1,37 +1,49 @@
 import * as HttpApi from "@effect/platform/HttpApi"
 import * as HttpApiEndpoint from "@effect/platform/HttpApiEndpoint"
 import * as HttpApiGroup from "@effect/platform/HttpApiGroup"
+import * as HttpApiSchema from "@effect/platform/HttpApiSchema"
+import * as OpenApi from "@effect/platform/OpenApi"
 import * as Schema from "effect/Schema"
 import { Name, RunId } from "../model/Ids.js"
+import { AccessOf } from "./Access.js"
 import * as Errors from "./Errors.js"
+import * as OperatorShapes from "./OperatorShapes.js"
 import * as Query from "./Query.js"
-import { Public } from "./Routes.js"
 import * as Shapes from "./Shapes.js"
 
 const ofRun = Schema.Struct({ runId: RunId })
 const ofNode = Schema.Struct({ runId: RunId, nodeId: Name })
+
+/** Text of another type than JSON. */
+const text = (contentType: string) => HttpApiSchema.Text({ contentType })
 
 const health = HttpApiGroup.make("health")
   .add(
     HttpApiEndpoint.get("healthz", "/healthz")
       .setUrlParams(Query.NoQuery)
       .addSuccess(Shapes.Healthy)
-      .annotate(Public, true)
+      .annotate(AccessOf, "public")
+      .annotate(OpenApi.Summary, "Whether the process lives")
   )
   .add(
     HttpApiEndpoint.get("readyz", "/readyz")
       .setUrlParams(Query.NoQuery)
       .addSuccess(Shapes.Ready)
       .addError(Errors.NotReady)
-      .annotate(Public, true)
+      .annotate(AccessOf, "public")
+      .annotate(OpenApi.Summary, "Whether it can take work")
   )
 
 const workflows = HttpApiGroup.make("workflows").add(
-  HttpApiEndpoint.get("workflows", "/api/workflows").setUrlParams(Query.NoQuery).addSuccess(Shapes.Workflows)
+  HttpApiEndpoint.get("workflows", "/api/workflows")
+    .setUrlParams(Query.NoQuery)
+    .addSuccess(Shapes.Workflows)
+    .annotate(AccessOf, "read")
+    .annotate(OpenApi.Summary, "The workflows this process executes")
 )
 
 /** A call without a body of its own that asks something of a run. */
-const command = <const Verb extends string>(verb: Verb) =>
+const command = <const Verb extends string>(verb: Verb, summary: string) =>
   HttpApiEndpoint.post(verb, `/api/runs/:runId/${verb}`)
     .setPath(ofRun)
     .setUrlParams(Query.NoQuery)
@@ -42,8 +54,10 @@ const command = <const Verb extends string>(verb: Verb) =>
     .addError(Errors.InvalidJson)
     .addError(Errors.BodyTooLarge)
     .addError(Errors.UnsupportedMediaType)
+    .annotate(AccessOf, "write")
+    .annotate(OpenApi.Summary, summary)
 
-const runs = HttpApiGroup.make("runs")
+const starts = HttpApiGroup.make("starts")
   .add(
     HttpApiEndpoint.post("start", "/api/runs")
       .setUrlParams(Query.NoQuery)
@@ -55,14 +69,37 @@ const runs = HttpApiGroup.make("runs")
       .addError(Errors.InvalidJson)
       .addError(Errors.BodyTooLarge)
       .addError(Errors.UnsupportedMediaType)
+      .annotate(AccessOf, "write")
+      .annotate(OpenApi.Summary, "Starts a run; the same runId and input again is the same run")
   )
-  .add(HttpApiEndpoint.get("list", "/api/runs").setUrlParams(Query.ListRuns).addSuccess(Shapes.RunPage))
+  .add(
+    HttpApiEndpoint.post("startMany", "/api/batches")
+      .setUrlParams(Query.NoQuery)
+      .setPayload(Shapes.StartRuns)
+      .addSuccess(Shapes.StartedRuns)
+      .addError(Errors.InvalidJson)
+      .addError(Errors.BodyTooLarge)
+      .addError(Errors.UnsupportedMediaType)
+      .annotate(AccessOf, "write")
+      .annotate(OpenApi.Summary, "Starts many runs, each by itself")
+  )
+
+const runs = HttpApiGroup.make("runs")
+  .add(
+    HttpApiEndpoint.get("list", "/api/runs")
+      .setUrlParams(Query.ListRuns)
+      .addSuccess(Shapes.RunPage)
+      .annotate(AccessOf, "read")
+      .annotate(OpenApi.Summary, "Runs, newest first, by workflow, status, time and attributes")
+  )
   .add(
     HttpApiEndpoint.get("run", "/api/runs/:runId")
       .setPath(ofRun)
       .setUrlParams(Query.NoQuery)
       .addSuccess(Shapes.Run)
       .addError(Errors.RunNotFound)
+      .annotate(AccessOf, "read")
+      .annotate(OpenApi.Summary, "A run with its values and its nodes")
   )
   .add(
     HttpApiEndpoint.get("result", "/api/runs/:runId/result")
@@ -71,6 +108,26 @@ const runs = HttpApiGroup.make("runs")
       .addSuccess(Shapes.Result)
       .addSuccess(Shapes.Status, { status: 202 })
       .addError(Errors.RunNotFound)
+      .annotate(AccessOf, "read")
+      .annotate(OpenApi.Summary, "Waits for a run's end")
+  )
+  .add(
+    HttpApiEndpoint.get("events", "/api/runs/:runId/events")
+      .setPath(ofRun)
+      .setUrlParams(Query.ListEvents)
+      .addSuccess(Shapes.Events)
+      .addError(Errors.RunNotFound)
+      .annotate(AccessOf, "read")
+      .annotate(OpenApi.Summary, "The audit trail of a run: a record that may have gaps")
+  )
+  .add(
+    HttpApiEndpoint.get("explain", "/api/runs/:runId/explain")
+      .setPath(ofRun)
+      .setUrlParams(Query.NoQuery)
+      .addSuccess(OperatorShapes.Explained)
+      .addError(Errors.RunNotFound)
+      .annotate(AccessOf, "read")
+      .annotate(OpenApi.Summary, "Why a run is not moving")
   )
   .add(
     HttpApiEndpoint.post("trigger", "/api/runs/:runId/triggers/:nodeId")
@@ -86,23 +143,115 @@ const runs = HttpApiGroup.make("runs")
       .addError(Errors.InvalidJson)
       .addError(Errors.BodyTooLarge)
       .addError(Errors.UnsupportedMediaType)
+      .annotate(AccessOf, "write")
+      .annotate(OpenApi.Summary, "Sends an external event to a node; the same inputId again changes nothing")
   )
-  .add(command("cancel"))
-  .add(command("pause"))
-  .add(command("resume"))
+  .add(command("cancel", "Ends a run: nothing more starts, what runs is interrupted"))
+  .add(command("pause", "Lets what runs end and starts nothing more"))
+  .add(command("resume", "Lets a paused run go on"))
+  .add(command("unpark", "Lets a parked run go on"))
+
+const events = text("text/event-stream")
+
+const streams = HttpApiGroup.make("streams")
   .add(
-    HttpApiEndpoint.get("events", "/api/runs/:runId/events")
+    HttpApiEndpoint.get("stream", "/api/runs/:runId/stream")
       .setPath(ofRun)
-      .setUrlParams(Query.ListEvents)
-      .addSuccess(Shapes.Events)
+      .setUrlParams(Query.NoQuery)
+      .addSuccess(events)
       .addError(Errors.RunNotFound)
+      .addError(Errors.TooManyStreams)
+      .annotate(AccessOf, "read")
+      .annotate(OpenApi.Summary, "Follows a run: server-sent events, resumable by Last-Event-ID")
+  )
+  .add(
+    HttpApiEndpoint.get("streamAll", "/api/stream")
+      .setUrlParams(Query.NoQuery)
+      .addSuccess(events)
+      .addError(Errors.TooManyStreams)
+      .annotate(AccessOf, "read")
+      .annotate(OpenApi.Summary, "Follows what becomes of all runs: server-sent events, resumable by Last-Event-ID")
   )
 
-/** The HTTP API: every path, what it takes, what it gives and how it fails. */
+const operations = HttpApiGroup.make("operations")
+  .add(
+    HttpApiEndpoint.get("workers", "/api/workers")
+      .setUrlParams(Query.NoQuery)
+      .addSuccess(OperatorShapes.Workers)
+      .annotate(AccessOf, "read")
+      .annotate(OpenApi.Summary, "The processes that execute runs")
+  )
+  .add(
+    HttpApiEndpoint.get("stuck", "/api/stuck")
+      .setUrlParams(Query.ListTroubled)
+      .addSuccess(OperatorShapes.Troubled)
+      .annotate(AccessOf, "read")
+      .annotate(OpenApi.Summary, "Runs that are parked or that nobody moves, with the reason")
+  )
+  .add(
+    HttpApiEndpoint.get("doctor", "/api/doctor")
+      .setUrlParams(Query.NoQuery)
+      .addSuccess(OperatorShapes.Diagnosis)
+      .annotate(AccessOf, "read")
+      .annotate(OpenApi.Summary, "What this installation depends on, and the remedy where it is not as it should be")
+  )
+  .add(
+    HttpApiEndpoint.get("metrics", "/metrics")
+      .setUrlParams(Query.NoQuery)
+      .addSuccess(text("text/plain; version=0.0.4; charset=utf-8"))
+      .annotate(AccessOf, "read")
+      .annotate(OpenApi.Summary, "Figures for Prometheus")
+  )
+  .add(
+    HttpApiEndpoint.get("docs", "/docs")
+      .setUrlParams(Query.NoQuery)
+      .addSuccess(text("text/html; charset=utf-8"))
+      .annotate(AccessOf, "read")
+      .annotate(OpenApi.Summary, "This API, for people")
+  )
+  .add(
+    HttpApiEndpoint.get("openapi", "/openapi.json")
+      .setUrlParams(Query.NoQuery)
+      .addSuccess(Schema.Unknown)
+      .annotate(AccessOf, "read")
+      .annotate(OpenApi.Summary, "This API, for programs")
+  )
+
+const hooks = HttpApiGroup.make("hooks").add(
+  HttpApiEndpoint.post("webhook", "/hooks/:source/runs/:runId/triggers/:nodeId")
+    .setPath(Schema.Struct({ source: Name, runId: RunId, nodeId: Name }))
+    .setUrlParams(Query.NoQuery)
+    .setPayload(Shapes.Anything)
+    .addSuccess(Shapes.Accepted, { status: 202 })
+    .addSuccess(Shapes.Accepted, { status: 200 })
+    .addError(Errors.RunNotFound)
+    .addError(Errors.NodeNotFound)
+    .addError(Errors.WorkflowNotFound)
+    .addError(Errors.RunEnded)
+    .addError(Errors.InvalidJson)
+    .addError(Errors.BodyTooLarge)
+    .addError(Errors.UnsupportedMediaType)
+    .annotate(AccessOf, "signed")
+    .annotate(OpenApi.Summary, "Sends an external event, signed by its sender as Standard Webhooks says")
+)
+
+/** The HTTP API: every path, what it takes, what it gives, how it fails and who may call it. */
 export const Api = HttpApi.make("perdure")
   .add(health)
   .add(workflows)
+  .add(starts)
   .add(runs)
+  .add(streams)
+  .add(operations)
+  .add(hooks)
   .addError(Errors.InvalidInput)
+  .addError(Errors.Unauthorized)
+  .addError(Errors.Forbidden)
+  .addError(Errors.ForbiddenHost)
+  .addError(Errors.ForbiddenOrigin)
+  .addError(Errors.TooManyRequests)
   .addError(Errors.DatabaseUnavailable)
   .addError(Errors.InternalError)
+  .annotate(OpenApi.Title, "Perdure")
+  .annotate(OpenApi.Version, "1")
+  .annotate(OpenApi.Description, "Typed dataflow workflows that survive any crash.")

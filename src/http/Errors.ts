@@ -1,6 +1,7 @@
 import * as HttpApiSchema from "@effect/platform/HttpApiSchema"
 import * as Schema from "effect/Schema"
 import * as Model from "../model/Errors.js"
+import { scopes } from "./Access.js"
 
 /** The wire form of an error of the model: its fields, and its message. */
 const ofModel = <Fields extends Schema.Struct.Fields>(
@@ -31,10 +32,18 @@ export const InvalidJson = ofHttp("InvalidJson", 400, {})
 export const BodyTooLarge = ofHttp("BodyTooLarge", 413, { limitBytes: Schema.Int })
 /** The body is not declared as JSON. */
 export const UnsupportedMediaType = ofHttp("UnsupportedMediaType", 415, {})
+/** The request bears no token of this server, or its signature is not that of its sender. */
+export const Unauthorized = ofHttp("Unauthorized", 401, {})
+/** The token may not do this; `scope` is what it takes. */
+export const Forbidden = ofHttp("Forbidden", 403, { scope: Schema.Literal(...scopes) })
+/** Too many requests from one address; try again after so many seconds. */
+export const TooManyRequests = ofHttp("TooManyRequests", 429, { retryAfterSeconds: Schema.Int })
+/** As many streams are open as this server serves. */
+export const TooManyStreams = ofHttp("TooManyStreams", 429, { limit: Schema.Int })
 /** The request was sent to a name this server does not go by. */
-const ForbiddenHost = ofHttp("ForbiddenHost", 403, {})
+export const ForbiddenHost = ofHttp("ForbiddenHost", 403, {})
 /** A page of another site wants to change something. */
-const ForbiddenOrigin = ofHttp("ForbiddenOrigin", 403, {})
+export const ForbiddenOrigin = ofHttp("ForbiddenOrigin", 403, {})
 /** No such path. */
 const RouteNotFound = ofHttp("RouteNotFound", 404, { path: Schema.String })
 /** The path knows other methods; they stand in the header `Allow`, too. */
@@ -52,6 +61,8 @@ export type BodyTooLarge = typeof BodyTooLarge.Type
 export type UnsupportedMediaType = typeof UnsupportedMediaType.Type
 export type DatabaseUnavailable = typeof DatabaseUnavailable.Type
 export type InternalError = typeof InternalError.Type
+export type Unauthorized = typeof Unauthorized.Type
+export type TooManyStreams = typeof TooManyStreams.Type
 export type NotReady = typeof NotReady.Type
 
 /** Every error of the API, by tag. */
@@ -66,6 +77,10 @@ export const all = {
   InvalidJson,
   BodyTooLarge,
   UnsupportedMediaType,
+  Unauthorized,
+  Forbidden,
+  TooManyRequests,
+  TooManyStreams,
   ForbiddenHost,
   ForbiddenOrigin,
   RouteNotFound,

@@ -4,20 +4,27 @@ import { isServerError } from "@effect/platform/HttpServerError"
 import { HttpServerRequest } from "@effect/platform/HttpServerRequest"
 import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
+import { includes } from "./Access.js"
 import type { ApiError } from "./Errors.js"
 import { invalid } from "./Errors.js"
 import { internalError } from "./Failures.js"
 import { refuse } from "./Respond.js"
 import { allowed, type Route, routesAt } from "./Routes.js"
+import { findToken, type Token } from "./Tokens.js"
 
 /** What the gate knows of the server. */
 export interface GateOptions {
   readonly routes: ReadonlyArray<Route>
   /** Names and ports the server goes by, as `Host` spells them; `undefined` lets every name through. */
   readonly hosts: ReadonlySet<string> | undefined
+  /** Who may call; with none, everybody may. */
+  readonly tokens: ReadonlyArray<Token>
+  /** Says how many seconds a caller has to wait, at a time in milliseconds. */
+  readonly limit: (caller: string, now: number) => number
 }
 
 /** Neither a browser nor a proxy may keep an answer, or take it for something else than data. */
@@ -33,6 +40,7 @@ const check = (request: HttpServerRequest, options: GateOptions): Either.Either<
     yield* checkHost(request, options.hosts)
     const { path, query } = yield* splitUrl(request.url)
     const routes = routesAt(options.routes, path)
+    const token = yield* checkToken(request, routes, options.tokens)
     if (routes.length === 0) {
       return yield* Either.left<ApiError>({ _tag: "RouteNotFound", message: `no such path: ${path}`, path })
     }
@@ -44,7 +52,8 @@ const check = (request: HttpServerRequest, options: GateOptions): Either.Either<
       const message = `${request.method} is not allowed here, only ${allow.join(", ")}`
       return yield* Either.left<ApiError>({ _tag: "MethodNotAllowed", message, allow: [...allow] })
     }
-    yield* checkOrigin(request, route)
+    yield* checkScope(token, route, options.tokens)
+    yield* checkOrigin(request, route, options)
     yield* checkQuery(query, route)
     return route
   })
@@ -56,12 +65,53 @@ const checkHost = ({ headers }: HttpServerRequest, hosts: GateOptions["hosts"]):
     : Either.left({ _tag: "ForbiddenHost", message: "this server does not go by that name" })
 }
 
+const unauthorized = Either.left<ApiError>({
+  _tag: "Unauthorized",
+  message: "this call wants a token of this server: authorization: Bearer …"
+})
+
+const isOpen = ({ access }: Route): boolean => access === "public" || access === "signed"
+
+/**
+ * Without a token of ours only what is open to all is answered: not even which paths there are is told.
+ *
+ * **Details** A path may have an open method beside a closed one; then the method has to be the open one.
+ */
+const checkToken = (
+  request: HttpServerRequest,
+  routes: ReadonlyArray<Route>,
+  tokens: ReadonlyArray<Token>
+): Either.Either<Token | undefined, ApiError> => {
+  if (tokens.length === 0) return Either.right(undefined)
+  const method = request.method === "HEAD" ? "GET" : request.method
+  if (routes.some((route) => route.method === method && isOpen(route))) return Either.right(undefined)
+  const token = findToken(tokens, request.headers["authorization"])
+  return token === undefined ? unauthorized : Either.right(token)
+}
+
+const checkScope = (
+  token: Token | undefined,
+  { access }: Route,
+  tokens: ReadonlyArray<Token>
+): Either.Either<void, ApiError> => {
+  if (tokens.length === 0 || access === "public" || access === "signed") return Either.void
+  if (token === undefined) return unauthorized
+  return includes(token.scope, access)
+    ? Either.void
+    : Either.left({ _tag: "Forbidden", message: `this call wants a token of scope ${access}`, scope: access })
+}
+
 /** A browser says where a request that changes something comes from. */
-const checkOrigin = ({ headers }: HttpServerRequest, route: Route): Either.Either<void, ApiError> => {
-  const origin = headers["origin"]
-  return route.method === "GET" ||
-    origin === undefined ||
-    origin.toLowerCase() === `http://${headers["host"]}`.toLowerCase()
+const checkOrigin = (
+  { headers }: HttpServerRequest,
+  route: Route,
+  { tokens }: GateOptions
+): Either.Either<void, ApiError> => {
+  const origin = headers["origin"]?.toLowerCase()
+  const host = headers["host"]?.toLowerCase()
+  // With tokens a proxy may stand before this server that speaks TLS.
+  const isOwn = origin === `http://${host}` || (tokens.length > 0 && origin === `https://${host}`)
+  return route.method === "GET" || origin === undefined || isOwn
     ? Either.void
     : Either.left({ _tag: "ForbiddenOrigin", message: "pages of other sites may not call this" })
 }
@@ -121,6 +171,12 @@ export const guarded =
   <E, R>(app: HttpApp.Default<E, R>): HttpApp.Default<never, R> =>
     Effect.gen(function* () {
       const request = yield* HttpServerRequest
+      const now = yield* Clock.currentTimeMillis
+      const wait = options.limit(
+        Option.getOrElse(request.remoteAddress, () => ""),
+        now
+      )
+      if (wait > 0) return withHeaders(refuse(tooMany(wait)), tooMany(wait))
       const route = check(request, options)
       if (Either.isLeft(route)) return withHeaders(refuse(route.left), route.left)
       const response = yield* Effect.catchAllCause(app, (cause) =>
@@ -129,7 +185,27 @@ export const guarded =
       return withHeaders(response)
     })
 
+const tooMany = (wait: number): ApiError => ({
+  _tag: "TooManyRequests",
+  message: `too many calls from one address; the next in ${wait} s`,
+  retryAfterSeconds: wait
+})
+
+/** Headers that belong to an error. */
+const headersOf = (error: ApiError | undefined): Headers.Input => {
+  switch (error?._tag) {
+    case "MethodNotAllowed":
+      return { allow: error.allow.join(", ") }
+    case "Unauthorized":
+      return { "www-authenticate": "Bearer" }
+    case "TooManyRequests":
+      return { "retry-after": String(error.retryAfterSeconds) }
+    default:
+      return {}
+  }
+}
+
 const withHeaders = (response: HttpServerResponse.HttpServerResponse, error?: ApiError) => {
-  const own: Headers.Input = error?._tag === "MethodNotAllowed" ? { allow: error.allow.join(", ") } : {}
-  return HttpServerResponse.setHeaders(response, { ...headers, ...own })
+  // A page or a stream may say more exactly how it is to be treated.
+  return HttpServerResponse.setHeaders(response, { ...headers, ...response.headers, ...headersOf(error) })
 }

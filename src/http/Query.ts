@@ -2,6 +2,7 @@ import * as Either from "effect/Either"
 import * as Encoding from "effect/Encoding"
 import * as ParseResult from "effect/ParseResult"
 import * as Schema from "effect/Schema"
+import { Attributes } from "../model/Attributes.js"
 import { Name, RunId } from "../model/Ids.js"
 import { RunStatus } from "../model/Status.js"
 
@@ -57,16 +58,45 @@ const EventCursor = Schema.String.pipe(
 
 const Status = RunStatus.annotations({ message: () => `expected one of ${RunStatus.literals.join(", ")}` })
 
+const timePattern = /^\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:\d\d))?$/
+
+/** A day, or a moment with its offset from UTC. */
+const Time: Schema.Schema<Date, string> = Schema.String.pipe(
+  Schema.filter(
+    (text) =>
+      (timePattern.test(text) && !Number.isNaN(Date.parse(text))) ||
+      "expected a time like 2026-11-23 or 2026-11-23T08:30:00Z"
+  ),
+  Schema.transform(Schema.ValidDateFromSelf, {
+    strict: true,
+    decode: (text) => new Date(text),
+    encode: (date) => date.toISOString()
+  })
+)
+
+/** `{"customer":"c-1"}`, as a query spells it. */
+const AttributesText = Schema.parseJson(Attributes).annotations({
+  message: () => ({
+    message: 'expected a JSON object like {"customer":"c-1"}, as attributes are given at a start',
+    override: true
+  })
+})
+
 /** A query that knows no fields. */
 export const NoQuery = Schema.Struct({})
 
 export const ListRuns = Schema.Struct({
   workflow: maybe(Name),
   status: maybe(Status),
+  attributes: maybe(AttributesText),
+  since: maybe(Time),
+  until: maybe(Time),
   limit: maybe(Limit),
   cursor: maybe(RunCursor)
 })
 
 export const AwaitResult = Schema.Struct({ wait: maybe(Wait) })
+
+export const ListTroubled = Schema.Struct({ limit: maybe(Limit) })
 
 export const ListEvents = Schema.Struct({ nodeId: maybe(Name), limit: maybe(Limit), cursor: maybe(EventCursor) })

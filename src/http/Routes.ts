@@ -3,9 +3,7 @@ import type * as HttpApiGroup from "@effect/platform/HttpApiGroup"
 import * as Context from "effect/Context"
 import * as Option from "effect/Option"
 import * as SchemaAST from "effect/SchemaAST"
-
-/** Marks an endpoint that anybody may call. */
-export class Public extends Context.Tag("perdure/http/Public")<Public, boolean>() {}
+import { type Access, AccessOf } from "./Access.js"
 
 /** One route, as data: what guards and generated tests go by. */
 export interface Route {
@@ -16,7 +14,7 @@ export interface Route {
   readonly segments: ReadonlyArray<string | undefined>
   /** Names of the query fields it knows. */
   readonly query: ReadonlySet<string>
-  readonly public: boolean
+  readonly access: Access
 }
 
 const segmentsOf = (path: string): ReadonlyArray<string> => path.split("/").slice(1)
@@ -36,7 +34,8 @@ export const routesOf = <Id extends string, Groups extends HttpApiGroup.HttpApiG
         path: endpoint.path,
         segments: segmentsOf(endpoint.path).map((segment) => (segment.startsWith(":") ? undefined : segment)),
         query: new Set(Option.getOrElse(fields, () => []).map((field) => String(field.name))),
-        public: Option.getOrElse(Context.getOption(mergedAnnotations, Public), () => false)
+        // Closed by default: who may call is said, or only an operator may.
+        access: Option.getOrElse(Context.getOption(mergedAnnotations, AccessOf), (): Access => "admin")
       })
     }
   })

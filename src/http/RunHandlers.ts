@@ -5,9 +5,11 @@ import * as Option from "effect/Option"
 import type * as Schema from "effect/Schema"
 import { Engine } from "../Engine.js"
 import { isEnded } from "../model/Status.js"
+import { Operator } from "../Operator.js"
 import { readBody, readOptionalBody } from "./Body.js"
 import { Api } from "./Contract.js"
 import { onTheWire } from "./Failures.js"
+import * as OperatorShapes from "./OperatorShapes.js"
 import { eventOf, resultOf, runOf, summaryOf } from "./Present.js"
 import { type ListEvents, type ListRuns, toCursor } from "./Query.js"
 import { answer } from "./Respond.js"
@@ -76,27 +78,24 @@ const result = (engine: EngineApi, stopping: (typeof Stopping)["Service"], runId
 export const layer = HttpApiBuilder.group(Api, "runs", (handlers) =>
   Effect.gen(function* () {
     const engine = yield* Engine
+    const operator = yield* Operator
     const stopping = yield* Stopping
 
-    const command =
-      (verb: "cancel" | "pause" | "resume") => (call: Parameters<typeof readOptionalBody>[0], runId: string) =>
-        Effect.gen(function* () {
-          yield* readOptionalBody(call, Shapes.Nothing)
-          const status = yield* onTheWire(engine[verb](runId))
-          return yield* answer(Shapes.Status, { status }, 202)
-        })
+    const command = (ask: EngineApi["cancel"]) => (call: Parameters<typeof readOptionalBody>[0], runId: string) =>
+      Effect.gen(function* () {
+        yield* readOptionalBody(call, Shapes.Nothing)
+        const status = yield* onTheWire(ask(runId))
+        return yield* answer(Shapes.Status, { status }, 202)
+      })
 
     return handlers
-      .handleRaw("start", ({ request }) =>
-        Effect.gen(function* () {
-          const body = yield* readBody(request, Shapes.StartRun)
-          const { created, runId, status } = yield* onTheWire(engine.startEncoded(body))
-          return yield* answer(Shapes.Started, { runId, status }, created ? 201 : 200)
-        })
-      )
       .handleRaw("list", ({ urlParams }) => list(engine, urlParams))
       .handleRaw("run", ({ path }) =>
-        Effect.flatMap(onTheWire(Effect.flatMap(engine.get(path.runId), runOf)), (run) => answer(Shapes.Run, run))
+        Effect.gen(function* () {
+          const run = yield* onTheWire(Effect.flatMap(engine.get(path.runId), runOf))
+          const attributes = yield* onTheWire(operator.attributes(path.runId))
+          return yield* answer(Shapes.Run, Object.keys(attributes).length === 0 ? run : { ...run, attributes })
+        })
       )
       .handleRaw("result", ({ path, urlParams }) => result(engine, stopping, path.runId, urlParams.wait ?? 0))
       .handleRaw("trigger", ({ path, request }) =>
@@ -106,9 +105,15 @@ export const layer = HttpApiBuilder.group(Api, "runs", (handlers) =>
           return yield* answer(Shapes.Accepted, { accepted }, accepted ? 202 : 200)
         })
       )
-      .handleRaw("cancel", ({ path, request }) => command("cancel")(request, path.runId))
-      .handleRaw("pause", ({ path, request }) => command("pause")(request, path.runId))
-      .handleRaw("resume", ({ path, request }) => command("resume")(request, path.runId))
+      .handleRaw("cancel", ({ path, request }) => command(engine.cancel)(request, path.runId))
+      .handleRaw("pause", ({ path, request }) => command(engine.pause)(request, path.runId))
+      .handleRaw("resume", ({ path, request }) => command(engine.resume)(request, path.runId))
+      .handleRaw("unpark", ({ path, request }) => command(operator.unpark)(request, path.runId))
+      .handleRaw("explain", ({ path }) =>
+        Effect.flatMap(onTheWire(engine.explain(path.runId)), (explanation) =>
+          answer(OperatorShapes.Explained, { runId: path.runId, explanation })
+        )
+      )
       .handleRaw("events", ({ path, urlParams }) => events(engine, path.runId, urlParams))
   })
 )

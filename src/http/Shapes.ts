@@ -1,8 +1,10 @@
 import * as Schema from "effect/Schema"
 import { GraphSchema } from "../definition/GraphJson.js"
+import { Attributes } from "../model/Attributes.js"
 import { Failure } from "../model/Failure.js"
 import { InputId, Name, RunId } from "../model/Ids.js"
 import { FiringStatus, RunStatus } from "../model/Status.js"
+import * as Errors from "./Errors.js"
 
 const maybe = <A, I>(schema: Schema.Schema<A, I>) => Schema.optionalWith(schema, { exact: true })
 
@@ -18,7 +20,9 @@ export const StartRun = closed({
   workflow: Name,
   version: maybe(Schema.Int.pipe(Schema.positive())),
   input: Value,
-  runId: maybe(RunId)
+  runId: maybe(RunId),
+  priority: maybe(Schema.Int.pipe(Schema.between(-100, 100))),
+  attributes: maybe(Attributes)
 })
 
 /** What is sent to a node. */
@@ -30,6 +34,9 @@ export const Nothing = Schema.Record({
   value: Schema.Never.annotations({ message: () => "is not a field of this body" })
 })
 
+/** Any JSON object: what it must look like, somebody else says. */
+export const Anything = Schema.Record({ key: Schema.String, value: Schema.Unknown })
+
 export const Healthy = Schema.Struct({ status: Schema.Literal("ok") })
 
 export const Ready = Schema.Struct({ status: Schema.Literal("ready") })
@@ -38,13 +45,38 @@ export const Workflows = Schema.Array(
   Schema.Struct({ name: Schema.String, version: Schema.Int, hash: Schema.String, graph: GraphSchema })
 )
 
+/** What starts many runs; each stands and falls by itself. */
+export const StartRuns = closed({
+  runs: Schema.Array(StartRun).pipe(Schema.minItems(1), Schema.maxItems(1_000))
+})
+
 export const Started = Schema.Struct({ runId: Schema.String, status: RunStatus })
+
+/** What became of each start, in the order in which they were asked for. */
+export const StartedRuns = Schema.Struct({
+  results: Schema.Array(
+    Schema.Struct({
+      runId: maybe(Schema.String),
+      status: maybe(RunStatus),
+      created: maybe(Schema.Boolean),
+      error: maybe(
+        Schema.Union(
+          Errors.WorkflowNotFound,
+          Errors.RunConflict,
+          Errors.InvalidInput,
+          Errors.DatabaseUnavailable,
+          Errors.InternalError
+        )
+      )
+    })
+  )
+})
 
 export const Status = Schema.Struct({ status: RunStatus })
 
 export const Accepted = Schema.Struct({ accepted: Schema.Boolean })
 
-const summary = {
+export const summary = {
   runId: RunId,
   workflow: Schema.String,
   version: Schema.Int,
@@ -65,6 +97,7 @@ const NodeStatus = Schema.Union(Schema.Literal("idle"), FiringStatus)
 /** A run with its values and its nodes; `firing`, `attempt` and `crashes` are those of a node's last firing. */
 export const Run = Schema.Struct({
   ...summary,
+  attributes: maybe(Schema.Record({ key: Schema.String, value: Schema.String })),
   input: Schema.Unknown,
   output: maybe(Schema.Unknown),
   error: maybe(Failure),

@@ -12,16 +12,24 @@ import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import type { Engine } from "../Engine.js"
+import type { Operator } from "../Operator.js"
 import { Api } from "./Contract.js"
 import * as DecodeErrors from "./DecodeErrors.js"
+import * as Feed from "./Feed.js"
 import { guarded } from "./Gate.js"
 import * as Handlers from "./Handlers.js"
 import { hostsOf } from "./Loopback.js"
+import * as Metrics from "./Metrics.js"
+import * as OperatorHandlers from "./OperatorHandlers.js"
+import { rateLimit } from "./RateLimit.js"
 import type { Readiness } from "./Readiness.js"
 import { routesOf } from "./Routes.js"
 import * as RunHandlers from "./RunHandlers.js"
 import { HttpSettings } from "./Settings.js"
+import * as StartHandlers from "./StartHandlers.js"
 import * as Stopping from "./Stopping.js"
+import * as StreamHandlers from "./StreamHandlers.js"
+import * as WebhookHandlers from "./WebhookHandlers.js"
 import { finishUpload, refuseMalformed } from "./Wire.js"
 
 /** The server could not listen. */
@@ -74,7 +82,17 @@ const application = Layer.effect(
   })
 ).pipe(
   Layer.provide(HttpApiBuilder.api(Api)),
-  Layer.provide([DecodeErrors.layer, Handlers.health, Handlers.workflows, RunHandlers.layer])
+  Layer.provide([
+    DecodeErrors.layer,
+    Handlers.health,
+    Handlers.workflows,
+    StartHandlers.layer,
+    RunHandlers.layer,
+    StreamHandlers.layer,
+    OperatorHandlers.layer,
+    WebhookHandlers.layer
+  ]),
+  Layer.provide([Feed.layer, Metrics.layer])
 )
 
 const open = ({ host, port }: ListenOptions): Effect.Effect<Http.Server, ListenFailed> =>
@@ -127,12 +145,18 @@ const listen = (
   Effect.gen(function* () {
     const app = yield* Application
     const stopping = yield* Stopping.Stopping
-    const { stopMs } = yield* HttpSettings
+    const settings = yield* HttpSettings
     const server = yield* Effect.acquireRelease(open(options), (server) =>
-      Effect.zipRight(stopping.begin, close(server, stopMs))
+      Effect.zipRight(stopping.begin, close(server, settings.stopMs))
     )
     const { port } = server.address() as AddressInfo
-    const gate = guarded({ routes: routesOf(Api), hosts: hostsOf(options.host, port) })
+    server.maxConnections = settings.maxConnections
+    const gate = guarded({
+      routes: routesOf(Api),
+      hosts: hostsOf(options.host, port, settings.hosts),
+      tokens: settings.tokens,
+      limit: rateLimit(settings.callsPerSecond)
+    })
     serve(server, yield* NodeHttpServer.makeHandler(gate(app)))
     const shownHost = options.host.includes(":") ? `[${options.host}]` : options.host
     return { url: `http://${shownHost}:${port}`, port }
@@ -143,7 +167,7 @@ const listen = (
  *
  * **Details** A close stops accepting at once, tells long answers to end and waits for the others for a bounded time.
  */
-export const layer = (options: ListenOptions): Layer.Layer<HttpAddress, ListenFailed, Engine | Readiness> =>
+export const layer = (options: ListenOptions): Layer.Layer<HttpAddress, ListenFailed, Engine | Operator | Readiness> =>
   Layer.scoped(HttpAddress, listen(options)).pipe(
     Layer.provide(application),
     Layer.provide(Stopping.layer),

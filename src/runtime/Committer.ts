@@ -12,6 +12,7 @@ import { StepStore } from "../store/StepStore.js"
 import { Transactor } from "../store/Transactor.js"
 import { TriggerStore } from "../store/TriggerStore.js"
 import * as GroupWriter from "./GroupWriter.js"
+import { commitBatches } from "./Measures.js"
 
 /**
  * What became of a commit: it is true now; another holds the run; or the database refuses it, whatever it is tried with.
@@ -100,7 +101,11 @@ const make = Effect.gen(function* () {
     lanes: Limits.commitLanes,
     prepare: (source) => source.next(),
     waits: true,
-    write: (commits) => Effect.map(writeAtOnce(commits), (checks) => checks.map(outcomeOf)),
+    write: (commits) =>
+      Effect.map(writeAtOnce(commits), (checks) => {
+        commitBatches.unsafeUpdate(commits.length, [])
+        return checks.map(outcomeOf)
+      }),
     alone
   })
   return { enter: (source: CommitSource) => writer.offer(source, (exit) => source.committed(exit)) }

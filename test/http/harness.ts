@@ -7,8 +7,11 @@ import * as ManagedRuntime from "effect/ManagedRuntime"
 import { afterAll, beforeAll } from "vitest"
 import { Engine } from "../../src/Engine.js"
 import { Readiness } from "../../src/http/Readiness.js"
+import { defaultHttpSettings, HttpSettings, type HttpSettingsShape } from "../../src/http/Settings.js"
 import * as HttpServer from "../../src/http/server.js"
+import { Operator } from "../../src/Operator.js"
 
+type OperatorApi = (typeof Operator)["Service"]
 type EngineApi = (typeof Engine)["Service"]
 
 /** A request as it goes over the wire; nothing is added but `Host`, and `content-length` or chunks where there is a body. */
@@ -20,11 +23,12 @@ export interface Call {
   readonly body?: unknown
 }
 
-/** An answer, its body read as JSON; undefined if it has none. */
+/** An answer, its body read as JSON if it is said to be that. */
 export interface Answer {
   readonly status: number
   readonly headers: Http.IncomingHttpHeaders
   readonly body: { readonly [field: string]: unknown } | undefined
+  readonly text: string
 }
 
 const encode = ({ body, headers = {} }: Call): { headers: Http.OutgoingHttpHeaders; payload?: string | Buffer } => {
@@ -41,8 +45,9 @@ export const read = (response: Http.IncomingMessage): Promise<Answer> =>
     response.on("error", reject)
     response.on("end", () => {
       const text = Buffer.concat(chunks).toString("utf8")
-      const body = text === "" ? undefined : JSON.parse(text)
-      resolve({ status: response.statusCode ?? 0, headers: response.headers, body })
+      const isJson = response.headers["content-type"]?.startsWith("application/json") === true
+      const body = isJson && text !== "" ? JSON.parse(text) : undefined
+      resolve({ text, status: response.statusCode ?? 0, headers: response.headers, body })
     })
   })
 
@@ -73,15 +78,25 @@ const ready = Layer.succeed(Readiness, { obstacle: Effect.succeed(undefined) })
 /** Serves an engine for the tests of a file; the log goes to `records`. */
 export const serving = <E>(
   engine: Layer.Layer<Engine, E>,
-  options: { readonly readiness?: Layer.Layer<Readiness>; readonly records?: Array<LogRecord> } = {}
+  options: {
+    readonly readiness?: Layer.Layer<Readiness>
+    readonly operator?: Layer.Layer<Operator>
+    readonly settings?: Partial<HttpSettingsShape>
+    readonly records?: Array<LogRecord>
+  } = {}
 ): TestServer => {
-  const { readiness = ready, records = [] } = options
+  const { operator = operatorOf(), readiness = ready, records = [], settings = {} } = options
   const keep = Logger.make((entry) => {
     records.push({ text: Logger.stringLogger.log(entry) })
   })
   const runtime = ManagedRuntime.make(
     HttpServer.layer({ host: "127.0.0.1", port: 0 }).pipe(
-      Layer.provide([readiness, engine]),
+      Layer.provide([
+        readiness,
+        operator,
+        engine,
+        Layer.succeed(HttpSettings, { ...defaultHttpSettings, ...settings })
+      ]),
       Layer.provideMerge(Logger.replace(Logger.defaultLogger, keep))
     )
   )
@@ -124,6 +139,20 @@ export const engineOf = (given: Partial<EngineApi>): Layer.Layer<Engine> =>
     workflows: Effect.succeed([]),
     inTransaction: (_, effect) => effect,
     drain: Effect.void,
+    ...given
+  })
+
+/** An operator's facade in which nothing is wrong, and what a test gives it. */
+export const operatorOf = (given: Partial<OperatorApi> = {}): Layer.Layer<Operator> =>
+  Layer.succeed(Operator, {
+    attributes: () => Effect.succeed({}),
+    workers: Effect.succeed([]),
+    troubled: () => Effect.succeed([]),
+    backlog: Effect.succeed({ ready: 0, due: 0, inputs: 0, commands: 0, parked: 0, orphaned: 0 }),
+    unpark: untouched("unpark"),
+    recent: () => Effect.succeed({ rows: [], last: 0n }),
+    watched: () => Effect.succeed([]),
+    diagnose: Effect.succeed([]),
     ...given
   })
 

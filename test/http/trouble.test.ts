@@ -12,7 +12,7 @@ import { Readiness } from "../../src/http/Readiness.js"
 import * as HttpServer from "../../src/http/server.js"
 import { DatabaseError, UndecodableRow } from "../../src/model/Errors.js"
 import { RunId } from "../../src/model/Ids.js"
-import { engineOf, type LogRecord, orderBody, read, send, serving } from "./harness.js"
+import { engineOf, type LogRecord, operatorOf, orderBody, read, send, serving } from "./harness.js"
 
 const secret = "postgres://user:hunter2@10.0.0.7/db"
 
@@ -161,7 +161,9 @@ describe("A wait for a result", () => {
     Effect.gen(function* () {
       const scope = yield* Effect.acquireRelease(Scope.make(), (made) => Scope.close(made, Exit.void))
       const readiness = Layer.succeed(Readiness, { obstacle: Effect.succeed(undefined) })
-      const layer = HttpServer.layer({ host: "127.0.0.1", port: 0 }).pipe(Layer.provide([engine, readiness]))
+      const layer = HttpServer.layer({ host: "127.0.0.1", port: 0 }).pipe(
+        Layer.provide([engine, readiness, operatorOf()])
+      )
       const { port } = Context.get(yield* Layer.buildWithScope(layer, scope), HttpServer.HttpAddress)
       return { port, stop: Scope.close(scope, Exit.void) }
     })

@@ -1,0 +1,203 @@
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Queue from "effect/Queue"
+import type * as Scope from "effect/Scope"
+import type { RunId } from "../model/Ids.js"
+import { isEnded } from "../model/Status.js"
+import { Operator } from "../Operator.js"
+import type { Recent, Watched } from "../store/Overview.js"
+import { endFrame, eventFrame, runsFrame, skippedFrame, statusFrame } from "./Frames.js"
+import { HttpSettings } from "./Settings.js"
+
+/** Events of one run that one look brings; the next look brings more. */
+const eventsPerLook = 500
+
+/** Rows of the audit log that one look takes in, for those who follow all runs; what is beyond is left out, and said. */
+const rowsPerLook = 1_000
+
+/** Events of all runs in one frame: more than that nobody reads. */
+const eventsPerFrame = 100
+
+/** Frames that wait for one reader of all runs; who is slower misses some, and is told. */
+const framesWaiting = 8
+
+/** Looks without an event after a run's end, before its stream ends: the last events may be on their way. */
+const looksAfterEnd = 3
+
+/** Looks during which a gap in the numbers of the audit log is waited for: a transaction may not have committed yet. */
+const looksForGap = 3
+
+/** Bytes for a reader, or the end. */
+export type Frame = Uint8Array | undefined
+
+/**
+ * Tells many readers what becomes of runs, with one look at the database for all of them.
+ *
+ * **Details** A run's stream is complete, as far as the audit log is. That of all runs is for people: it tells what becomes of
+ * runs, and where there is more than people can read it leaves some out and says so. Nothing is read for who does not read.
+ */
+export class Feed extends Context.Tag("perdure/http/Feed")<
+  Feed,
+  {
+    /** Frames of one run, after an event. */
+    readonly run: (runId: RunId, after: string) => Effect.Effect<Queue.Dequeue<Frame>, never, Scope.Scope>
+    /** Frames of all runs, after a row of the audit log; from now on without one. */
+    readonly all: (after: bigint | undefined) => Effect.Effect<Queue.Dequeue<Frame>, never, Scope.Scope>
+  }
+>() {}
+
+type OperatorApi = Context.Tag.Service<Operator>
+
+interface RunReader {
+  readonly runId: RunId
+  readonly queue: Queue.Queue<Frame>
+  after: string
+  status: string
+  quiet: number
+}
+
+/** Those who follow one run each. */
+const makeRuns = (operator: OperatorApi) => {
+  const readers = new Set<RunReader>()
+
+  const tell = (reader: RunReader, news: Watched): void => {
+    for (const event of news.events) reader.queue.unsafeOffer(eventFrame(event))
+    reader.after = news.events.at(-1)?.seq ?? reader.after
+    const status = `${news.status} ${news.reason ?? ""}`
+    if (status !== reader.status) reader.queue.unsafeOffer(statusFrame(news))
+    reader.status = status
+    reader.quiet = isEnded(news.status) && news.events.length === 0 ? reader.quiet + 1 : 0
+    if (reader.quiet < looksAfterEnd) return
+    reader.queue.unsafeOffer(endFrame(news))
+    reader.queue.unsafeOffer(undefined)
+    readers.delete(reader)
+  }
+
+  const look = Effect.gen(function* () {
+    const asking = yield* Effect.filter(readers, ({ queue }) => Queue.isEmpty(queue))
+    if (asking.length === 0) return
+    for (const news of yield* operator.watched(asking, eventsPerLook)) {
+      const reader = asking[news.watch]
+      if (reader !== undefined && readers.has(reader)) tell(reader, news)
+    }
+  })
+  return { readers, look }
+}
+
+interface Reader {
+  readonly queue: Queue.Queue<Frame>
+  /** Where it goes on by itself, before it is told what all are told. */
+  after: bigint | undefined
+  missed: boolean
+}
+
+/** The rows up to the first gap that may still close; `waited` says how often the gap has been looked at. */
+const withoutGap = (after: bigint, { rows }: Recent, waited: number) => {
+  let last = after
+  let count = 0
+  for (const { seq } of rows) {
+    if (seq !== last + 1n && waited < looksForGap) break
+    last = seq
+    count++
+  }
+  return { told: rows.slice(0, count), last, gap: count < rows.length }
+}
+
+/** Those who follow all runs. */
+const makeAll = (operator: OperatorApi) => {
+  const readers = new Set<Reader>()
+  let place: bigint | undefined
+  let waited = 0
+
+  const offer = (reader: Reader, frame: Uint8Array): Effect.Effect<void> =>
+    Effect.map(Queue.size(reader.queue), (size) => {
+      if (size >= framesWaiting) {
+        reader.missed = true
+        return
+      }
+      if (reader.missed) reader.queue.unsafeOffer(skippedFrame)
+      reader.missed = false
+      reader.queue.unsafeOffer(frame)
+    })
+
+  const broadcast = (rows: Recent["rows"], row: bigint, skipped: boolean) =>
+    Effect.gen(function* () {
+      const events = rows.flatMap((one) => one.events)
+      const frame = events.length === 0 ? undefined : runsFrame(events.slice(-eventsPerFrame), row)
+      for (const reader of readers) {
+        if (skipped || events.length > eventsPerFrame) reader.missed = true
+        if (frame !== undefined) yield* offer(reader, frame)
+      }
+    })
+
+  /** What a reader who was here before has missed since. */
+  const catchUp = (reader: Reader, after: bigint, upTo: bigint) =>
+    Effect.gen(function* () {
+      reader.after = undefined
+      if (after >= upTo) return
+      const { rows } = yield* operator.recent(after, rowsPerLook)
+      const missed = rows.filter(({ seq }) => seq <= upTo)
+      const events = missed.flatMap((one) => one.events)
+      reader.missed ||= rows.length === rowsPerLook || events.length > eventsPerFrame
+      if (events.length > 0) yield* offer(reader, runsFrame(events.slice(-eventsPerFrame), upTo))
+    })
+
+  const look = Effect.gen(function* () {
+    if (readers.size === 0) {
+      place = undefined
+      return
+    }
+    if (place === undefined) place = (yield* operator.recent(undefined, 0)).last
+    for (const reader of readers) if (reader.after !== undefined) yield* catchUp(reader, reader.after, place)
+    const recent = yield* operator.recent(place, rowsPerLook)
+    if (recent.rows.length === 0) return
+    const { gap, last, told } = withoutGap(place, recent, waited)
+    waited = gap ? waited + 1 : 0
+    const behind = recent.rows.length === rowsPerLook && recent.last > last + BigInt(rowsPerLook)
+    place = behind ? recent.last - BigInt(rowsPerLook) : last
+    yield* broadcast(told, place, behind)
+  })
+  return { readers, look }
+}
+
+const make = Effect.gen(function* () {
+  const operator = yield* Operator
+  const { streamMs } = yield* HttpSettings
+  const runs = makeRuns(operator)
+  const all = makeAll(operator)
+  const somebody = Effect.unsafeMakeLatch(false)
+
+  const careful = (look: Effect.Effect<void, { readonly _tag: string }>) =>
+    Effect.catchAllCause(look, (cause) => Effect.logWarning("The streams could not be told the news", cause))
+
+  const turn = Effect.gen(function* () {
+    if (runs.readers.size + all.readers.size === 0) yield* somebody.close
+    yield* somebody.await
+    yield* careful(runs.look)
+    yield* careful(all.look)
+  })
+  yield* Effect.forkScoped(Effect.forever(Effect.zipRight(turn, Effect.sleep(Duration.millis(streamMs)))))
+
+  const join = <A extends { readonly queue: Queue.Queue<Frame> }>(readers: Set<A>, reader: A) =>
+    Effect.acquireRelease(
+      Effect.sync(() => readers.add(reader)),
+      () =>
+        Effect.zipRight(
+          Queue.shutdown(reader.queue),
+          Effect.sync(() => readers.delete(reader))
+        )
+    ).pipe(Effect.zipRight(somebody.open), Effect.as(reader.queue as Queue.Dequeue<Frame>))
+
+  return Feed.of({
+    run: (runId, after) =>
+      Effect.flatMap(Queue.unbounded<Frame>(), (queue) =>
+        join(runs.readers, { runId, queue, after, status: "", quiet: 0 })
+      ),
+    all: (after) =>
+      Effect.flatMap(Queue.unbounded<Frame>(), (queue) => join(all.readers, { queue, after, missed: false }))
+  })
+})
+
+export const layer: Layer.Layer<Feed, never, Operator> = Layer.scoped(Feed, make)
