@@ -1,3 +1,4 @@
+import * as Clock from "effect/Clock"
 import type * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -5,11 +6,12 @@ import * as Layer from "effect/Layer"
 import { Engine } from "../Engine.js"
 import { CommandRefused, RunNotFound } from "../model/Errors.js"
 import { Operator } from "../Operator.js"
-import { Overview, type Watch } from "../store/Overview.js"
+import { Overview, type Watch, type WorkerStanding } from "../store/Overview.js"
 import { Parked } from "../store/Parked.js"
 import { ReadTransactor } from "../store/ReadTransactor.js"
 import { Transactor } from "../store/Transactor.js"
 import { Wakeups } from "../store/Wakeups.js"
+import { Workers } from "../store/Workers.js"
 import { diagnosis } from "./Diagnosis.js"
 import { runIdFrom } from "./Requests.js"
 
@@ -25,6 +27,7 @@ const make = Effect.gen(function* () {
   const parked = yield* Parked
   const transactor = yield* Transactor
   const wakeups = yield* Wakeups
+  const { exclusive } = yield* Workers
   const reads = (yield* ReadTransactor) ?? transactor
 
   const ask = <A, E, R>(operation: string, question: Effect.Effect<A, E, R>) =>
@@ -60,7 +63,15 @@ const make = Effect.gen(function* () {
       }
     })
 
-  const workers = ask("workers", overview.workers)
+  // Where one process at a time has the database, no heart beats: what it says of itself stands here.
+  const alone = (found: ReadonlyArray<WorkerStanding>) =>
+    Effect.gen(function* () {
+      const heartbeatAt = new Date(yield* Clock.currentTimeMillis)
+      const serves = (yield* engine.workflows).map(({ name, version }) => `${name}@${version}`)
+      return found.map((worker) => (worker.alive ? { ...worker, heartbeatAt, serves } : worker))
+    })
+  const listed = ask("workers", overview.workers)
+  const workers = exclusive ? Effect.flatMap(listed, alone) : listed
   const backlog = ask("backlog", overview.backlog)
   const diagnose = diagnosis({ database: ask("database", overview.database), workers, backlog })
 
@@ -77,10 +88,8 @@ const make = Effect.gen(function* () {
 })
 
 /** The operator's facade beside an engine. */
-export const layer: Layer.Layer<Operator, never, Engine | Overview | Parked | Transactor | Wakeups> = Layer.effect(
-  Operator,
-  make
-)
+export const layer: Layer.Layer<Operator, never, Engine | Overview | Parked | Transactor | Wakeups | Workers> =
+  Layer.effect(Operator, make)
 
 /** Connections of their own for questions, as {@link ReadTransactor}. */
 export const layerReads: Layer.Layer<ReadTransactor, never, Transactor> = Layer.effect(

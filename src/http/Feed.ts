@@ -1,3 +1,4 @@
+import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -23,8 +24,8 @@ const eventsPerFrame = 100
 /** Frames that wait for one reader of all runs; who is slower misses some, and is told. */
 const framesWaiting = 8
 
-/** Looks without an event after a run's end, before its stream ends: the last events may be on their way. */
-const looksAfterEnd = 3
+/** How long the last events of an ended run are waited for, before its stream ends without them. */
+const lastEventsMs = 3_000
 
 /** Looks during which a gap in the numbers of the audit log is waited for: a transaction may not have committed yet. */
 const looksForGap = 3
@@ -55,21 +56,28 @@ interface RunReader {
   readonly queue: Queue.Queue<Frame>
   after: string
   status: string
-  quiet: number
+  /** The last event that was about the run as a whole. */
+  lastKind: string
+  endedAt: number | undefined
 }
 
 /** Those who follow one run each. */
 const makeRuns = (operator: OperatorApi) => {
   const readers = new Set<RunReader>()
 
-  const tell = (reader: RunReader, news: Watched): void => {
-    for (const event of news.events) reader.queue.unsafeOffer(eventFrame(event))
+  const tell = (reader: RunReader, news: Watched, now: number): void => {
+    for (const event of news.events) {
+      reader.queue.unsafeOffer(eventFrame(event))
+      if (event.nodeId === null) reader.lastKind = event.kind
+    }
     reader.after = news.events.at(-1)?.seq ?? reader.after
     const status = `${news.status} ${news.reason ?? ""}`
     if (status !== reader.status) reader.queue.unsafeOffer(statusFrame(news))
     reader.status = status
-    reader.quiet = isEnded(news.status) && news.events.length === 0 ? reader.quiet + 1 : 0
-    if (reader.quiet < looksAfterEnd) return
+    reader.endedAt = isEnded(news.status) ? (reader.endedAt ?? now) : undefined
+    const isOver =
+      reader.endedAt !== undefined && (reader.lastKind === `run.${news.status}` || now - reader.endedAt >= lastEventsMs)
+    if (!isOver || news.events.length === eventsPerLook) return
     reader.queue.unsafeOffer(endFrame(news))
     reader.queue.unsafeOffer(undefined)
     readers.delete(reader)
@@ -78,9 +86,11 @@ const makeRuns = (operator: OperatorApi) => {
   const look = Effect.gen(function* () {
     const asking = yield* Effect.filter(readers, ({ queue }) => Queue.isEmpty(queue))
     if (asking.length === 0) return
-    for (const news of yield* operator.watched(asking, eventsPerLook)) {
+    const found = yield* operator.watched(asking, eventsPerLook)
+    const now = yield* Clock.currentTimeMillis
+    for (const news of found) {
       const reader = asking[news.watch]
-      if (reader !== undefined && readers.has(reader)) tell(reader, news)
+      if (reader !== undefined && readers.has(reader)) tell(reader, news, now)
     }
   })
   return { readers, look }
@@ -193,7 +203,7 @@ const make = Effect.gen(function* () {
   return Feed.of({
     run: (runId, after) =>
       Effect.flatMap(Queue.unbounded<Frame>(), (queue) =>
-        join(runs.readers, { runId, queue, after, status: "", quiet: 0 })
+        join(runs.readers, { runId, queue, after, status: "", lastKind: "", endedAt: undefined })
       ),
     all: (after) =>
       Effect.flatMap(Queue.unbounded<Frame>(), (queue) => join(all.readers, { queue, after, missed: false }))

@@ -7,6 +7,7 @@ import * as Metric from "effect/Metric"
 import * as MetricState from "effect/MetricState"
 import { Counter, Gauge, type MetricValue, type Metric as PromMetric, Registry } from "prom-client"
 import { Operator } from "../Operator.js"
+import { auditDropped } from "../runtime/AuditTrail.js"
 import { loopTurns, transitionCounts } from "../runtime/Measures.js"
 import type { Backlog, WorkerStanding } from "../store/Overview.js"
 
@@ -91,7 +92,9 @@ type Value = MetricValue<string>
 
 /** The buckets of a histogram, each with all that is below it. */
 const bucketsOf = (name: string, state: MetricState.MetricState.Histogram): Array<Value & { metricName: string }> => [
-  ...[...state.buckets].map(([le, value]) => ({ metricName: `${name}_bucket`, labels: { le }, value })),
+  ...[...state.buckets]
+    .filter(([le]) => Number.isFinite(le))
+    .map(([le, value]) => ({ metricName: `${name}_bucket`, labels: { le }, value })),
   { metricName: `${name}_bucket`, labels: { le: "+Inf" }, value: state.count },
   { metricName: `${name}_sum`, labels: {}, value: state.sum },
   { metricName: `${name}_count`, labels: {}, value: state.count }
@@ -137,11 +140,17 @@ const make = Effect.gen(function* () {
     Effect.sync(() => processGauges(registry)),
     ({ stop }) => Effect.sync(stop)
   )
+  // A counter that has not counted yet is shown as well.
+  auditDropped.unsafeUpdate(0, [])
   const setCounts = runtimeCounts(registry)
   const setDatabase = databaseGauges(registry)
 
   const text = Effect.gen(function* () {
-    const found = yield* Effect.either(Effect.all({ backlog: operator.backlog, workers: operator.workers }))
+    const found = yield* Effect.either(
+      Effect.tapError(Effect.all({ backlog: operator.backlog, workers: operator.workers }), (error) =>
+        Effect.logWarning("The database could not be asked for figures", error.message)
+      )
+    )
     process.set()
     setCounts()
     setDatabase(Either.isRight(found) ? found.right : undefined)

@@ -119,7 +119,7 @@ export const makeOverviewStatements = (schema: SchemaName) => {
       select
         w.incarnation, w.worker_id as "workerId", ${millis("w.started_at")} as "startedAt",
         ${millis("w.heartbeat_at")} as "heartbeatAt", ${s}.worker_alive(w) as alive,
-        w.session is not null as "hasSession", w.room, w.serves,
+        w.session is not null as "hasSession", w.room, to_json(w.serves) as serves,
         (select count(*)::int4 from (select from ${s}.run_state r where r.worker = w.incarnation limit ${most}) c) as runs
       from ${s}.workers w order by w.started_at desc, w.incarnation limit 1000`
     ),

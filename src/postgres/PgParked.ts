@@ -38,7 +38,7 @@ const unparkStatements = (schema: SchemaName) => {
         status = case
           when ${anyRow(`${s}.run_commands m where m.run_id = r.run_id and m.kind = 'cancel' and m.status = 'applied'`)}
           then 'cancelling'
-          when ${anyRow(`${s}.run_node_state n where n.run_id = r.run_id and ${ran}`)} then 'recovering'
+          when ${anyRow(`${s}.firings n where n.run_id = r.run_id and ${ran}`)} then 'recovering'
           else 'pending'
         end
       where r.run_id = $1

@@ -76,11 +76,11 @@ export interface LogRecord {
 const ready = Layer.succeed(Readiness, { obstacle: Effect.succeed(undefined) })
 
 /** Serves an engine for the tests of a file; the log goes to `records`. */
-export const serving = <E>(
+export const serving = <E, E2 = never>(
   engine: Layer.Layer<Engine, E>,
   options: {
     readonly readiness?: Layer.Layer<Readiness>
-    readonly operator?: Layer.Layer<Operator>
+    readonly operator?: Layer.Layer<Operator, E2>
     readonly settings?: Partial<HttpSettingsShape>
     readonly records?: Array<LogRecord>
   } = {}
