@@ -55,6 +55,12 @@ module.exports = {
       engine,
       `^src/(model|definition|store|runtime)/|${engine}`
     ),
+    layer(
+      "client-knows-no-server",
+      "What a page loads: definitions, the contract, and how values are encoded.",
+      "^src/client/",
+      "^src/(model|definition|client)/|^src/Engine\\.ts$|^src/engine/(Requests|Results)\\.ts$|^src/http/(Contract|Errors|Query|Shapes|OperatorShapes)\\.ts$"
+    ),
     {
       name: "http-and-cli-on-top",
       comment: "HTTP handlers speak to the engine; what starts a process is above them.",

@@ -40,7 +40,7 @@ export const toCursor = ({ createdAt, runId }: RunPlace): string =>
   Encoding.encodeBase64Url(`${createdAt.getTime()}:${runId}`)
 
 /** A cursor of the list of runs; opaque to clients. */
-const RunCursor: Schema.Schema<RunPlace, string> = Schema.transformOrFail(Schema.String, Schema.typeSchema(RunPlace), {
+export const RunCursor: Schema.Schema<RunPlace, string> = Schema.transformOrFail(Schema.String, Schema.typeSchema(RunPlace), {
   strict: true,
   decode: (cursor, _, ast) => {
     const place = toPlace(cursor)

@@ -1,0 +1,121 @@
+import * as Context from "effect/Context"
+import type * as Effect from "effect/Effect"
+import type * as Stream from "effect/Stream"
+import type * as Workflow from "../definition/Workflow.js"
+import type { StartedRun, StartOptions } from "../Engine.js"
+import type * as OperatorShapes from "../http/OperatorShapes.js"
+import type * as Shapes from "../http/Shapes.js"
+import type { Attributes } from "../model/Attributes.js"
+import type {
+  CommandRefused,
+  InvalidInput,
+  NodeNotFound,
+  RunCancelled,
+  RunConflict,
+  RunEnded,
+  RunFailed,
+  RunNotFound,
+  WorkflowNotFound
+} from "../model/Errors.js"
+import type { RunStatus } from "../model/Status.js"
+import type { ClientTrouble, DefinitionMismatch } from "./Errors.js"
+
+/** A run as the server shows it. */
+export type Run = typeof Shapes.Run.Type
+/** A run as a list shows it. */
+export type RunSummary = (typeof Shapes.RunPage.Type)["runs"][number]
+/** An event of a run's audit trail. */
+export type RunEvent = (typeof Shapes.Events.Type)["events"][number]
+/** Why a run is not moving. */
+export type Explanation = typeof OperatorShapes.Explanation.Type
+
+/** Which runs a list shows. */
+export interface RunQuery {
+  readonly workflow?: string
+  readonly status?: RunStatus
+  readonly attributes?: Attributes
+  readonly since?: Date
+  readonly until?: Date
+  readonly limit?: number
+  /** `nextCursor` of the page before. */
+  readonly cursor?: string
+}
+
+/** What a reader of a run's stream is told. */
+export type RunNews =
+  | { readonly _tag: "Event"; readonly event: RunEvent }
+  | { readonly _tag: "Status"; readonly status: RunStatus; readonly reason?: string }
+  | { readonly _tag: "End"; readonly status: RunStatus; readonly reason?: string }
+
+type Command = (runId: string) => Effect.Effect<RunStatus, RunNotFound | CommandRefused | InvalidInput | ClientTrouble>
+
+/**
+ * The engine, over HTTP: the interface of `Engine` from a workflow's definition alone, in a server or a browser.
+ *
+ * **Details** Values are encoded and results decoded by the schemas of the definition, errors are those of the engine. What can
+ * be asked twice without harm is asked again when the server can't be reached.
+ *
+ * **Errors** Beside the engine's own errors every call can fail with `ClientTrouble`.
+ *
+ * @example
+ * const program = Effect.gen(function*() {
+ *   const client = yield* Client
+ *   const { runId } = yield* client.start(Order, { order }, { runId: `order-${order.id}` })
+ *   yield* client.trigger(Order, runId, "approval", { approved: true, by: "ada" }, { inputId: "mail-17" })
+ *   return yield* client.await(Order, runId)
+ * }).pipe(Effect.provide(layer({ url: "http://127.0.0.1:4400" })))
+ */
+export interface ClientApi {
+  /** Starts a run. Idempotent by `runId`: the same input again is the same run, another one a `RunConflict`. */
+  readonly start: <W extends Workflow.Any>(
+    workflow: W,
+    input: Workflow.Input<W>,
+    options?: StartOptions
+  ) => Effect.Effect<StartedRun, WorkflowNotFound | InvalidInput | RunConflict | ClientTrouble>
+  /** Sends an external event to a node; `accepted` is false when this `inputId` was sent before. */
+  readonly trigger: <W extends Workflow.Any, const Id extends Workflow.ExternalNodes<W>>(
+    workflow: W,
+    runId: string,
+    nodeId: Id,
+    payload: Workflow.Payload<W, Id>,
+    options: { readonly inputId: string }
+  ) => Effect.Effect<
+    { readonly accepted: boolean },
+    InvalidInput | RunNotFound | RunEnded | NodeNotFound | WorkflowNotFound | ClientTrouble
+  >
+  /** Waits for a run's end and gives its typed output. */
+  readonly await: <W extends Workflow.Any>(
+    workflow: W,
+    runId: string
+  ) => Effect.Effect<
+    Workflow.Output<W>,
+    RunNotFound | RunFailed | RunCancelled | InvalidInput | DefinitionMismatch | ClientTrouble
+  >
+  /** A run with its input, its result and its nodes, as JSON. */
+  readonly get: (runId: string) => Effect.Effect<Run, RunNotFound | InvalidInput | ClientTrouble>
+  /** Runs, newest first, page by page. */
+  readonly list: (
+    query?: RunQuery
+  ) => Effect.Effect<
+    { readonly runs: ReadonlyArray<RunSummary>; readonly nextCursor?: string },
+    InvalidInput | ClientTrouble
+  >
+  /** The audit trail of a run: a record that may have gaps. */
+  readonly events: (
+    runId: string,
+    options?: { readonly nodeId?: string; readonly after?: string; readonly limit?: number }
+  ) => Effect.Effect<ReadonlyArray<RunEvent>, RunNotFound | InvalidInput | ClientTrouble>
+  /** Follows a run until it has ended; goes on where it was when the connection breaks. */
+  readonly follow: (runId: string) => Stream.Stream<RunNews, RunNotFound | InvalidInput | ClientTrouble>
+  readonly cancel: Command
+  readonly pause: Command
+  readonly resume: Command
+  readonly unpark: Command
+  /** Why a run is not moving. */
+  readonly explain: (runId: string) => Effect.Effect<Explanation, RunNotFound | InvalidInput | ClientTrouble>
+  /** The workflows that the server executes. */
+  readonly workflows: Effect.Effect<typeof Shapes.Workflows.Type, InvalidInput | ClientTrouble>
+}
+
+/** The client of a server. */
+export class Client extends Context.Tag("perdure/Client")<Client, ClientApi>() {}

@@ -1,0 +1,63 @@
+import type { HttpApiDecodeError } from "@effect/platform/HttpApiError"
+import type * as HttpClientError from "@effect/platform/HttpClientError"
+import * as Effect from "effect/Effect"
+import type { ParseError } from "effect/ParseResult"
+import type { ApiError } from "../http/Errors.js"
+import * as Model from "../model/Errors.js"
+import { AccessDenied, type ClientTrouble, Overloaded, ServerTrouble, UnexpectedAnswer, Unreachable } from "./Errors.js"
+
+/** Errors of the API that mean the same here as in the process of the engine. */
+const model = {
+  RunNotFound: Model.RunNotFound,
+  RunConflict: Model.RunConflict,
+  RunEnded: Model.RunEnded,
+  CommandRefused: Model.CommandRefused,
+  WorkflowNotFound: Model.WorkflowNotFound,
+  NodeNotFound: Model.NodeNotFound,
+  InvalidInput: Model.InvalidInput
+} as const
+
+type ModelTag = keyof typeof model
+
+/** An error of the API as an application gets it. */
+export type Local<E> = E extends { readonly _tag: infer Tag }
+  ? Tag extends ModelTag
+    ? InstanceType<(typeof model)[Tag]>
+    : ClientTrouble
+  : ClientTrouble
+
+type Wire = ApiError | HttpApiDecodeError | HttpClientError.HttpClientError | ParseError
+
+const isModel = (error: Wire): error is Extract<ApiError, { readonly _tag: ModelTag }> => error._tag in model
+
+const troubleOf = (error: Exclude<Wire, { readonly _tag: ModelTag }>): ClientTrouble => {
+  switch (error._tag) {
+    case "Unauthorized":
+    case "Forbidden":
+    case "ForbiddenHost":
+    case "ForbiddenOrigin":
+      return new AccessDenied({ reason: error.message })
+    case "TooManyRequests":
+    case "TooManyStreams":
+      return new Overloaded({ reason: error.message })
+    case "DatabaseUnavailable":
+    case "InternalError":
+      return new ServerTrouble({ id: error.id, reason: error.message })
+    case "RequestError":
+      return new Unreachable({ reason: error.description ?? error.reason })
+    case "ResponseError":
+      return new UnexpectedAnswer({ reason: `status ${error.response.status}` })
+    default:
+      return new UnexpectedAnswer({ reason: error.message })
+  }
+}
+
+/** Turns the errors of a call into those of the engine, and all others into trouble. */
+export const locally = <A, E extends Wire, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, Local<E>, R> =>
+  Effect.mapError(effect, (error): Local<E> => {
+    const wire: Wire = error
+    if (!isModel(wire)) return troubleOf(wire) as Local<E>
+    const { message: _, ...fields } = wire
+    // Its fields are those of its class: the wire form was derived from it.
+    return new model[wire._tag](fields as never) as Local<E>
+  })

@@ -1,0 +1,143 @@
+import * as HttpApiClient from "@effect/platform/HttpApiClient"
+import * as HttpClient from "@effect/platform/HttpClient"
+import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Schema from "effect/Schema"
+import type { Any } from "../definition/Workflow.js"
+import { encodeInput, encodePayload, fromType, inputIdFrom, runIdFrom } from "../engine/Requests.js"
+import { resultOf } from "../engine/Results.js"
+import { Api } from "../http/Contract.js"
+import { RunCursor } from "../http/Query.js"
+import { InvalidInput, NodeNotFound } from "../model/Errors.js"
+import { toJsonText } from "../model/Json.js"
+import { isEnded } from "../model/Status.js"
+import type { ClientApi } from "./Client.js"
+import { DefinitionMismatch } from "./Errors.js"
+import { follow } from "./Follow.js"
+import type { ClientOptions } from "./Options.js"
+import { persistently } from "./Patience.js"
+import { locally } from "./Trouble.js"
+
+/** Seconds of one question for a result. */
+const waitSeconds = 30
+
+/** A text as JSON gives it; undefined stays. */
+const textOf = (value: unknown): string | null =>
+  value === undefined ? null : Either.match(toJsonText(value), { onLeft: () => null, onRight: ({ text }) => text })
+
+/** The client of the whole contract, with the token and where the server is. */
+const connect = ({ token, url }: ClientOptions) =>
+  HttpApiClient.make(Api, {
+    baseUrl: url,
+    transformClient: HttpClient.mapRequest((request) =>
+      token === undefined ? request : HttpClientRequest.bearerToken(request, token)
+    )
+  })
+
+type Http = Effect.Effect.Success<ReturnType<typeof connect>>
+
+const makeStarts = (http: Http): Pick<ClientApi, "start" | "trigger"> => ({
+  start: (workflow, input, options = {}) =>
+    Effect.gen(function* () {
+      const { ports } = yield* encodeInput(workflow, input, fromType)
+      const runId = yield* runIdFrom(options.runId ?? crypto.randomUUID())
+      const values = Object.fromEntries(Object.entries(ports).map(([port, { value }]) => [port, value]))
+      const { name, version } = workflow
+      const payload = { ...options, workflow: name, version, runId, input: values }
+      const [run, response] = yield* persistently(
+        locally(http.starts.start({ payload, urlParams: {}, withResponse: true }))
+      )
+      return { ...run, created: response.status === 201 }
+    }),
+  trigger: (workflow, id, nodeId, payload, options) =>
+    Effect.gen(function* () {
+      const schema = workflow.nodes.get(nodeId)?.payload
+      if (schema === undefined) return yield* new NodeNotFound({ workflow: workflow.name, nodeId })
+      const runId = yield* runIdFrom(id)
+      const inputId = yield* inputIdFrom(options.inputId)
+      const { value } = yield* encodePayload(schema, payload, fromType)
+      const call = { path: { runId, nodeId }, payload: { inputId, payload: value }, urlParams: {} }
+      return yield* persistently(locally(http.runs.trigger(call)))
+    })
+})
+
+const makeAwait = (http: Http): ClientApi["await"] => {
+  const look = (runId: Effect.Effect.Success<ReturnType<typeof runIdFrom>>) =>
+    persistently(locally(http.runs.result({ path: { runId }, urlParams: { wait: waitSeconds } })))
+  return (workflow, id) =>
+    Effect.gen(function* () {
+      const runId = yield* runIdFrom(id)
+      const seen = yield* Effect.repeat(look(runId), { until: ({ status }) => isEnded(status) })
+      const output = "output" in seen ? textOf(seen.output) : null
+      const failure = "error" in seen ? textOf(seen.error) : null
+      return yield* Effect.catchTag(
+        resultOf(workflow, { runId, status: seen.status, output, failure }),
+        "UndecodableRow",
+        ({ reason }) => mismatch(workflow, reason)
+      )
+    })
+}
+
+const decodeCursor = Schema.decode(RunCursor)
+
+const mismatch = ({ name, version }: Any, reason: string) =>
+  Effect.fail(new DefinitionMismatch({ workflow: name, version, reason }))
+
+const makeReads = (http: Http): Pick<ClientApi, "get" | "list" | "events" | "explain" | "workflows"> => ({
+  get: (id) =>
+    Effect.flatMap(runIdFrom(id), (runId) => persistently(locally(http.runs.run({ path: { runId }, urlParams: {} })))),
+  list: (query = {}) => {
+    const { cursor, ...filter } = query
+    const page = (place: object) => persistently(locally(http.runs.list({ urlParams: { ...filter, ...place } })))
+    if (cursor === undefined) return page({})
+    return decodeCursor(cursor).pipe(
+      Effect.mapError(() => new InvalidInput({ field: "cursor", reason: "expected a nextCursor of this list" })),
+      Effect.flatMap((place) => page({ cursor: place }))
+    )
+  },
+  events: (id, { after, limit, nodeId } = {}) =>
+    Effect.gen(function* () {
+      const runId = yield* runIdFrom(id)
+      const urlParams = {
+        ...(after === undefined ? {} : { cursor: after }),
+        ...(limit === undefined ? {} : { limit }),
+        ...(nodeId === undefined ? {} : { nodeId })
+      }
+      const { events } = yield* persistently(locally(http.runs.events({ path: { runId }, urlParams })))
+      return events
+    }),
+  explain: (id) =>
+    Effect.gen(function* () {
+      const runId = yield* runIdFrom(id)
+      const { explanation } = yield* persistently(locally(http.runs.explain({ path: { runId }, urlParams: {} })))
+      return explanation
+    }),
+  workflows: persistently(locally(http.workflows.workflows({ urlParams: {} })))
+})
+
+const makeCommands = ({ runs }: Http): Pick<ClientApi, "cancel" | "pause" | "resume" | "unpark"> => {
+  const command =
+    (verb: "cancel" | "pause" | "resume" | "unpark") =>
+    (id: string): ReturnType<ClientApi["cancel"]> =>
+      Effect.gen(function* () {
+        const runId = yield* runIdFrom(id)
+        const { status } = yield* locally(runs[verb]({ path: { runId }, payload: {}, urlParams: {} }))
+        return status
+      })
+  return { cancel: command("cancel"), pause: command("pause"), resume: command("resume"), unpark: command("unpark") }
+}
+
+/** Builds the client of a server over an `HttpClient`. */
+export const make = (options: ClientOptions): Effect.Effect<ClientApi, never, HttpClient.HttpClient> =>
+  Effect.gen(function* () {
+    const http = yield* connect(options)
+    const client = yield* HttpClient.HttpClient
+    return {
+      ...makeStarts(http),
+      ...makeReads(http),
+      ...makeCommands(http),
+      await: makeAwait(http),
+      follow: follow(client, options)
+    }
+  })
