@@ -128,6 +128,16 @@ export const settings = {
         ? Either.right(given)
         : Either.left("expected at most 40 lower case letters, digits or _, not beginning with a digit or pg_")
   } satisfies Setting<SchemaName> as Setting<SchemaName>,
+  url: {
+    name: "PERDURE_URL",
+    shownDefault: "http://127.0.0.1:4400",
+    meaning: "where the commands of `perdure` find the server",
+    absent: "http://127.0.0.1:4400",
+    parse: (given) =>
+      /^https?:$/.test(URL.canParse(given) ? new URL(given).protocol : "")
+        ? Either.right(given.replace(/\/+$/, ""))
+        : Either.left("expected a URL like http://127.0.0.1:4400")
+  } satisfies Setting<string> as Setting<string>,
   dataDir: text("PERDURE_DATA_DIR", ".perdure", "folder of the embedded database"),
   host: {
     name: "PERDURE_HOST",

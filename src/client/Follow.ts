@@ -101,7 +101,9 @@ export const follow =
         return response.status === 200 ? newsIn(response, place) : yield* refusalOf(response)
       })
       const once = Stream.unwrap(open)
-      const more = Stream.suspend(() => (place.hasEnded ? Stream.empty : Stream.concat(Stream.fromEffectOption(wait), again)))
+      const more = Stream.suspend(() =>
+        place.hasEnded ? Stream.empty : Stream.concat(Stream.fromEffectOption(wait), again)
+      )
       const again: typeof once = Stream.concat(once, more)
       return again
     })

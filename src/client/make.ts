@@ -1,18 +1,16 @@
-import * as HttpApiClient from "@effect/platform/HttpApiClient"
 import * as HttpClient from "@effect/platform/HttpClient"
-import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Schema from "effect/Schema"
 import type { Any } from "../definition/Workflow.js"
 import { encodeInput, encodePayload, fromType, inputIdFrom, runIdFrom } from "../engine/Requests.js"
 import { resultOf } from "../engine/Results.js"
-import { Api } from "../http/Contract.js"
 import { RunCursor } from "../http/Query.js"
 import { InvalidInput, NodeNotFound } from "../model/Errors.js"
 import { toJsonText } from "../model/Json.js"
 import { isEnded } from "../model/Status.js"
 import type { ClientApi } from "./Client.js"
+import { connect, type Http } from "./Connect.js"
 import { DefinitionMismatch } from "./Errors.js"
 import { follow } from "./Follow.js"
 import type { ClientOptions } from "./Options.js"
@@ -25,17 +23,6 @@ const waitSeconds = 30
 /** A text as JSON gives it; undefined stays. */
 const textOf = (value: unknown): string | null =>
   value === undefined ? null : Either.match(toJsonText(value), { onLeft: () => null, onRight: ({ text }) => text })
-
-/** The client of the whole contract, with the token and where the server is. */
-const connect = ({ token, url }: ClientOptions) =>
-  HttpApiClient.make(Api, {
-    baseUrl: url,
-    transformClient: HttpClient.mapRequest((request) =>
-      token === undefined ? request : HttpClientRequest.bearerToken(request, token)
-    )
-  })
-
-type Http = Effect.Effect.Success<ReturnType<typeof connect>>
 
 const makeStarts = (http: Http): Pick<ClientApi, "start" | "trigger"> => ({
   start: (workflow, input, options = {}) =>

@@ -13,6 +13,8 @@ export interface Looks {
   readonly database: Effect.Effect<DatabaseStanding, Trouble>
   readonly workers: Effect.Effect<ReadonlyArray<WorkerStanding>, Trouble>
   readonly backlog: Effect.Effect<Backlog, Trouble>
+  /** Whether the database is the one inside this process. */
+  readonly isEmbedded: boolean
 }
 
 const finding = (check: string, ok: boolean, detail: string, remedy: string): Finding =>
@@ -21,15 +23,20 @@ const finding = (check: string, ok: boolean, detail: string, remedy: string): Fi
 /** The oldest PostgreSQL that is supported. */
 const oldest = 150_000
 
-const ofDatabase = ({ fsync, migration, synchronousCommit, version, versionNumber }: DatabaseStanding) => [
-  finding("database", versionNumber >= oldest, `PostgreSQL ${version}`, "use PostgreSQL 15 or newer"),
-  finding("migrations", migration !== "none", `the last one is ${migration}`, "run perdure migrate"),
-  finding(
-    "durability",
-    fsync === "on" && synchronousCommit !== "off",
-    `fsync is ${fsync}, synchronous_commit is ${synchronousCommit}`,
-    "what is acknowledged may be lost with the machine: turn both on, or accept it as the embedded database's users do"
-  )
+const ofDurability = (isEmbedded: boolean, { fsync, synchronousCommit }: DatabaseStanding) =>
+  isEmbedded
+    ? finding("durability", true, "embedded: survives the death of the process, not a loss of power", "")
+    : finding(
+        "durability",
+        fsync === "on" && synchronousCommit !== "off",
+        `fsync is ${fsync}, synchronous_commit is ${synchronousCommit}`,
+        "what is acknowledged may be lost with the machine: turn both on"
+      )
+
+const ofDatabase = (isEmbedded: boolean) => (database: DatabaseStanding) => [
+  finding("database", database.versionNumber >= oldest, `PostgreSQL ${database.version}`, "use PostgreSQL 15 or newer"),
+  finding("migrations", database.migration !== "none", `the last one is ${database.migration}`, "run perdure migrate"),
+  ofDurability(isEmbedded, database)
 ]
 
 const ofWorkers = (workers: ReadonlyArray<WorkerStanding>) => {
@@ -88,11 +95,11 @@ const orTrouble = <A>(
   )
 
 /** Looks at what an installation depends on, one after the other; what can't be looked at is a finding too. */
-export const diagnosis = ({ backlog, database, workers }: Looks): Effect.Effect<ReadonlyArray<Finding>> =>
+export const diagnosis = ({ backlog, database, isEmbedded, workers }: Looks): Effect.Effect<ReadonlyArray<Finding>> =>
   Effect.gen(function* () {
     const dropped = (yield* Metric.value(auditDropped)).count
     const parts = [
-      yield* orTrouble("database", database, ofDatabase),
+      yield* orTrouble("database", database, ofDatabase(isEmbedded)),
       yield* orTrouble("workers", workers, ofWorkers),
       yield* orTrouble("backlog", backlog, ofBacklog)
     ]

@@ -73,7 +73,7 @@ const make = Effect.gen(function* () {
   const listed = ask("workers", overview.workers)
   const workers = exclusive ? Effect.flatMap(listed, alone) : listed
   const backlog = ask("backlog", overview.backlog)
-  const diagnose = diagnosis({ database: ask("database", overview.database), workers, backlog })
+  const diagnose = diagnosis({ database: ask("database", overview.database), workers, backlog, isEmbedded: exclusive })
 
   return Operator.of({
     workers,

@@ -40,16 +40,20 @@ export const toCursor = ({ createdAt, runId }: RunPlace): string =>
   Encoding.encodeBase64Url(`${createdAt.getTime()}:${runId}`)
 
 /** A cursor of the list of runs; opaque to clients. */
-export const RunCursor: Schema.Schema<RunPlace, string> = Schema.transformOrFail(Schema.String, Schema.typeSchema(RunPlace), {
-  strict: true,
-  decode: (cursor, _, ast) => {
-    const place = toPlace(cursor)
-    return place === undefined
-      ? ParseResult.fail(new ParseResult.Type(ast, cursor, "expected a nextCursor of this list"))
-      : ParseResult.succeed(place)
-  },
-  encode: (place) => ParseResult.succeed(toCursor(place))
-})
+export const RunCursor: Schema.Schema<RunPlace, string> = Schema.transformOrFail(
+  Schema.String,
+  Schema.typeSchema(RunPlace),
+  {
+    strict: true,
+    decode: (cursor, _, ast) => {
+      const place = toPlace(cursor)
+      return place === undefined
+        ? ParseResult.fail(new ParseResult.Type(ast, cursor, "expected a nextCursor of this list"))
+        : ParseResult.succeed(place)
+    },
+    encode: (place) => ParseResult.succeed(toCursor(place))
+  }
+)
 
 /** A cursor of an audit trail: the number of its last event. */
 const EventCursor = Schema.String.pipe(

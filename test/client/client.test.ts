@@ -60,7 +60,10 @@ describe("The client", () => {
         expect(first.runs.map(({ runId }) => runId)).toEqual(["c", "b"])
         const second = yield* client.list({ limit: 2, cursor: first.nextCursor! })
         expect(second.runs.map(({ runId }) => runId)).toEqual(["a"])
-        expect(yield* Effect.flip(client.list({ cursor: "x" }))).toMatchObject({ _tag: "InvalidInput", field: "cursor" })
+        expect(yield* Effect.flip(client.list({ cursor: "x" }))).toMatchObject({
+          _tag: "InvalidInput",
+          field: "cursor"
+        })
       })
     ))
 
@@ -173,18 +176,16 @@ describe("A browser", () => {
 
   /** What a module imports when it runs; types are gone by then. */
   const importsOf = (file: string): ReadonlyArray<string> =>
-    ts
-      .createSourceFile(file, readFileSync(file, "utf8"), ts.ScriptTarget.Latest)
-      .statements.flatMap((statement) => {
-        if (!ts.isImportDeclaration(statement) && !ts.isExportDeclaration(statement)) return []
-        const named = ts.isImportDeclaration(statement) ? statement.importClause?.namedBindings : statement.exportClause
-        const elements = named !== undefined && "elements" in named ? [...named.elements] : []
-        const onlyTypes =
-          (ts.isImportDeclaration(statement) ? statement.importClause?.isTypeOnly : statement.isTypeOnly) === true ||
-          (elements.length > 0 && elements.every((element) => element.isTypeOnly))
-        const from = statement.moduleSpecifier
-        return onlyTypes || from === undefined || !ts.isStringLiteral(from) ? [] : [from.text]
-      })
+    ts.createSourceFile(file, readFileSync(file, "utf8"), ts.ScriptTarget.Latest).statements.flatMap((statement) => {
+      if (!ts.isImportDeclaration(statement) && !ts.isExportDeclaration(statement)) return []
+      const named = ts.isImportDeclaration(statement) ? statement.importClause?.namedBindings : statement.exportClause
+      const elements = named !== undefined && "elements" in named ? [...named.elements] : []
+      const onlyTypes =
+        (ts.isImportDeclaration(statement) ? statement.importClause?.isTypeOnly : statement.isTypeOnly) === true ||
+        (elements.length > 0 && elements.every((element) => element.isTypeOnly))
+      const from = statement.moduleSpecifier
+      return onlyTypes || from === undefined || !ts.isStringLiteral(from) ? [] : [from.text]
+    })
 
   const reached = (entry: string): ReadonlyMap<string, string> => {
     const packages = new Map<string, string>()

@@ -1,0 +1,91 @@
+import { pathToFileURL } from "node:url"
+import * as Command from "@effect/cli/Command"
+import * as Options from "@effect/cli/Options"
+import * as Console from "effect/Console"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Predicate from "effect/Predicate"
+import { type Reading, readConfiguration } from "../config.js"
+import { migration } from "../Migration.js"
+import { runServer, runWorker } from "../Process.js"
+import { CommandFailed, usageExit } from "../Remote.js"
+import { example, type Workflows } from "../Server.js"
+
+const configured = Effect.suspend(() =>
+  Either.match(readConfiguration(process.env), {
+    onLeft: (problems) => Effect.fail(new CommandFailed({ exitCode: usageExit, message: problems.join("; ") })),
+    onRight: Effect.succeed
+  })
+)
+
+/** A layer may be the module's default export, or bear the name `workflows`. */
+const layerIn = (module: object): Workflows | undefined =>
+  ["default" in module ? module.default : undefined, "workflows" in module ? module.workflows : undefined].find(
+    (value): value is Workflows => Layer.isLayer(value)
+  )
+
+const load = (path: string): Effect.Effect<Workflows, CommandFailed> =>
+  Effect.tryPromise({
+    try: (): Promise<unknown> => import(pathToFileURL(path).href),
+    catch: (error) => new CommandFailed({ exitCode: usageExit, message: `can't load ${path}: ${String(error)}` })
+  }).pipe(
+    Effect.flatMap((module) => {
+      const found = Predicate.isObject(module) ? layerIn(module) : undefined
+      return found === undefined
+        ? Effect.fail(
+            new CommandFailed({
+              exitCode: usageExit,
+              message: `${path} exports no layer: expected one as its default export, or as workflows`
+            })
+          )
+        : Effect.succeed(found)
+    })
+  )
+
+const workflows = Options.text("workflows").pipe(
+  Options.withDescription("A JavaScript module that exports a layer of workflows; the bundled example unless given"),
+  Options.optional
+)
+
+/** What the process turns into once the command line has been read. */
+export type Afterwards = (then: () => void) => Effect.Effect<void>
+
+/** Commands that become a process of their own. */
+export const processes = (afterwards: Afterwards) => {
+  const becomes =
+    (run: (reading: Reading, workflows: Workflows) => void) => (options: { workflows: Option.Option<string> }) =>
+      Effect.gen(function* () {
+        const reading = yield* configured
+        const served = Option.isNone(options.workflows)
+          ? example(reading.configuration)
+          : yield* load(options.workflows.value)
+        yield* afterwards(() => run(reading, served))
+      })
+  return {
+    serve: Command.make("serve", { workflows }, becomes(runServer)).pipe(
+      Command.withDescription("Serves workflows over HTTP and executes them; settings are environment variables")
+    ),
+    worker: Command.make("worker", { workflows }, becomes(runWorker)).pipe(
+      Command.withDescription("Executes workflows without a server")
+    ),
+    migrate: Command.make("migrate", {}, () =>
+      Effect.gen(function* () {
+        const { configuration } = yield* configured
+        const url = configuration.databaseDirectUrl ?? configuration.databaseUrl
+        if (url === undefined) {
+          return yield* new CommandFailed({
+            exitCode: usageExit,
+            message: "DATABASE_URL: expected a database to migrate"
+          })
+        }
+        const done = yield* Effect.mapError(
+          migration({ url, schema: configuration.schema }),
+          ({ message }) => new CommandFailed({ exitCode: 1, message })
+        )
+        yield* Console.log(done.length === 0 ? "up to date" : done.map((name) => `applied ${name}`).join("\n"))
+      })
+    ).pipe(Command.withDescription("Brings the schema in DATABASE_URL to the present version"))
+  }
+}

@@ -1,0 +1,167 @@
+import { mkdtempSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { fileURLToPath } from "node:url"
+import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import { endAll, perdure, type Running } from "./process.js"
+
+const folder = mkdtempSync(join(tmpdir(), "perdure-cli-"))
+const module = fileURLToPath(new URL("workflows.ts", import.meta.url))
+const patienceMs = 120_000
+
+const input = (amount: number) =>
+  JSON.stringify({ order: { id: "o-1", item: "book", quantity: 1, amount, card: "ok" } })
+
+let server: Running
+let environment: Record<string, string> = {}
+
+const run = (args: ReadonlyArray<string>, given = "") => perdure(args, environment, given).ended
+
+beforeAll(async () => {
+  server = perdure(["serve"], {
+    PERDURE_PORT: "0",
+    PERDURE_DATA_DIR: join(folder, "served"),
+    PERDURE_LOG_LEVEL: "none"
+  })
+  const [, url] = await server.line(/perdure is ready at (\S+)\n/)
+  environment = { PERDURE_URL: url! }
+}, patienceMs)
+
+afterAll(() => {
+  endAll()
+  rmSync(folder, { recursive: true, force: true })
+})
+
+describe("The commands", () => {
+  it(
+    "start, show, trigger and follow a run",
+    async () => {
+      const args = ["runs", "start", "order", "--input", "-", "--run-id", "r-1", "--attribute", "customer=c-1"]
+      expect(await run(args, input(400))).toMatchObject({ code: 0, stderr: "", stdout: expect.stringMatching(/^r-1 /) })
+      const watching = perdure(["runs", "watch", "r-1"], environment)
+      await watching.line(/firing\.suspended approval\/1/)
+      const shown = await run(["runs", "show", "r-1"])
+      expect(shown.stdout).toMatch(/^status +suspended$/m)
+      expect(shown.stdout).toMatch(/^WaitsForTrigger /m)
+      const payload = JSON.stringify({ approved: true, by: "ada" })
+      const sent = ["trigger", "r-1", "approval", "--payload", payload, "--input-id", "i-1"]
+      expect((await run(sent)).stdout).toBe("accepted as i-1\n")
+      expect(await watching.ended).toMatchObject({ code: 0, stdout: expect.stringMatching(/\ncompleted\n$/) })
+      const json = JSON.parse((await run(["runs", "show", "r-1", "--json"])).stdout)
+      expect(json).toMatchObject({ status: "completed", output: { receipt: { status: "shipped" } } })
+      const list = JSON.parse((await run(["runs", "list", "--attribute", "customer=c-1", "--json"])).stdout)
+      expect(list.runs.map(({ runId }: { runId: string }) => runId)).toEqual(["r-1"])
+      expect((await run(["runs", "rerun", "r-1", "--run-id", "r-2"])).stdout).toMatch(/^r-2 /)
+    },
+    patienceMs
+  )
+
+  it(
+    "steer a run, and say what does not fit with exit code 1",
+    async () => {
+      await run(["runs", "start", "order", "--input", input(400), "--run-id", "s-1"])
+      expect((await run(["runs", "pause", "s-1"])).code).toBe(0)
+      expect((await run(["runs", "cancel", "s-1"])).code).toBe(0)
+      const watched = await run(["runs", "watch", "s-1"])
+      expect(watched).toMatchObject({ code: 1, stderr: "perdure: the run is cancelled\n" })
+      expect(await run(["runs", "resume", "s-1"])).toMatchObject({
+        code: 1,
+        stderr: "perdure: can't resume run s-1: it is cancelled\n"
+      })
+    },
+    patienceMs
+  )
+
+  it(
+    "tell of the installation",
+    async () => {
+      expect((await run(["workflows"])).stdout).toMatch(/^order +1 +5 /m)
+      expect((await run(["workers"])).stdout).toMatch(/^server +alive /m)
+      expect(await run(["stuck"])).toMatchObject({ code: 0, stdout: "nothing is stuck\n" })
+      expect(await run(["doctor"])).toMatchObject({ code: 0, stdout: expect.stringMatching(/^workers +ok /m) })
+    },
+    patienceMs
+  )
+
+  it.each([
+    [["runs", "show", "nobody"], 4, /^perdure: no run nobody\n$/],
+    [["runs", "show", "a b"], 2, /^perdure: runId: expected /],
+    [["runs", "start", "nope", "--input", "{}"], 4, /^perdure: no workflow nope /],
+    [["runs", "start", "order", "--input", "{"], 2, /^perdure: --input: expected JSON/],
+    [["runs", "start", "order", "--input", "@/nowhere"], 2, /^perdure: --input: can't read/],
+    [["runs", "list", "--since", "yesterday"], 2, /^perdure: .*expected a time/],
+    [["runs", "list", "--limit", "x"], 2, /./],
+    [["frobnicate"], 2, /./],
+    [["runs", "list", "--url", "ftp://x"], 2, /^perdure: PERDURE_URL: expected a URL/],
+    [["serve", "--workflows", "/nowhere.js"], 2, /^perdure: can't load \/nowhere\.js/]
+  ])(
+    "%j end with %d and say why",
+    async (args, code, message) => {
+      const ended = await run(args as ReadonlyArray<string>)
+      expect({ code: ended.code, said: `${ended.stderr}${ended.stdout}` }).toEqual({
+        code,
+        said: expect.stringMatching(message as RegExp)
+      })
+    },
+    patienceMs
+  )
+
+  it(
+    "end with 3 where no server answers",
+    async () => {
+      const ended = await run(["runs", "list", "--url", "http://127.0.0.1:1"])
+      expect(ended).toMatchObject({ code: 3, stderr: expect.stringMatching(/^perdure: the server can't be reached/) })
+    },
+    patienceMs
+  )
+
+  it(
+    "end on Ctrl-C",
+    async () => {
+      await run(["runs", "start", "order", "--input", input(400), "--run-id", "c-1"])
+      const watching = perdure(["runs", "watch", "c-1"], environment)
+      await watching.line(/suspended/)
+      watching.child.kill("SIGINT")
+      expect(await watching.ended).toMatchObject({ code: 130, stderr: "" })
+    },
+    patienceMs
+  )
+
+  it(
+    "explain and complete themselves",
+    async () => {
+      for (const args of [["--help"], ["runs", "--help"], ["runs", "start", "--help"], ["doctor", "--help"]]) {
+        const { code, stdout } = await run(args)
+        expect(code).toBe(0)
+        expect(stdout).toContain("USAGE")
+      }
+      expect((await run(["--completions", "bash"])).stdout).toContain("perdure")
+    },
+    patienceMs
+  )
+
+  it(
+    "make a token, and a server that wants it",
+    async () => {
+      const { entry, token } = JSON.parse((await run(["token", "ci", "--scope", "read", "--json"])).stdout)
+      expect(entry).toMatch(/^ci:read:[0-9a-f]{64}$/)
+      const guarded = perdure(["serve", "--workflows", module], {
+        PERDURE_PORT: "0",
+        PERDURE_HOST: "0.0.0.0",
+        PERDURE_TOKENS: entry,
+        PERDURE_DATA_DIR: join(folder, "guarded"),
+        PERDURE_LOG_LEVEL: "none"
+      })
+      const [, port] = await guarded.line(/perdure is ready at http:\/\/0\.0\.0\.0:(\d+)\n/)
+      const url = `http://127.0.0.1:${port}`
+      expect((await perdure(["workflows"], { PERDURE_URL: url }).ended).code).toBe(1)
+      const known = { PERDURE_URL: url, PERDURE_TOKEN: token }
+      expect((await perdure(["workflows"], known).ended).stdout).toMatch(/^hello +1 /m)
+      const denied = await perdure(["runs", "start", "hello", "--input", '{"name":"Ada"}'], known).ended
+      expect(denied).toMatchObject({ code: 1, stderr: expect.stringMatching(/wants a token of scope write/) })
+      guarded.child.kill("SIGTERM")
+      expect((await guarded.ended).code).toBe(0)
+    },
+    patienceMs
+  )
+})
