@@ -1,13 +1,27 @@
 import * as Console from "effect/Console"
 import type * as Effect from "effect/Effect"
 
-/** Characters that would move a terminal's cursor, colour it, or turn the direction of its text. */
-const control = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g
+/** Ranges of characters that would move a terminal's cursor, colour it, or turn the direction of its text; but tab and line. */
+const dangerous: ReadonlyArray<readonly [from: number, to: number]> = [
+  [0x00, 0x08],
+  [0x0b, 0x1f],
+  [0x7f, 0x9f],
+  [0x200e, 0x200f],
+  [0x202a, 0x202e],
+  [0x2066, 0x2069]
+]
 
-const shown = (character: string): string => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`
+const isDangerous = (code: number): boolean => dangerous.some(([from, to]) => code >= from && code <= to)
 
 /** Text as a terminal may get it: what comes from a server could hold anything. */
-export const plain = (text: string): string => text.replaceAll(control, shown)
+export const plain = (text: string): string => {
+  let shown = ""
+  for (const character of text) {
+    const code = character.codePointAt(0) ?? 0
+    shown += isDangerous(code) ? `\\u${code.toString(16).padStart(4, "0")}` : character
+  }
+  return shown
+}
 
 /** One line. */
 export const line = (text: string): Effect.Effect<void> => Console.log(plain(text))

@@ -71,13 +71,15 @@ const makeRuns = (operator: OperatorApi) => {
       if (event.nodeId === null) reader.lastKind = event.kind
     }
     reader.after = news.events.at(-1)?.seq ?? reader.after
+    reader.endedAt = isEnded(news.status) ? (reader.endedAt ?? now) : undefined
+    const { endedAt } = reader
+    const hasAll = endedAt === undefined || reader.lastKind === `run.${news.status}` || now - endedAt >= lastEventsMs
+    // The end is told after what led to it.
+    if (!hasAll || news.events.length === eventsPerLook) return
     const status = `${news.status} ${news.reason ?? ""}`
     if (status !== reader.status) reader.queue.unsafeOffer(statusFrame(news))
     reader.status = status
-    reader.endedAt = isEnded(news.status) ? (reader.endedAt ?? now) : undefined
-    const isOver =
-      reader.endedAt !== undefined && (reader.lastKind === `run.${news.status}` || now - reader.endedAt >= lastEventsMs)
-    if (!isOver || news.events.length === eventsPerLook) return
+    if (endedAt === undefined) return
     reader.queue.unsafeOffer(endFrame(news))
     reader.queue.unsafeOffer(undefined)
     readers.delete(reader)

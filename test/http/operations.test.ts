@@ -31,7 +31,7 @@ const ended = (runId: string) => server.send({ path: `/api/runs/${runId}/result?
 
 const listed = async (query: Record<string, string>): Promise<ReadonlyArray<string>> => {
   const { body } = await server.send({ path: `/api/runs?${new URLSearchParams(query)}` })
-  return (body?.["runs"] as ReadonlyArray<{ readonly runId: string }>).map(({ runId }) => runId)
+  return (body!["runs"] as ReadonlyArray<{ readonly runId: string }>).map(({ runId }) => runId)
 }
 
 describe("Runs are found", () => {
@@ -176,7 +176,7 @@ describe("A stream", () => {
     const ids = [...before, ...rest].flatMap(({ id }) => (id === undefined ? [] : [id]))
     expect(new Set(ids).size).toBe(ids.length)
     const { body } = await server.send({ path: `/api/runs/${runId}/events?limit=500` })
-    expect(ids).toEqual((body?.["events"] as ReadonlyArray<{ seq: string }>).map(({ seq }) => seq))
+    expect(ids).toEqual((body!["events"] as ReadonlyArray<{ seq: string }>).map(({ seq }) => seq))
   })
 
   it("of all runs tells what becomes of them, and goes on where it broke off", async () => {

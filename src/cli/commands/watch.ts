@@ -24,13 +24,15 @@ export const watch = (
   asJson: boolean
 ): Effect.Effect<void, CommandFailed> =>
   Effect.gen(function* () {
-    let status: RunStatus = "pending"
+    const seen: { status: RunStatus } = { status: "pending" }
     const print = (news: RunNews) => {
-      if (news._tag !== "Event") status = news.status
+      if (news._tag !== "Event") seen.status = news.status
       if (asJson) return Console.log(plain(JSON.stringify(news)))
       // The status stands above already.
       return news._tag === "End" ? Effect.void : line(shown(news))
     }
     yield* orFail(Stream.runForEach(follow(client, options)(runId), print))
-    if (status !== "completed") return yield* new CommandFailed({ exitCode: 1, message: `the run is ${status}` })
+    if (seen.status !== "completed") {
+      return yield* new CommandFailed({ exitCode: 1, message: `the run is ${seen.status}` })
+    }
   })
