@@ -1,0 +1,230 @@
+import type * as OpenApi from "@effect/platform/OpenApi"
+import * as FastCheck from "effect/FastCheck"
+import * as Layer from "effect/Layer"
+import * as Redacted from "effect/Redacted"
+import { expect, it } from "vitest"
+import * as Effects from "../../src/example/Effects.js"
+import { handlers, Order } from "../../src/example/order.js"
+import { Api } from "../../src/http/Contract.js"
+import { documentOf } from "../../src/http/OpenApiDocument.js"
+import { type Route, routesAt, routesOf } from "../../src/http/Routes.js"
+import * as Perdure from "../../src/layers.js"
+import { type Call, serving } from "./harness.js"
+import { misfits, unforeseen } from "./openapi.js"
+
+/** Calls of the hostile caller. */
+const calls = 10_000
+
+const stores = Perdure.layerEmbedded({})
+const engine = Order.layer.pipe(
+  Layer.provide(handlers),
+  Layer.provide(Effects.layer()),
+  Layer.provideMerge(Perdure.layerEngine({ pollMs: 200 })),
+  Layer.provideMerge(stores)
+)
+const operated = Layer.provideMerge(Perdure.layerOperator, engine)
+
+const server = serving(operated, {
+  operator: operated,
+  settings: { callsPerSecond: 0, webhooks: [{ name: "mail", key: Redacted.make("0123456789abcdef") }] }
+})
+
+const document = documentOf(Api)
+const routes = routesOf(Api)
+
+const { constant, constantFrom, integer, oneof, record, string } = FastCheck
+
+const nasty = constantFrom(
+  ..."'\"\\;-%_$`<>&|".split(""),
+  "' or 1=1 --",
+  "'); drop table perdure.run_state; --",
+  "../../etc/passwd",
+  "<script>alert(1)</script>",
+  "${7*7}",
+  "\u0000",
+  "\ud800",
+  "\u202e",
+  "😀",
+  "__proto__",
+  "constructor",
+  "toString",
+  "NaN",
+  "-1",
+  "1e400",
+  "null",
+  "9".repeat(400),
+  "x".repeat(5_000)
+)
+const word = oneof(
+  { weight: 2, arbitrary: nasty },
+  { weight: 2, arbitrary: string({ unit: "binary", maxLength: 20 }) },
+  {
+    weight: 1,
+    arbitrary: constantFrom("order", "approval", "mail", "r-1", "r-2", "completed", "2026-11-23", "1", "50")
+  }
+)
+const runId = oneof(
+  { weight: 3, arbitrary: integer({ min: 1, max: 40 }).map((n) => `r-${n}`) },
+  { weight: 1, arbitrary: word }
+)
+const nodeId = oneof({ weight: 3, arbitrary: constantFrom("approval", "charge") }, { weight: 1, arbitrary: word })
+
+/** Percent-encoded, for what can be; a lone surrogate can't. */
+const inUrl = (text: string): string => encodeURIComponent(text.toWellFormed())
+
+const pathOf = (route: Route): FastCheck.Arbitrary<string> =>
+  FastCheck.tuple(runId, nodeId, word).map(([run, node, other]) =>
+    route.path
+      .replace(":runId", () => inUrl(run))
+      .replace(":nodeId", () => inUrl(node))
+      .replace(":source", () => inUrl(other))
+  )
+
+const queryOf = (route: Route): FastCheck.Arbitrary<string> => {
+  const name = oneof(
+    { weight: 4, arbitrary: constantFrom(...[...route.query, "limit"]) },
+    { weight: 1, arbitrary: word }
+  )
+  const attributes = oneof(FastCheck.dictionary(word, word, { maxKeys: 3 }), FastCheck.jsonValue()).map((value) =>
+    JSON.stringify(value)
+  )
+  // A wait would only make the test long.
+  const pair = FastCheck.tuple(name, oneof(word, attributes)).map(
+    ([key, value]) => `${inUrl(key)}=${inUrl(key === "wait" ? "0" : value)}`
+  )
+  return FastCheck.array(pair, { maxLength: 3 }).map((pairs) => (pairs.length === 0 ? "" : `?${pairs.join("&")}`))
+}
+
+/** Mostly what fits, so that something starts. */
+const mostly = <A, B>(fits: FastCheck.Arbitrary<A>, rest: FastCheck.Arbitrary<B>) =>
+  oneof({ weight: 12, arbitrary: fits }, { weight: 1, arbitrary: rest })
+
+const order = record({
+  id: mostly(constant("o-1"), word),
+  item: constant("book"),
+  quantity: mostly(
+    constant(1),
+    FastCheck.anything().filter((value) => typeof value !== "bigint")
+  ),
+  amount: mostly(constantFrom(40, 400), FastCheck.double()),
+  card: mostly(constantFrom("ok", "declined"), word)
+})
+const json = (value: unknown): string => {
+  try {
+    return JSON.stringify(value) ?? "null"
+  } catch {
+    return "null"
+  }
+}
+const startBody = record(
+  {
+    workflow: oneof({ weight: 4, arbitrary: constant("order") }, { weight: 1, arbitrary: word }),
+    input: oneof({ weight: 3, arbitrary: record({ order }) }, { weight: 1, arbitrary: FastCheck.jsonValue() }),
+    runId,
+    version: mostly(constant(1), integer()),
+    priority: mostly(constant(5), integer({ min: -200, max: 200 })),
+    attributes: mostly(constant({ customer: "c-1" }), FastCheck.dictionary(word, word, { maxKeys: 3 }))
+  },
+  { requiredKeys: ["workflow", "input"] }
+)
+const body: FastCheck.Arbitrary<string> = oneof(
+  { weight: 3, arbitrary: startBody.map(json) },
+  { weight: 1, arbitrary: FastCheck.array(startBody, { maxLength: 3 }).map((runs) => json({ runs })) },
+  {
+    weight: 2,
+    arbitrary: record({
+      inputId: word,
+      payload: oneof(constant({ approved: true, by: "ada" }), FastCheck.jsonValue())
+    }).map(json)
+  },
+  { weight: 1, arbitrary: constant("{}") },
+  { weight: 1, arbitrary: FastCheck.json() },
+  { weight: 1, arbitrary: string({ unit: "binary", maxLength: 40 }) }
+)
+const hostileHeaders: FastCheck.Arbitrary<Record<string, string>> = record(
+  {
+    "content-type": oneof(
+      { weight: 5, arbitrary: constant("application/json") },
+      { weight: 1, arbitrary: constant("text/plain") }
+    ),
+    origin: constantFrom("http://evil.example", "null"),
+    authorization: constantFrom("Bearer x", "Basic eDp5"),
+    "last-event-id": constantFrom("1", "-1", "'; --", "9".repeat(40)),
+    "webhook-id": constantFrom("m-1", "x".repeat(300)),
+    "webhook-timestamp": constantFrom("0", "9".repeat(12), "x"),
+    "webhook-signature": constantFrom("v1,AAAA", "v1,", "nonsense")
+  },
+  { requiredKeys: ["content-type"] }
+).map((given) => ({ ...given }))
+
+const headers = mostly(constant({ "content-type": "application/json" }), hostileHeaders)
+
+const callOf = (route: Route): FastCheck.Arbitrary<Call & { readonly path: string }> =>
+  FastCheck.tuple(
+    oneof(
+      { weight: 9, arbitrary: constant(route.method) },
+      { weight: 1, arbitrary: constantFrom("GET", "POST", "PUT", "DELETE") }
+    ),
+    pathOf(route),
+    queryOf(route),
+    body,
+    headers
+  ).map(([method, path, query, text, given]) =>
+    method === "POST" || method === "PUT"
+      ? { method, path: `${path}${query}`, body: text, headers: given }
+      : { method, path: `${path}${query}`, headers: given }
+  )
+
+/** Streams last; what they answer before they begin is seen with the others' hostile values by tests of their own. */
+const finite = routes.filter(({ path }) => !path.endsWith("/stream"))
+const anyCall = FastCheck.constantFrom(...finite).chain(callOf)
+
+const operationOf = (method: string, path: string): OpenApi.OpenAPISpecOperation | undefined => {
+  const route = routesAt(routes, path.split("?")[0]!).find((one) => one.method === method)
+  const item = route && document.paths[route.path.replaceAll(/:(\w+)/g, "{$1}")]
+  return item?.[route!.method.toLowerCase() as "get"]
+}
+
+it("10,000 hostile calls get what the document foresees, no failure of ours, and only what was accepted is there", async () => {
+  const statuses = new Map<number, number>()
+  const started = new Set<string>()
+  const property = FastCheck.asyncProperty(anyCall, async (call) => {
+    const answer = await server.send(call)
+    statuses.set(answer.status, (statuses.get(answer.status) ?? 0) + 1)
+    expect(answer.status).toBeLessThan(500)
+    if (answer.status === 201) started.add(String(answer.body?.["runId"]))
+    if (call.path.startsWith("/api/batches") && answer.status === 200) {
+      const results = answer.body?.["results"] as ReadonlyArray<{ runId?: string; created?: boolean }>
+      for (const result of results) if (result.created === true) started.add(result.runId!)
+    }
+    const operation = operationOf(call.method!, call.path)
+    const seen = { status: answer.status, contentType: answer.headers["content-type"] ?? "", body: answer.body }
+    if (operation === undefined) expect([400, 404, 405]).toContain(answer.status)
+    else expect(unforeseen(document, operation, seen)).toEqual([])
+  })
+  await FastCheck.assert(property, { numRuns: calls, endOnFailure: true })
+  for (const status of [200, 201, 202, 400, 401, 403, 404, 405, 409, 415])
+    expect([...statuses.keys()]).toContain(status)
+  const found = new Set<string>()
+  let cursor: unknown
+  do {
+    const query = cursor === undefined ? "" : `&cursor=${String(cursor)}`
+    const page = await server.send({ path: `/api/runs?limit=500${query}` })
+    for (const run of page.body!["runs"] as ReadonlyArray<{ runId: string }>) found.add(run.runId)
+    cursor = page.body!["nextCursor"]
+  } while (cursor !== undefined)
+  expect(found).toEqual(started)
+  expect(Object.prototype).not.toHaveProperty("polluted")
+}, 600_000)
+
+it("a shape that the document does not foresee is seen (this test would notice)", () => {
+  const schema = { type: "object", required: ["a"], properties: { a: { type: "string" } }, additionalProperties: false }
+  expect(misfits(document, schema, { a: "x" })).toEqual([])
+  expect(misfits(document, schema, { a: 1 })).toHaveLength(1)
+  expect(misfits(document, schema, {})).toHaveLength(1)
+  expect(misfits(document, schema, { a: "x", b: 1 })).toHaveLength(1)
+  expect(misfits(document, { anyOf: [schema, { type: "null" }] }, 7)).toHaveLength(1)
+  expect(
+    unforeseen(document, document.paths["/healthz"]!.get!, { status: 418, contentType: "", body: 1 })
+  ).toHaveLength(1)
+})
