@@ -70,7 +70,7 @@ export interface ClientApi {
   readonly start: <W extends Workflow.Any>(
     workflow: W,
     input: Workflow.Input<W>,
-    options?: StartOptions
+    options?: Omit<StartOptions, "startAt" | "deadline">
   ) => Effect.Effect<StartedRun, WorkflowNotFound | InvalidInput | RunConflict | ClientTrouble>
   /** Sends an external event to a node; `accepted` is false when this `inputId` was sent before. */
   readonly trigger: <W extends Workflow.Any, const Id extends Workflow.ExternalNodes<W>>(
@@ -110,6 +110,8 @@ export interface ClientApi {
   readonly cancel: Command
   readonly pause: Command
   readonly resume: Command
+  /** Lets a failed or parked run go on from where it failed. */
+  readonly retry: Command
   readonly unpark: Command
   /** Why a run is not moving. */
   readonly explain: (runId: string) => Effect.Effect<Explanation, RunNotFound | InvalidInput | ClientTrouble>

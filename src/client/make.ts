@@ -103,16 +103,22 @@ const makeReads = (http: Http): Pick<ClientApi, "get" | "list" | "events" | "exp
   workflows: persistently(locally(http.workflows.workflows({ urlParams: {} })))
 })
 
-const makeCommands = ({ runs }: Http): Pick<ClientApi, "cancel" | "pause" | "resume" | "unpark"> => {
+const makeCommands = ({ runs }: Http): Pick<ClientApi, "cancel" | "pause" | "resume" | "retry" | "unpark"> => {
   const command =
-    (verb: "cancel" | "pause" | "resume" | "unpark") =>
+    (verb: "cancel" | "pause" | "resume" | "retry" | "unpark") =>
     (id: string): ReturnType<ClientApi["cancel"]> =>
       Effect.gen(function* () {
         const runId = yield* runIdFrom(id)
         const { status } = yield* locally(runs[verb]({ path: { runId }, payload: {}, urlParams: {} }))
         return status
       })
-  return { cancel: command("cancel"), pause: command("pause"), resume: command("resume"), unpark: command("unpark") }
+  return {
+    cancel: command("cancel"),
+    pause: command("pause"),
+    resume: command("resume"),
+    retry: command("retry"),
+    unpark: command("unpark")
+  }
 }
 
 /** Builds the client of a server over an `HttpClient`. */

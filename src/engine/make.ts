@@ -44,8 +44,8 @@ import { TriggerStore } from "../store/TriggerStore.js"
 import { Joined, joinTransaction } from "./Joined.js"
 import { pointOf } from "./Points.js"
 import {
-  beginsFrom,
   attributesFrom,
+  beginsFrom,
   type EncodedInput,
   encodeInput,
   encodePayload,

@@ -149,6 +149,7 @@ const runs = HttpApiGroup.make("runs")
   .add(command("cancel", "Ends a run: nothing more starts, what runs is interrupted"))
   .add(command("pause", "Lets what runs end and starts nothing more"))
   .add(command("resume", "Lets a paused run go on"))
+  .add(command("retry", "Lets a failed or parked run go on from where it failed"))
   .add(command("unpark", "Lets a parked run go on"))
 
 const events = text("text/event-stream")

@@ -37,6 +37,7 @@ describe("The route table", () => {
         "POST /api/runs/:runId/cancel",
         "POST /api/runs/:runId/pause",
         "POST /api/runs/:runId/resume",
+        "POST /api/runs/:runId/retry",
         "POST /api/runs/:runId/unpark",
         "POST /api/batches",
         "GET /api/runs/:runId/explain",

@@ -175,7 +175,7 @@ const rerun = Command.make(
     )
 ).pipe(Command.withDescription("Starts a new run with the input of another one"))
 
-type Verb = "cancel" | "pause" | "resume" | "unpark"
+type Verb = "cancel" | "pause" | "resume" | "retry" | "unpark"
 
 const command = (verb: Verb, description: string) =>
   Command.make(verb, { ...remote, runId }, (options) =>
@@ -202,6 +202,7 @@ export const runs = Command.make("runs").pipe(
     command("cancel", "Ends a run"),
     command("pause", "Lets what runs end and starts nothing more"),
     command("resume", "Lets a paused run go on"),
+    command("retry", "Lets a failed or parked run go on from where it failed"),
     command("unpark", "Lets a parked run go on"),
     rerun,
     watchCommand
