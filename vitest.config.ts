@@ -8,8 +8,13 @@ const source = (path: string) => new URL(path, import.meta.url).pathname
 
 export default defineConfig({
   // examples import the package by its name
-  resolve: { alias: { "perdure/testing": source("src/testing/index.ts"),
-      "perdure/client": source("src/client/index.ts"), perdure: source("src/index.ts") } },
+  resolve: {
+    alias: {
+      "perdure/testing": source("src/testing/index.ts"),
+      "perdure/client": source("src/client/index.ts"),
+      perdure: source("src/index.ts")
+    }
+  },
   test: {
     include: ["test/**/*.test.ts"],
     globalSetup: existsSync(new URL(globalSetup, import.meta.url)) ? [globalSetup] : [],

@@ -40,7 +40,7 @@ const nasty = constantFrom(
   "'); drop table perdure.run_state; --",
   "../../etc/passwd",
   "<script>alert(1)</script>",
-  "${7*7}",
+  ["$", "{7*7}"].join(""),
   "\u0000",
   "\ud800",
   "\u202e",
