@@ -18,6 +18,7 @@ const offences: ReadonlyArray<readonly [rule: string, from: string, code: string
   ["runtime-above-store", "src/runtime/A.ts", `import "../Engine.js"`],
   ["postgres-implements-ports", "src/postgres/A.ts", `import "../runtime/Fine.js"`],
   ["engine-above-runtime", "src/Engine.ts", `import "./http/Fine.js"`],
+  ["client-knows-no-server", "src/client/A.ts", `import "../http/Fine.js"`],
   ["http-and-cli-on-top", "src/http/A.ts", `import "../cli/Fine.js"`],
   ["adapters-only-in-roots", "src/http/B.ts", `import "../postgres/Fine.js"`],
   ["database-clients-only-in-postgres", "src/runtime/B.ts", `import type { Pool } from "pg"`],
@@ -36,7 +37,7 @@ const offences: ReadonlyArray<readonly [rule: string, from: string, code: string
 
 /** Imports that every direction allows. */
 const permitted: ReadonlyArray<readonly [from: string, code: string]> = [
-  ...["model", "definition", "store", "runtime", "postgres", "http", "cli", "testing"].map(
+  ...["model", "definition", "store", "runtime", "postgres", "client", "http", "cli", "testing"].map(
     (folder) => [`src/${folder}/Fine.ts`, "export type Fine = 1"] as const
   ),
   ["src/index.ts", `export * from "./Engine.js"`],

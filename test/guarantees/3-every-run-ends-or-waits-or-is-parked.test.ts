@@ -12,7 +12,7 @@ const stranded = `
   select r.run_id, r.status from perdure.run_state r
   where r.ended_at is null and not (r.status = 'parked' and r.reason is not null)
     and not (r.status = 'suspended' and exists (
-      select from perdure.run_node_state n where n.run_id = r.run_id and n.status = 'suspended'
+      select from perdure.firings n where n.run_id = r.run_id and n.status = 'suspended'
     ))`
 
 scenario("after deaths in the middle of everything no run is stranded", (world) =>

@@ -230,7 +230,7 @@ describe("every statement", () => {
       const seen = yield* statements
       expect(Object.keys(indexes).filter((name) => !seen.has(name))).toEqual([])
       yield* query(
-        "truncate perdure.run_state, perdure.run_values, perdure.run_node_state, perdure.run_inbox_messages, perdure.trigger_inputs, perdure.run_commands, perdure.definitions, perdure.workers, perdure.run_events"
+        "truncate perdure.run_state, perdure.run_values, perdure.run_node_state, perdure.run_inbox_messages, perdure.trigger_inputs, perdure.run_commands, perdure.definitions, perdure.workers, perdure.run_events cascade"
       )
       expect(yield* checkPlans(seen)).toEqual([])
       yield* grow

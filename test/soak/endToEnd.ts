@@ -57,7 +57,7 @@ export const checkEndToEnd = async (
   killed: ReadonlySet<number>
 ): Promise<EndToEnd> => {
   const entries = readLines(rig.ledger, Entry)
-  const rows = await rig.sql("select run_id, node_id, firing, status, attempt, crashes from perdure.run_node_state")
+  const rows = await rig.sql("select run_id, node_id, firing, status, attempt, crashes from perdure.firings")
   const firings = rows.map(
     (row): Firing => ({
       runId: String(row["run_id"]),

@@ -16,9 +16,9 @@ it.live("C1 a restart of the database is no death: every worker goes on with wha
     yield* startTwo(world, yard, { ids: names(40), ms: 3_000 })
     yield* Effect.promise(() => postgres.restart("immediate"))
     yield* Effect.forEach(names(40), (runId) => yard.client.engine.awaitEnd(runId), { concurrency: "unbounded" })
-    expect(
-      yield* world.sql("select max(crashes) as crashes, max(attempt) as attempt from perdure.run_node_state")
-    ).toEqual([{ crashes: 0, attempt: 1 }])
+    expect(yield* world.sql("select max(crashes) as crashes, max(attempt) as attempt from perdure.firings")).toEqual([
+      { crashes: 0, attempt: 1 }
+    ])
     expect(yield* world.sql("select max(fence) as fence from perdure.run_state")).toEqual([{ fence: 1 }])
     expect(yield* world.sql(invariantStatement({ atRest: false }))).toEqual([])
   }).pipe(Effect.scoped)
@@ -46,7 +46,7 @@ scenario(
         [row?.["now"]]
       )
       expect(yield* world.sql("select max(fence) as fence from perdure.run_state")).toEqual([{ fence: 1 }])
-      expect(yield* world.sql("select max(crashes) as crashes from perdure.run_node_state")).toEqual([{ crashes: 0 }])
+      expect(yield* world.sql("select max(crashes) as crashes from perdure.firings")).toEqual([{ crashes: 0 }])
       expect(yard.entries()).toHaveLength(20)
       expect(runs.length).toBeGreaterThan(0)
     })

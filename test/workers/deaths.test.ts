@@ -27,9 +27,7 @@ scenario("B1 the runs of a worker that was killed go on at once, long before its
     // The lease is a minute; two looks 300 ms apart decide.
     expect(took).toBeLessThan(3_000)
     yield* Effect.forEach(runs, (runId) => yard.client.engine.awaitEnd(runId), { concurrency: "unbounded" })
-    const [row] = yield* world.sql(
-      "select max(crashes) as crashes, max(attempt) as attempt from perdure.run_node_state"
-    )
+    const [row] = yield* world.sql("select max(crashes) as crashes, max(attempt) as attempt from perdure.firings")
     expect(row).toEqual({ crashes: 1, attempt: 1 })
   })
 )
@@ -43,7 +41,7 @@ scenario("C2 a worker whose sessions are all cut goes on under the same lease, a
     )
     yield* Effect.forEach(names(20), (runId) => yard.client.engine.awaitEnd(runId), { concurrency: "unbounded" })
     expect(runs.length).toBeGreaterThan(0)
-    expect(yield* world.sql("select max(crashes) as crashes from perdure.run_node_state")).toEqual([{ crashes: 0 }])
+    expect(yield* world.sql("select max(crashes) as crashes from perdure.firings")).toEqual([{ crashes: 0 }])
     expect(yield* world.sql("select from perdure.workers where stopped_at is not null")).toEqual([])
   })
 )

@@ -36,9 +36,9 @@ scenario(
         expect(again.at - leftAt).toBeLessThan(2_500)
       }
       yield* Effect.forEach(names(30), (runId) => yard.client.engine.awaitEnd(runId))
-      expect(
-        yield* world.sql("select max(crashes) as crashes, max(attempt) as attempt from perdure.run_node_state")
-      ).toEqual([{ crashes: 0, attempt: 1 }])
+      expect(yield* world.sql("select max(crashes) as crashes, max(attempt) as attempt from perdure.firings")).toEqual([
+        { crashes: 0, attempt: 1 }
+      ])
       // Each step was done once, but for the long one that was cut off.
       const ends = yard
         .entries()
@@ -59,7 +59,7 @@ scenario("B10 a worker that is killed in the middle of its stop loses nothing", 
     expect(yield* holder.exit).toBe("SIGKILL")
     const ended = yield* Effect.forEach(names(20), (runId) => yard.client.engine.awaitEnd(runId))
     expect(new Set(ended.map(({ status }) => status))).toEqual(new Set(["completed"]))
-    const [row] = yield* world.sql("select count(*)::int4 as crashed from perdure.run_node_state where crashes > 0")
+    const [row] = yield* world.sql("select count(*)::int4 as crashed from perdure.firings where crashes > 0")
     expect(row).toEqual({ crashed: runs.length })
   })
 )

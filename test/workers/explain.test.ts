@@ -92,7 +92,7 @@ scenario(
       expect(yield* explained(engine.explain("later"), "WaitsForSlot")).toMatchObject({ why: "alone" })
       yield* gates.busy.open
       expect(yield* gates.alone.arrived).toMatchObject({ crashes: 2, attempt: 1 })
-      expect(yield* world.sql("select run_id from perdure.run_node_state where status = 'running'")).toEqual([
+      expect(yield* world.sql("select run_id from perdure.firings where status = 'running'")).toEqual([
         { run_id: "suspicious" }
       ])
       expect(yield* engine.explain("later")).toMatchObject({ _tag: "WaitsForSlot", why: "alone" })

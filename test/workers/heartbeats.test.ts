@@ -26,7 +26,7 @@ scenario(
         [first?.["session"]]
       )
       expect(again["incarnation"]).toBe(first?.["incarnation"])
-      expect(yield* world.sql("select max(crashes) as crashes from perdure.run_node_state")).toEqual([{ crashes: 0 }])
+      expect(yield* world.sql("select max(crashes) as crashes from perdure.firings")).toEqual([{ crashes: 0 }])
 
       yield* proxy.swallow
       yield* yard.until((entries) => {

@@ -15,8 +15,8 @@ export const parks = (name: string, kind: Kind, options: Omit<WorkerOptions, "na
       yield* world.until("poison", "parked")
       const ended = yield* Effect.forEach(names(10), (runId) => yard.client.engine.awaitEnd(runId))
       expect(new Set(ended.map(({ status }) => status))).toEqual(new Set(["completed"]))
-      expect(
-        yield* world.sql("select max(attempt) as attempt from perdure.run_node_state where run_id <> 'poison'")
-      ).toEqual([{ attempt: 1 }])
+      expect(yield* world.sql("select max(attempt) as attempt from perdure.firings where run_id <> 'poison'")).toEqual([
+        { attempt: 1 }
+      ])
     })
   )

@@ -23,7 +23,7 @@ scenario(
       expect(new Set(ended.map(({ status }) => status))).toEqual(new Set(["completed"]))
       expect(yield* yard.client.engine.awaitEnd("thrown")).toMatchObject({ status: "failed" })
       const [row] = yield* world.sql(
-        `select max(attempt) as attempt, max(crashes) as crashes from perdure.run_node_state where run_id <> 'poison'`
+        `select max(attempt) as attempt, max(crashes) as crashes from perdure.firings where run_id <> 'poison'`
       )
       expect(row?.["attempt"]).toBe(1)
       expect(Number(row?.["crashes"])).toBeLessThanOrEqual(Limits.crashesBeforeAlone)

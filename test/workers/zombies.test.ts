@@ -21,7 +21,7 @@ scenario(
         return interrupted.length === runs.length ? true : undefined
       })
       expect(
-        yield* world.sql("select distinct max(crashes) as crashes, max(attempt) as attempt from perdure.run_node_state")
+        yield* world.sql("select distinct max(crashes) as crashes, max(attempt) as attempt from perdure.firings")
       ).toEqual([{ crashes: 1, attempt: 1 }])
       const [row] = yield* world.sql(
         `select count(distinct r.worker)::int4 as holders, bool_and(w.worker_id = $1) as other
