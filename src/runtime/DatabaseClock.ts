@@ -3,7 +3,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type { DatabaseError } from "../model/Errors.js"
-import { Transactor } from "../store/Transactor.js"
+import { type Transaction, Transactor } from "../store/Transactor.js"
 import { Workers } from "../store/Workers.js"
 
 /**
@@ -16,8 +16,10 @@ export class DatabaseClock extends Context.Tag("perdure/DatabaseClock")<
     readonly now: Effect.Effect<number>
     /** The same, at once. */
     readonly unsafeNow: () => number
-    /** Looks at the database's clock again. */
-    readonly adjust: Effect.Effect<void, DatabaseError>
+    /** Looks at the database's clock again, and reads something else in the same transaction. */
+    readonly adjustAnd: <A, E, R>(
+      read: Effect.Effect<A, E, R>
+    ) => Effect.Effect<A, E | DatabaseError, Exclude<R, Transaction>>
   }
 >() {}
 
@@ -26,16 +28,22 @@ const make = Effect.gen(function* () {
   const workers = yield* Workers
   const clock = yield* Effect.clock
   let offset = 0
-  const adjust = Effect.gen(function* () {
-    const before = yield* Clock.currentTimeMillis
-    // In a transaction: where the database's time is shifted, it is shifted for transactions.
-    const there = yield* transactor.transact("clock", workers.clock)
-    const after = yield* Clock.currentTimeMillis
-    offset = there - (before + after) / 2
-  })
-  yield* adjust
+  const adjustAnd = <A, E, R>(read: Effect.Effect<A, E, R>) =>
+    Effect.flatMap(Clock.currentTimeMillis, (before) =>
+      // In a transaction: where the database's time is shifted, it is shifted for transactions.
+      transactor.transact(
+        "clock",
+        Effect.gen(function* () {
+          const there = yield* workers.clock
+          const after = yield* Clock.currentTimeMillis
+          offset = there - (before + after) / 2
+          return yield* read
+        })
+      )
+    )
+  yield* adjustAnd(Effect.void)
   const unsafeNow = () => clock.unsafeCurrentTimeMillis() + offset
-  return { now: Effect.sync(unsafeNow), unsafeNow, adjust }
+  return { now: Effect.sync(unsafeNow), unsafeNow, adjustAnd }
 })
 
 export const layer: Layer.Layer<DatabaseClock, DatabaseError, Transactor | Workers> = Layer.effect(DatabaseClock, make)

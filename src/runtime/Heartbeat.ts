@@ -23,6 +23,9 @@ const exclusiveHeartbeatMs = 10_000
 /** The part of a lease that a heartbeat may take before its connection is given up: there is time for two more. */
 const deadlinePart = 0.25
 
+/** How much later than asked for an unknown workflow's runs may be parked. */
+const unknownPart = 0.1
+
 /**
  * Signs of life, over the lifeline: nothing else this worker does can delay them but its own event loop.
  *
@@ -122,7 +125,7 @@ const upkeep = Effect.gen(function* () {
    */
   const reconcile = Effect.gen(function* () {
     const incarnation = yield* identity.current
-    const leased = new Set(yield* transactor.transact("leased", states.leasedTo(incarnation)))
+    const leased = new Set(yield* clock.adjustAnd(states.leasedTo(incarnation)))
     const unknown = [...leased].filter((runId) => !supervisor.has(runId))
     const gone = supervisor.ids().filter((runId) => !leased.has(runId))
     // Twice in a row: not just a claim, or an end, under way.
@@ -131,7 +134,7 @@ const upkeep = Effect.gen(function* () {
     missing = new Set(unknown)
     foreign = new Set(gone)
     supervisor.lose(lost)
-    if (again.length > 0) yield* recovery.claim({ _tag: "Own", runIds: again }, again.length)
+    if (again.length > 0) yield* recovery.claim([{ _tag: "Own", runIds: again }], again.length)
   })
 
   const housekeeping = Effect.gen(function* () {
@@ -140,12 +143,11 @@ const upkeep = Effect.gen(function* () {
     if (mine.length > 0) yield* transactor.transact("unpark", states.unparkKnown(mine, Limits.claimBatch))
   })
 
-  const pause = Effect.sleep(Duration.millis(workers.exclusive ? exclusiveHeartbeatMs : settings.heartbeatMs))
-  const turn = Effect.zipRight(
-    careful("The comparison of leases", Effect.zipRight(clock.adjust, reconcile)),
-    careful("Housekeeping", housekeeping)
-  )
-  yield* Effect.forkScoped(Effect.forever(Effect.zipRight(pause, turn)))
+  const steadily = (everyMs: number, turn: Effect.Effect<void>) =>
+    Effect.forkScoped(Effect.forever(Effect.zipRight(Effect.sleep(Duration.millis(everyMs)), turn)))
+  const everyMs = workers.exclusive ? exclusiveHeartbeatMs : settings.heartbeatMs
+  yield* steadily(everyMs, careful("The comparison of leases", reconcile))
+  yield* steadily(Math.max(everyMs, settings.unknownAfterMs * unknownPart), careful("Housekeeping", housekeeping))
   definitions.onRegistered(({ key }) =>
     careful("Unparking", Effect.asVoid(transactor.transact("unpark", states.unparkKnown([key], Limits.claimBatch))))
   )

@@ -27,8 +27,11 @@ import { Vitality } from "./Vitality.js"
 export class Recovery extends Context.Tag("perdure/Recovery")<
   Recovery,
   {
-    /** Claims at most `limit` runs and brings them to life; gives how many were claimed. */
-    readonly claim: (look: ClaimLook, limit: number) => Effect.Effect<number, DatabaseError | UndecodableRow>
+    /** Claims at most `limit` runs, look by look in one transaction, and brings them to life; gives how many were claimed. */
+    readonly claim: (
+      looks: ReadonlyArray<ClaimLook>,
+      limit: number
+    ) => Effect.Effect<number, DatabaseError | UndecodableRow>
   }
 >() {}
 
@@ -47,10 +50,24 @@ const make = Effect.gen(function* () {
   const identity = yield* Identity
   const vitality = yield* Vitality
 
-  const read = (look: ClaimLook, limit: number) =>
+  /** What the first look leaves of the limit is for the next one. */
+  const take = (looks: ReadonlyArray<ClaimLook>, limit: number) =>
     Effect.gen(function* () {
       const incarnation = yield* identity.current
-      const { claimed, undecodable } = yield* states.claim(incarnation, look, limit)
+      const taken = { claimed: [] as ClaimedRun[], undecodable: [] as Claims["undecodable"][number][] }
+      for (const look of looks) {
+        const left = limit - taken.claimed.length - taken.undecodable.length
+        if (left <= 0) break
+        const { claimed, undecodable } = yield* states.claim(incarnation, look, left)
+        taken.claimed.push(...claimed)
+        taken.undecodable.push(...undecodable)
+      }
+      return taken
+    })
+
+  const read = (looks: ReadonlyArray<ClaimLook>, limit: number) =>
+    Effect.gen(function* () {
+      const { claimed, undecodable } = yield* take(looks, limit)
       const known = claimed.flatMap((run) => {
         const registered = definitions.find(run.row.workflow, run.row.workflowVersion)
         return registered === undefined ? [] : [{ run, registered }]
@@ -88,13 +105,16 @@ const make = Effect.gen(function* () {
     return { held, broken: parkings }
   }
 
-  const claim = (look: ClaimLook, limit: number) =>
+  const claim = (looks: ReadonlyArray<ClaimLook>, limit: number) =>
     Effect.suspend(() => {
       const size = Math.min(limit, supervisor.room())
       const takesOver = vitality.mayTakeOver()
-      if (size <= 0 || (look._tag === "Orphaned" && !takesOver)) return Effect.succeed(0)
+      const allowed = looks
+        .filter(({ _tag }) => takesOver || _tag !== "Orphaned")
+        .map((look) => (look._tag === "Named" ? { ...look, takesOver } : look))
+      if (size <= 0 || allowed.length === 0) return Effect.succeed(0)
       supervisor.reserve(size)
-      return transactor.transact("claim", read(look._tag === "Named" ? { ...look, takesOver } : look, size)).pipe(
+      return transactor.transact("claim", read(allowed, size)).pipe(
         Effect.flatMap((found) => {
           const { broken, held } = rebuild(found)
           return Effect.forEach(held, supervisor.adopt, { discard: true }).pipe(

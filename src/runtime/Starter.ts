@@ -198,7 +198,7 @@ const make = Effect.gen(function* () {
       if (outcome._tag === "Started") yield* tell(request, start.first)
       // It may be our own start whose acknowledgement was lost: then its lease is ours too.
       if (repeated && outcome._tag === "Exists" && !supervisor.has(request.runId))
-        yield* recovery.claim({ _tag: "Own", runIds: [request.runId] }, 1)
+        yield* recovery.claim([{ _tag: "Own", runIds: [request.runId] }], 1)
       return resultOf(outcome, decision)
     })
 

@@ -61,16 +61,16 @@ const make = Effect.gen(function* () {
   const cursors = { input: "0", command: "0" }
 
   /** Claims while there is room and the look comes back full. */
-  const claimAll = (look: ClaimLook): Effect.Effect<void, Trouble> =>
-    Effect.flatMap(recovery.claim(look, Limits.claimBatch), (count) =>
-      count === Limits.claimBatch ? claimAll(look) : Effect.void
+  const claimAll = (looks: ReadonlyArray<ClaimLook>): Effect.Effect<void, Trouble> =>
+    Effect.flatMap(recovery.claim(looks, Limits.claimBatch), (count) =>
+      count === Limits.claimBatch ? claimAll(looks) : Effect.void
     )
 
-  const claimsOf = (looks: ReadonlyArray<"Orphaned" | "Due" | "Ready">) =>
+  const claimsOf = (tags: ReadonlyArray<"Orphaned" | "Due" | "Ready">) =>
     Effect.suspend(() => {
       const mine = definitions.keys()
       if (mine.length === 0) return Effect.void
-      return Effect.forEach(looks, (_tag) => claimAll({ _tag, definitions: mine }), { discard: true })
+      return claimAll(tags.map((_tag) => ({ _tag, definitions: mine })))
     })
   const claims = claimsOf(["Orphaned", "Due", "Ready"])
 
@@ -93,7 +93,7 @@ const make = Effect.gen(function* () {
       const here = runIds.filter(supervisor.has)
       const away = runIds.filter((runId) => !supervisor.has(runId))
       if (away.length > 0)
-        yield* recovery.claim({ _tag: "Named", runIds: away, definitions: definitions.keys() }, away.length)
+        yield* recovery.claim([{ _tag: "Named", runIds: away, definitions: definitions.keys() }], away.length)
       yield* handOver(runIds)
       // A run that left memory meanwhile may have taken no word of this with it: it is looked at as one that is away.
       for (const runId of here) if (!supervisor.has(runId)) supervisor.lookAt(runId)
@@ -147,7 +147,7 @@ const make = Effect.gen(function* () {
   /** Runs end in other processes too; who waits for one should not wait for a whole sweep. */
   const foreignEnds = Effect.zipRight(
     careful("A look", awaiters.look(supervisor.has)),
-    Effect.sleep(Duration.millis(Math.min(settings.pollMs, foreignEndMs)))
+    Effect.sleep(Duration.millis(settings.pollMs / foreignEndsPerPoll))
   )
 
   yield* Effect.forkScoped(Effect.forever(named))
@@ -159,8 +159,8 @@ const make = Effect.gen(function* () {
   return { sweep, claim: claims, look }
 })
 
-/** Time between two looks at runs that are waited for and live elsewhere. */
-const foreignEndMs = 200
+/** Looks at runs that are waited for and live elsewhere, for each look at everything. */
+const foreignEndsPerPoll = 5
 
 const isLate = (unapplied: Unapplied): boolean => isEnded(unapplied.runStatus) || unapplied.runStatus === "parked"
 

@@ -12,7 +12,9 @@ export class Processes {
     count: number,
     private readonly told: (line: string) => void
   ) {
-    this.children = Array.from({ length: count }, () => fork(script, [...args, "--child"]))
+    // A tenth of the time went to the collection of what one case leaves behind, in the small space of the default.
+    const execArgv = [...process.execArgv, "--max-semi-space-size=64"]
+    this.children = Array.from({ length: count }, () => fork(script, [...args, "--child"], { execArgv }))
   }
 
   /** Does all tasks; whoever is free takes the next one. */
