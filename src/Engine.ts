@@ -2,6 +2,7 @@ import type { SqlClient } from "@effect/sql/SqlClient"
 import * as Context from "effect/Context"
 import type * as DateTime from "effect/DateTime"
 import type * as Effect from "effect/Effect"
+import type * as Either from "effect/Either"
 import type * as Option from "effect/Option"
 import type * as Query from "./definition/Query.js"
 import type * as Signal from "./definition/Signal.js"
@@ -41,6 +42,13 @@ export interface StartOptions {
   readonly deadline?: DateTime.DateTime.Input
   /** What it can be found by later; a start that finds the run there already leaves those of the first one. */
   readonly attributes?: Attributes
+}
+
+/** A run to be started by the name of its workflow; without a version, the newest one registered here. */
+export interface EncodedStart extends StartOptions {
+  readonly workflow: string
+  readonly version?: number
+  readonly input: unknown
 }
 
 /** A run as its starter sees it: `created` is false if it was there already. */
@@ -105,10 +113,28 @@ export class Engine extends Context.Tag("perdure/Engine")<
       input: Workflow.Input<W>,
       options?: StartOptions
     ) => Effect.Effect<StartedRun, InvalidInput | RunConflict | Trouble>
+    /**
+     * Starts many runs, each by itself: what became of each, in the order given, in as few transactions as it takes.
+     *
+     * **Details** Some may have started where others were refused. They take no lease: every worker with room has its share.
+     *
+     * @example
+     * const results = yield* engine.startMany(Order, orders.map((order) => ({ input: { order }, runId: `order-${order.id}` })))
+     */
+    readonly startMany: <W extends Workflow.Any>(
+      workflow: W,
+      runs: ReadonlyArray<{ readonly input: Workflow.Input<W> } & StartOptions>
+    ) => Effect.Effect<ReadonlyArray<Either.Either<StartedRun, InvalidInput | RunConflict | Trouble>>>
     /** Starts a run of a workflow registered here from the JSON of its input. */
     readonly startEncoded: (
-      request: { readonly workflow: string; readonly version?: number; readonly input: unknown } & StartOptions
+      request: EncodedStart
     ) => Effect.Effect<StartedRun, WorkflowNotFound | InvalidInput | RunConflict | Trouble>
+    /** Starts many runs of workflows registered here, each by itself, from the JSON of their inputs. */
+    readonly startManyEncoded: (
+      requests: ReadonlyArray<EncodedStart>
+    ) => Effect.Effect<
+      ReadonlyArray<Either.Either<StartedRun, WorkflowNotFound | InvalidInput | RunConflict | Trouble>>
+    >
     /** Sends an external event to a node; `accepted` is false when this `inputId` was sent before. */
     readonly trigger: <W extends Workflow.Any, const Id extends Workflow.ExternalNodes<W>>(
       workflow: W,

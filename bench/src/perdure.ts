@@ -1,5 +1,6 @@
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
@@ -128,6 +129,15 @@ export const open: Open = async (options, held) => {
     wake: (runId) => Effect.runPromise(Effect.asVoid(engine.trigger(Waiting, runId, "go", true, { inputId: "go" }))),
     woken: (runId) => Effect.runPromise(Effect.map(engine.await(Waiting, runId), ({ value }) => expectCount(value, 2))),
     start,
+    startBatch: async (runIds) => {
+      const results = await Effect.runPromise(
+        engine.startMany(
+          Chain,
+          runIds.map((runId) => ({ input, runId }))
+        )
+      )
+      for (const result of results) if (Either.isLeft(result)) throw result.left
+    },
     close: () => Effect.runPromise(Scope.close(scope, Exit.void))
   }
 }

@@ -1,4 +1,3 @@
-import { randomUUID } from "node:crypto"
 import type { SqlClient } from "@effect/sql/SqlClient"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -6,15 +5,8 @@ import * as Option from "effect/Option"
 import type { Query } from "../definition/Query.js"
 import type { Payload, Signal } from "../definition/Signal.js"
 import type * as Workflow from "../definition/Workflow.js"
-import type { Engine, Resumption, RunDetail, StartedRun, StartOptions } from "../Engine.js"
-import {
-  AwaitInTransaction,
-  CommandRefused,
-  NodeNotFound,
-  RunConflict,
-  RunEnded,
-  RunNotFound
-} from "../model/Errors.js"
+import type { EncodedStart, Engine, Resumption, RunDetail, StartOptions } from "../Engine.js"
+import { AwaitInTransaction, CommandRefused, NodeNotFound, RunEnded, RunNotFound } from "../model/Errors.js"
 import type { EncodedValue } from "../model/Firing.js"
 import type { RunId } from "../model/Ids.js"
 import type { CommandKind } from "../model/Run.js"
@@ -28,11 +20,8 @@ import { Facade } from "../runtime/Facade.js"
 import { Identity } from "../runtime/Identity.js"
 import { Intake } from "../runtime/Intake.js"
 import { nodeViews } from "../runtime/NodeView.js"
-import { compilePlan, type Plan } from "../runtime/Plan.js"
 import { RunReader } from "../runtime/RunReader.js"
-import type { Begins } from "../runtime/RunState.js"
 import { RunSupervisor } from "../runtime/RunSupervisor.js"
-import { Starter } from "../runtime/Starter.js"
 import { Vitality } from "../runtime/Vitality.js"
 import { Waker } from "../runtime/Waker.js"
 import { AuditLog } from "../store/AuditLog.js"
@@ -41,20 +30,10 @@ import { type RunFilter, StateStore } from "../store/StateStore.js"
 import { StepStore } from "../store/StepStore.js"
 import { Transaction, Transactor } from "../store/Transactor.js"
 import { TriggerStore } from "../store/TriggerStore.js"
+import { makeBegin } from "./Begin.js"
 import { Joined, joinTransaction } from "./Joined.js"
 import { pointOf } from "./Points.js"
-import {
-  attributesFrom,
-  beginsFrom,
-  type EncodedInput,
-  encodeInput,
-  encodePayload,
-  fromJson,
-  fromType,
-  inputIdFrom,
-  priorityFrom,
-  runIdFrom
-} from "./Requests.js"
+import { encodeInput, encodePayload, fromJson, fromType, inputIdFrom, runIdFrom } from "./Requests.js"
 import { answerOf, outputOf, resultOf } from "./Results.js"
 
 /** Firings per node that a run's detail shows the summary of. */
@@ -68,16 +47,6 @@ const shownEvents = 500
 
 /** Questions of people are given up when they take longer. */
 const bounds = { statementTimeout: Duration.seconds(5) }
-
-const plans = new WeakMap<Workflow.WorkflowDefinition, Plan>()
-
-const planOf = (definition: Workflow.WorkflowDefinition): Plan => {
-  const known = plans.get(definition)
-  if (known !== undefined) return known
-  const plan = compilePlan(definition.graph)
-  plans.set(definition, plan)
-  return plan
-}
 
 /** Builds the facade over a running worker. */
 export const make = Effect.gen(function* () {
@@ -206,39 +175,12 @@ const makeWrites = (reads: Reads) =>
   Effect.gen(function* () {
     const transactor = yield* Transactor
     const definitions = yield* Definitions
-    const starter = yield* Starter
+    const begin = yield* makeBegin
     const intake = yield* Intake
     const triggers = yield* TriggerStore
     const waker = yield* Waker
     const supervisor = yield* RunSupervisor
     const facade = yield* Facade
-
-    const begin = (
-      definition: Workflow.WorkflowDefinition,
-      encoded: EncodedInput,
-      options: StartOptions,
-      begins?: Begins
-    ) =>
-      Effect.gen(function* () {
-        const runId = yield* runIdFrom(options.runId ?? randomUUID())
-        const request = {
-          workflow: definition.name,
-          workflowVersion: definition.version,
-          plan: planOf(definition),
-          runId,
-          priority: yield* priorityFrom(options.priority ?? 0),
-          text: encoded.text,
-          input: encoded.ports,
-          begins: begins ?? (yield* beginsFrom(options)),
-          ...(options.attributes === undefined ? {} : { attributes: yield* attributesFrom(options.attributes) })
-        }
-        const joined = yield* Joined
-        const result =
-          joined === undefined ? yield* starter.start(request) : yield* starter.startIn(joined.transaction, request)
-        joined?.touched.push(runId)
-        if (result._tag === "Differs") return yield* new RunConflict({ runId, field: result.field })
-        return { runId, status: result.status, created: result._tag === "Started" } satisfies StartedRun
-      })
 
     const inTransaction = <A, E, R>(sql: Parameters<EngineShape["inTransaction"]>[0], effect: Effect.Effect<A, E, R>) =>
       Effect.flatMap(joinTransaction(transactor, sql, effect), ({ touched, value }) =>
@@ -252,7 +194,7 @@ const makeWrites = (reads: Reads) =>
       transact: (client, effect) => inTransaction(client as SqlClient, inJoined(effect)),
       start: ({ definition, input, parent, runId }) =>
         Effect.flatMap(encodeInput(definition, input, fromType), (encoded) =>
-          begin(definition, encoded, { runId }, { parent })
+          begin.one(definition, encoded, { runId }, { parent })
         ),
       result: outputOf
     })
@@ -297,6 +239,12 @@ const makeWrites = (reads: Reads) =>
             )
       )
 
+    const asked = (request: EncodedStart) =>
+      Effect.gen(function* () {
+        const { definition } = yield* definitions.resolve(request.workflow, request.version)
+        return { definition, encoded: yield* encodeInput(definition, request.input, fromJson), options: request }
+      })
+
     const payloadSchema = (definition: Workflow.WorkflowDefinition, nodeId: string) => {
       const schema = definition.nodes.get(nodeId)?.payload
       return schema === undefined
@@ -306,14 +254,23 @@ const makeWrites = (reads: Reads) =>
 
     return {
       start: <W extends Workflow.Any>(workflow: W, input: Workflow.Input<W>, options: StartOptions = {}) =>
-        Effect.flatMap(encodeInput(workflow, input, fromType), (encoded) => begin(workflow, encoded, options)),
-      startEncoded: (
-        request: { readonly workflow: string; readonly version?: number; readonly input: unknown } & StartOptions
+        Effect.flatMap(encodeInput(workflow, input, fromType), (encoded) => begin.one(workflow, encoded, options)),
+      startMany: <W extends Workflow.Any>(
+        workflow: W,
+        runs: ReadonlyArray<{ readonly input: Workflow.Input<W> } & StartOptions>
       ) =>
-        Effect.gen(function* () {
-          const { definition } = yield* definitions.resolve(request.workflow, request.version)
-          return yield* begin(definition, yield* encodeInput(definition, request.input, fromJson), request)
-        }),
+        begin.many(
+          runs.map(({ input, ...options }) =>
+            Effect.map(encodeInput(workflow, input, fromType), (encoded) => ({
+              definition: workflow,
+              encoded,
+              options
+            }))
+          )
+        ),
+      startEncoded: (request: EncodedStart) =>
+        Effect.flatMap(asked(request), ({ definition, encoded, options }) => begin.one(definition, encoded, options)),
+      startManyEncoded: (requests: ReadonlyArray<EncodedStart>) => begin.many(requests.map(asked)),
       trigger: <W extends Workflow.Any>(
         workflow: W,
         runId: string,

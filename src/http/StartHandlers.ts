@@ -23,10 +23,8 @@ export const layer = HttpApiBuilder.group(Api, "starts", (handlers) =>
       .handleRaw("startMany", ({ request }) =>
         Effect.gen(function* () {
           const { runs } = yield* readBody(request, Shapes.StartRuns)
-          // All at once: the engine puts them into as few transactions as it can.
-          const results = yield* Effect.forEach(runs, (run) => Effect.either(onTheWire(engine.startEncoded(run))), {
-            concurrency: "unbounded"
-          })
+          const started = yield* engine.startManyEncoded(runs)
+          const results = yield* Effect.forEach(started, (result) => Effect.either(onTheWire(result)))
           return yield* answer(Shapes.StartedRuns, {
             results: results.map((result) => (Either.isLeft(result) ? { error: result.left } : result.right))
           })

@@ -54,15 +54,16 @@ const make = Effect.gen(function* () {
   const take = (looks: ReadonlyArray<ClaimLook>, limit: number) =>
     Effect.gen(function* () {
       const incarnation = yield* identity.current
-      const taken = { claimed: [] as ClaimedRun[], undecodable: [] as Claims["undecodable"][number][] }
+      const claimed: Array<ClaimedRun> = []
+      const undecodable: Array<Claims["undecodable"][number]> = []
       for (const look of looks) {
-        const left = limit - taken.claimed.length - taken.undecodable.length
+        const left = limit - claimed.length - undecodable.length
         if (left <= 0) break
-        const { claimed, undecodable } = yield* states.claim(incarnation, look, left)
-        taken.claimed.push(...claimed)
-        taken.undecodable.push(...undecodable)
+        const taken = yield* states.claim(incarnation, look, left)
+        claimed.push(...taken.claimed)
+        undecodable.push(...taken.undecodable)
       }
-      return taken
+      return { claimed, undecodable }
     })
 
   const read = (looks: ReadonlyArray<ClaimLook>, limit: number) =>

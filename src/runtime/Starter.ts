@@ -1,6 +1,8 @@
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import type * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import type { Attributes } from "../model/Attributes.js"
 import type { DatabaseError, UndecodableRow } from "../model/Errors.js"
@@ -49,6 +51,10 @@ export class Starter extends Context.Tag("perdure/Starter")<
   Starter,
   {
     readonly start: (request: StartRequest) => Effect.Effect<StartResult, DatabaseError | UndecodableRow>
+    /** Starts many for whoever has room, without a fiber for each; gives what became of each, in the order given. */
+    readonly startMany: (
+      requests: ReadonlyArray<StartRequest>
+    ) => Effect.Effect<ReadonlyArray<Either.Either<StartResult, DatabaseError>>>
     /** Starts inside a transaction of the caller: without a lease, true when he commits. */
     readonly startIn: (
       transaction: Context.Tag.Service<Transaction>,
@@ -173,11 +179,10 @@ const make = Effect.gen(function* () {
       : { ...outcome, status: outcome._tag === "Exists" ? outcome.status : decision.state.status }
 
   /** The first commit is there. */
-  const tell = (request: StartRequest, first: RunCommit) =>
-    Effect.sync(() => {
-      trail.committed(first, clock.unsafeNow())
-      large.committed(request.workflow, first)
-    })
+  const tell = (request: StartRequest, first: RunCommit): void => {
+    trail.committed(first, clock.unsafeNow())
+    large.committed(request.workflow, first)
+  }
 
   /** Here and now: the lease is taken with the first commit. */
   const startHere = (request: StartRequest, registered: Registered) =>
@@ -195,7 +200,7 @@ const make = Effect.gen(function* () {
       if (outcome._tag === "Started" && held) {
         yield* supervisor.adopt({ registered, state: decision.state, fence: 1, starts: decision.start })
       } else yield* giveBack
-      if (outcome._tag === "Started") yield* tell(request, start.first)
+      if (outcome._tag === "Started") tell(request, start.first)
       // It may be our own start whose acknowledgement was lost: then its lease is ours too.
       if (repeated && outcome._tag === "Exists" && !supervisor.has(request.runId))
         yield* recovery.claim([{ _tag: "Own", runIds: [request.runId] }], 1)
@@ -208,10 +213,43 @@ const make = Effect.gen(function* () {
       const decision = yield* begin(request, false)
       const { outcome } = yield* writer.submit(rowOf(request, decision, null))
       if (outcome._tag === "Started") {
-        yield* tell(request, { ...decision.commit!, fence: 0 })
+        tell(request, { ...decision.commit!, fence: 0 })
         yield* wakeups.announce([{ kind: "ready", runId: request.runId }])
       }
       return resultOf(outcome, decision)
+    })
+
+  const offerAll = (requests: ReadonlyArray<StartRequest>, decisions: ReadonlyArray<Decision>) =>
+    Effect.async<ReadonlyArray<Exit.Exit<Written, DatabaseError>>>((resume) => {
+      const exits: Array<Exit.Exit<Written, DatabaseError>> = []
+      let open = requests.length
+      for (let index = 0; index < requests.length; index++) {
+        writer.offer(rowOf(requests[index]!, decisions[index]!, null), (exit) => {
+          exits[index] = exit
+          if (--open === 0) resume(Effect.succeed(exits))
+        })
+      }
+    })
+
+  const startMany = (requests: ReadonlyArray<StartRequest>) =>
+    Effect.gen(function* () {
+      if (requests.length === 0) return []
+      const decisions = yield* Effect.forEach(requests, (request) => begin(request, false))
+      const exits = yield* offerAll(requests, decisions)
+      const results: Array<Either.Either<StartResult, DatabaseError>> = []
+      let started: RunId | undefined
+      for (let index = 0; index < requests.length; index++) {
+        const [request, decision] = [requests[index]!, decisions[index]!]
+        const written = yield* Effect.either(exits[index]!)
+        if (Either.isRight(written) && written.right.outcome._tag === "Started") {
+          started = request.runId
+          tell(request, { ...decision.commit!, fence: 0 })
+        }
+        results.push(Either.map(written, ({ outcome }) => resultOf(outcome, decision)))
+      }
+      // One word for all: whoever hears it claims as much as there is room for.
+      if (started !== undefined) yield* wakeups.announce([{ kind: "ready", runId: started }])
+      return results
     })
 
   return {
@@ -225,6 +263,7 @@ const make = Effect.gen(function* () {
           ? startElsewhere(request)
           : startHere(request, registered)
       }).pipe(Effect.uninterruptible),
+    startMany: (requests: ReadonlyArray<StartRequest>) => Effect.uninterruptible(startMany(requests)),
     startIn: (transaction: Context.Tag.Service<Transaction>, request: StartRequest) =>
       Effect.gen(function* () {
         const decision = yield* begin(request, false)

@@ -16,8 +16,8 @@ const stoppedForMs = 20_000
 /** Lives an execution may take; each injection costs one at most. */
 const maxLives = 8
 
-/** A whole recovery takes long: it is done in one of so many cases. */
-const recoveredEvery = 4
+/** A whole recovery by somebody new, and a second sweep by everybody, take long: they are done in one of so many cases. */
+const thoroughEvery = 4
 
 const leasedStatement = `
   select r.run_id, w.worker_id from perdure.run_state r join perdure.workers w on w.incarnation = r.worker
@@ -149,14 +149,15 @@ class Execution {
     }
   }
 
-  /** L5: on a quiet database, sweeps and now and then a whole recovery by one who is new change nothing. */
+  /** L5: on a quiet database, a sweep by everybody, and now and then a second one and one who is new, change nothing. */
   private async checkQuiet(): Promise<void> {
     const { one, world } = this
     const look = async () => (await world.database.query(everythingStatement))[0]
     const before = await look()
     if (before?.["timers"] !== "0") return
-    if (world.points.passed.length % recoveredEvery === 0) this.launch()
-    for (const worker of [...world.live, ...world.live]) {
+    const thorough = world.points.passed.length % thoroughEvery === 0
+    if (thorough) this.launch()
+    for (const worker of thorough ? [...world.live, ...world.live] : world.live) {
       let swept = false
       worker.sweep().then(() => {
         swept = true

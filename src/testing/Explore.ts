@@ -1,6 +1,6 @@
 import { execute } from "./Case.js"
 import type { Case, Executed } from "./Execution.js"
-import { modes as allModes, type Injection, type Mode, modesOf, type Point, type PointKind, spell } from "./Points.js"
+import { modes as allModes, type Injection, type Mode, ownModes, type Point, type PointKind, spell } from "./Points.js"
 import type { Subject } from "./Subject.js"
 import type { TestDatabase } from "./TestDatabase.js"
 import type { Violation, WorldOptions } from "./World.js"
@@ -58,10 +58,10 @@ export interface Exploration {
   readonly failures: ReadonlyArray<Failure>
 }
 
-/** Every way to hit the points of an execution. */
+/** Every way to hit the points of an execution; the words for one mode in turn. */
 const injectionsOf = (points: ReadonlyArray<Point>, modes: ReadonlyArray<Mode> = allModes): Array<Injection> =>
-  points.flatMap(({ kind, name, occurrence }) =>
-    modesOf[kind].filter((mode) => modes.includes(mode)).map((mode) => ({ name, occurrence, mode }))
+  points.flatMap((point) =>
+    ownModes(point, modes).map((mode) => ({ name: point.name, occurrence: point.occurrence, mode }))
   )
 
 /**

@@ -24,6 +24,8 @@ export interface FaultHost {
   readonly preamble: () => string
   /** The same as a statement: for a transaction that is sent at once, or for a read without one. */
   readonly time: (until: "transaction" | "session") => Query
+  /** The time that the only session of a world has been told last. */
+  readonly session: { time: unknown }
   /** Whether transactions go statement by statement, as behind a pooling proxy. */
   readonly statementwise: boolean
   /** Rewrites statements, to see whether a mutated engine is caught. */
@@ -146,10 +148,20 @@ export class FaultPool {
     const kind = kinds[query.name] ?? "statement"
     const sent = query.name === "begin" ? { ...query, text: `${query.text}${this.host.preamble()}` } : query
     return this.pass(lease, kind, `${query.operation ?? "other"}: ${query.name}`, async () => {
-      if (kind === "statement" && !lease.inTransaction) await this.forward(lease, this.host.time("session"))
+      if (kind === "statement" && !lease.inTransaction) await this.setTime(lease)
       if (kind !== "statement") lease.inTransaction = kind === "begin"
       return this.forward(lease, this.host.rewrite(sent))
     })
+  }
+
+  /** The time of the world for a read without a transaction; the only session remembers what it was told. */
+  private async setTime(lease: Lease): Promise<void> {
+    const { session, sessions } = this.host
+    const query = this.host.time("session")
+    const [now] = query.values ?? []
+    if (session.time === now) return
+    const answer = await this.forward(lease, query)
+    if (sessions === "one" && Exit.isSuccess(answer)) session.time = now
   }
 
   private writeAtOnce(lease: Lease, queries: ReadonlyArray<Query>): Promise<Answer> {

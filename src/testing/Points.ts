@@ -24,6 +24,16 @@ export const modesOf: Readonly<Record<PointKind, ReadonlyArray<Mode>>> = {
   handler: ["before", "after"]
 }
 
+/** Two words of the server for one mode: it has aborted the transaction, which may be tried again. */
+const retryable: ReadonlyArray<Mode> = ["40001", "40P01"]
+
+/** The modes, of those wanted, in which a point is hit: of two words for one mode each occurrence hears one, in turn. */
+export const ownModes = ({ kind, occurrence }: Point, wanted: ReadonlyArray<Mode>): ReadonlyArray<Mode> => {
+  const meant = modesOf[kind].filter((mode) => wanted.includes(mode))
+  if (!retryable.every((mode) => meant.includes(mode))) return meant
+  return meant.filter((mode) => mode !== retryable[occurrence % retryable.length])
+}
+
 /** A place in an execution that keeps its identity from one execution to the next. */
 export interface Point {
   /** What is done there: `operation: statement`, `effect node`, `handler node`. */

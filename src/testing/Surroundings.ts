@@ -22,6 +22,7 @@ export interface Surroundings<Worker> {
   readonly died: (worker: Worker) => void
   readonly preamble: () => string
   readonly time: (until: "transaction" | "session") => Query
+  readonly session: { time: unknown }
   readonly hit: (
     kind: PointKind,
     name: string,

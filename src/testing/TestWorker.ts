@@ -89,6 +89,7 @@ export class TestWorker {
       busy: () => world.busy(),
       preamble: () => world.preamble(),
       time: (until) => world.time(until),
+      session: world.session,
       statementwise: options.statementwise === true,
       rewrite: world.rewrite,
       sessions: world.database.sessions

@@ -1,5 +1,6 @@
 import { expect } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import { Chain } from "./fixtures.js"
 import { chain, makeGate } from "./handlers.js"
 import { scenario } from "./world.js"
@@ -75,5 +76,29 @@ scenario("200 starts at once are 200 runs, written by few transactions", (world)
     expect(outputs).toEqual(outputs.map((_, n) => ({ n: (n + 1) * 2 })))
     const [stored] = yield* world.sql("select count(distinct xmin::text)::int4 as transactions from perdure.run_values")
     expect(stored!["transactions"]).toBeLessThan(200)
+  })
+)
+
+scenario("of many started at once each has its own answer, in the order asked", (world) =>
+  Effect.gen(function* () {
+    const client = yield* world.start({ workflows: chain(), settings: { maxRuns: 0 } })
+    yield* client.engine.start(Chain, { n: 1 }, { runId: "there" })
+    const results = yield* client.engine.startMany(Chain, [
+      { input: { n: 10 }, runId: "new" },
+      { input: { n: 1 }, runId: "there" },
+      { input: { n: 2 }, runId: "there" },
+      { input: { n: 3 }, runId: "" },
+      { input: { n: 10 }, runId: "new" }
+    ])
+    expect(results.map(Either.match({ onLeft: ({ _tag }) => _tag, onRight: ({ created }) => created }))).toEqual([
+      true,
+      false,
+      "RunConflict",
+      "InvalidInput",
+      false
+    ])
+    yield* world.start({ workflows: chain() })
+    expect(yield* client.engine.await(Chain, "new")).toEqual({ n: 22 })
+    expect(yield* client.engine.startMany(Chain, [])).toEqual([])
   })
 )

@@ -32,6 +32,23 @@ scenario("a start in the caller's transaction is invisible until it commits, and
   }).pipe(Effect.provide(client(world)))
 )
 
+scenario("many started in the caller's transaction are part of it too", (world) =>
+  Effect.gen(function* () {
+    const sql = yield* SqlClient.SqlClient
+    const { engine } = yield* world.start({ workflows: chain() })
+    const runs = ["a", "b"].map((runId) => ({ input: { n: 1 }, runId }))
+    yield* engine.inTransaction(
+      sql,
+      Effect.gen(function* () {
+        const started = yield* Effect.all(yield* engine.startMany(Chain, runs))
+        expect(started.map(({ created }) => created)).toEqual([true, true])
+        expect(yield* world.sql("select from perdure.run_state")).toEqual([])
+      })
+    )
+    for (const { runId } of runs) expect(yield* engine.await(Chain, runId)).toEqual({ n: 4 })
+  }).pipe(Effect.provide(client(world)))
+)
+
 scenario("rolled back, a start and a trigger never were", (world) =>
   Effect.gen(function* () {
     const sql = yield* SqlClient.SqlClient

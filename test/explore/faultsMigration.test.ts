@@ -47,6 +47,7 @@ const migrateOnce = async (base: Pool, injections: ReadonlyArray<Injection>): Pr
     busy: () => () => undefined,
     preamble: () => "",
     time: () => ({ name: "nothing", text: "select", values: [] }),
+    session: { time: undefined },
     statementwise: true,
     rewrite: (query) => query,
     sessions: "one"

@@ -119,7 +119,9 @@ const untouched = (name: string) => () => Effect.dieMessage(`${name} was not exp
 export const engineOf = (given: Partial<EngineApi>): Layer.Layer<Engine> =>
   Layer.succeed(Engine, {
     start: untouched("start"),
+    startMany: untouched("startMany"),
     startEncoded: untouched("startEncoded"),
+    startManyEncoded: untouched("startManyEncoded"),
     trigger: untouched("trigger"),
     triggerEncoded: untouched("triggerEncoded"),
     signal: untouched("signal"),

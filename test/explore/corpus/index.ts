@@ -6,7 +6,7 @@ import { cleaned, handedOver, unknown } from "./leaving.js"
 import { loose } from "./loose.js"
 import { randoms } from "./random.js"
 import { errors, failure, longer, routing, timeout } from "./routing.js"
-import { steps, waits } from "./steps.js"
+import { signals, steps, waits } from "./steps.js"
 import { again, later, overdue } from "./times.js"
 import { cancelled, cancelRace, during, early, joined, late, paused, repeated, suspend } from "./waiting.js"
 
@@ -35,6 +35,7 @@ const written: ReadonlyArray<Subject> = [
   handedOver,
   unknown,
   steps,
+  signals,
   waits,
   loose,
   children,

@@ -31,7 +31,7 @@ const busyOnce = Effect.gen(function* () {
 
 const retry = { times: 3, schedule: Schedule.spaced("1 second") }
 
-/** Loops, retries, sleeps and signals in one handler, the waits longer than a worker keeps a run in memory. */
+/** Loops, sleeps and retries in one handler, the waits longer than a worker keeps a run in memory. */
 export const steps = oneRun({
   workflow: stepsWorkflow,
   input: { v: 2 },
@@ -40,15 +40,32 @@ export const steps = oneRun({
       for (let line = 0; line < v; line++) yield* Step.run("line", { key: `${line}` }, effect(`line ${line}`))
       yield* Step.sleep("cool down", "900 millis")
       const tried = yield* Step.run("busy", { success: S, error: Busy, retry }, busyOnce)
+      yield* effect("ship")
+      return { out: tried }
+    })
+  )
+})
+
+const signalsWorkflow = Workflow.make("signals", { version: 1, input: { v: N } })
+  .node("ship", ship, ({ input }) => ({ v: input.v }))
+  .output(({ ship }) => ({ out: ship.out }))
+
+/** A signal that comes, and one that never does, after a step that is remembered. */
+export const signals = oneRun({
+  workflow: signalsWorkflow,
+  input: { v: 1 },
+  handlers: ship.toLayer(() =>
+    Effect.gen(function* () {
+      yield* Step.run("before", {}, effect("before"))
       const decision = yield* Step.awaitSignal(Decision)
       const second = yield* Step.awaitSignal(Decision, { key: "second", timeout: "1 second" })
       yield* effect("ship")
-      return { out: `${tried} ${decision} ${Option.getOrElse(second, () => "nobody")}` }
+      return { out: `${decision} ${Option.getOrElse(second, () => "nobody")}` }
     })
   ),
   meanwhile: async (client) => {
     await client.sleep(300)
-    await client.signal(stepsWorkflow, runId, "ship", Decision, "yes", "mail")
+    await client.signal(signalsWorkflow, runId, "ship", Decision, "yes", "mail")
   }
 })
 
