@@ -63,6 +63,11 @@ export class EngineProcess {
     })
   }
 
+  /** SIGSTOP: its sessions stay, and it says nothing more. */
+  stop(): void {
+    this.#process.kill("SIGSTOP")
+  }
+
   /** SIGKILL: no finalizer runs. */
   async kill(): Promise<void> {
     this.#killed = true

@@ -3,7 +3,20 @@ import { parseArgs } from "node:util"
 export const sizeNames = ["tiny", "quick", "full"] as const
 export type SizeName = (typeof sizeNames)[number]
 
-export const workNames = ["floors", "ready", "W1", "W2", "W3", "W4", "W5", "W6", "W7"] as const
+export const workNames = [
+  "floors",
+  "ready",
+  "W1",
+  "W2",
+  "W3",
+  "W4",
+  "W5",
+  "W6",
+  "W7",
+  "takeover",
+  "pair",
+  "crowd"
+] as const
 export type WorkName = (typeof workNames)[number]
 
 /** What the command line asks for. */
@@ -28,6 +41,8 @@ npm run bench -- --quick                             the regression guard: Perdu
 npm run bench -- --work W1,W3 --engine perdure,dbos  some works and engines, at their full sizes
 
 --work <names>       of ${workNames.join(",")}; all of them by default
+                     takeover: one of three workers goes; pair: two workers beside one; crowd: what
+                     workers cost that do nothing; all of Perdure only
 --engine <names>     of perdure,perdure-embedded,dbos,effect,absurd,langgraph,restate; all of them by default
 --quick, --tiny      smaller sizes; tiny ones only show that all of it works
 --rounds <n>         instead of three, of which the median counts

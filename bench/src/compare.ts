@@ -1,9 +1,11 @@
 import { cpus } from "node:os"
 import type { Arguments, WorkName } from "./arguments.js"
 import { judge } from "./claims.js"
+import { crowd } from "./crowd.js"
 import { type EngineEntry, engines, unavailable, versionOf } from "./engines.js"
 import { measureFloors } from "./floors.js"
 import { sizes } from "./sizes.js"
+import { pair, takeovers } from "./workers.js"
 import { type Line, works } from "./works.js"
 
 /** The start of a server is measured of Perdure's own, which is embedded by default. */
@@ -18,12 +20,19 @@ export const selectEngines = ({ engines: names }: Arguments): ReadonlyArray<Engi
   return names === undefined ? engines : engines.filter(({ name }) => names.includes(name))
 }
 
+/** Works that concern several workers, and Perdure only. */
+const ofWorkers = new Set<WorkName>(["takeover", "pair", "crowd"])
+
 /** Why this engine does not do this work, if so. */
 const refusal = (engine: EngineEntry, work: WorkName, given: Arguments): string | undefined => {
   if (work === "W7" && engine.name !== "perdure" && given.size === "full" && given.fill === undefined)
     return "filling its tables takes hours at its speed: --fill <n> does it with fewer runs"
+  if (ofWorkers.has(work) && engine.name !== "perdure") return "it is measured of Perdure only"
   return unavailable(engine, given) ?? engine.cannot[work]
 }
+
+/** The works of `works.ts`, and those that concern several workers. */
+const everyWork = { ...works, takeover: takeovers, pair, crowd } as const
 
 const describe = (engine: EngineEntry): Line => ({
   engine: engine.name,
@@ -43,7 +52,7 @@ const measure = async (
   const reason = refusal(engine, work, given)
   if (reason !== undefined) return [{ ...head, skipped: reason }]
   try {
-    const lines = await works[work]({ engine, sizes: sizes[given.size], given, server })
+    const lines = await everyWork[work]({ engine, sizes: sizes[given.size], given, server })
     return lines.map((line) => ({ ...head, ...line }))
   } catch (cause) {
     return [{ ...head, failed: cause instanceof Error ? (cause.stack ?? cause.message) : String(cause) }]

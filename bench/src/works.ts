@@ -20,11 +20,12 @@ export interface Task {
 /** What is printed of it, one line each; `variant` tells lines of one work apart. */
 export type Line = Readonly<Record<string, unknown>>
 
-const roundsOf = ({ given, sizes }: Task): ReadonlyArray<number> =>
+/** The numbers of the rounds, from 1. */
+export const roundsOf = ({ given, sizes }: Task): ReadonlyArray<number> =>
   Array.from({ length: given.rounds ?? sizes.rounds }, (_, i) => i + 1)
 
 /** Does something at a fresh site, and leaves nothing of it. */
-const at = async <A>({ engine, given, server }: Task, body: (site: Site) => Promise<A>): Promise<A> => {
+export const at = async <A>({ engine, given, server }: Task, body: (site: Site) => Promise<A>): Promise<A> => {
   const site = await Site.create(engine, given, server)
   try {
     return await body(site)

@@ -4,7 +4,7 @@ import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import type * as Signal from "../definition/Signal.js"
 import type * as Workflow from "../definition/Workflow.js"
-import { Engine } from "../Engine.js"
+import { Engine, type StartOptions } from "../Engine.js"
 import type { TestWorker } from "./TestWorker.js"
 import type { World } from "./World.js"
 
@@ -74,8 +74,14 @@ export class Client {
   }
 
   /** Starts a run. */
-  async start<W extends Workflow.Any>(workflow: W, input: Workflow.Input<W>, runId: string) {
-    const exit = await this.call(Effect.flatMap(Engine, (engine) => engine.start(workflow, input, { runId })))
+  async start<W extends Workflow.Any>(
+    workflow: W,
+    input: Workflow.Input<W>,
+    runId: string,
+    options: Omit<StartOptions, "runId"> = {}
+  ) {
+    const start = Effect.flatMap(Engine, (engine) => engine.start(workflow, input, { ...options, runId }))
+    const exit = await this.call(start)
     if (Exit.isSuccess(exit)) this.acknowledged.push({ kind: "start", runId })
     return exit
   }

@@ -11,5 +11,5 @@ const workflow = Workflow.make("chain", { version: 1, input: { v: Schema.Number 
   .output(({ b }) => ({ v: b.v }))
 const handlers = step.toLayer(({ v }) => Effect.as(effect("step"), { v: v + 1 }))
 
-/** One after the other, each with an outside effect. */
-export const chain = oneRun({ workflow, input: { v: 1 }, handlers })
+/** One after the other, each with an outside effect; the run can be found by an attribute. */
+export const chain = oneRun({ workflow, input: { v: 1 }, handlers, start: { attributes: { customer: "ada" } } })

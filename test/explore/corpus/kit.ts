@@ -23,6 +23,7 @@ export const oneRun = <W extends Workflow.Any>(options: {
   readonly workflow: W
   readonly input: Workflow.Input<W>
   readonly handlers: Layer.Layer<Exclude<Layer.Layer.Context<W["layer"]>, Registry>, never, Ledger>
+  readonly start?: Parameters<Client["start"]>[3]
   readonly meanwhile?: (client: Client) => Promise<unknown>
   readonly settings?: Subject["settings"]
   readonly possible?: Subject["possible"]
@@ -31,7 +32,7 @@ export const oneRun = <W extends Workflow.Any>(options: {
   name: options.name ?? options.workflow.name,
   workflows: options.workflow.layer.pipe(Layer.provide(options.handlers)) as Subject["workflows"],
   script: async (client) => {
-    await client.start(options.workflow, options.input, runId)
+    await client.start(options.workflow, options.input, runId, options.start)
     await options.meanwhile?.(client)
     await client.ended(runId)
   },
