@@ -5,8 +5,7 @@ const lifelines =
 const damaged =
   "Only for a run whose rows were damaged so that its frontier can't be read; test/engine/recovery.test.ts damages them."
 
-const operators =
-  "Only for an operator who brings a parked run back: one transaction that nothing else belongs to."
+const operators = "Only for an operator who brings a parked run back: one transaction that nothing else belongs to."
 
 /** Pairs of a point and a mode that no case hits, and why; `*` is anything, `@never` a statement that nothing passed. */
 export const gaps: Readonly<Record<string, string>> = {
