@@ -153,6 +153,7 @@ const waitingOnce = (task: Task, emptyRssMb: number, emptyHeapMb: number) =>
     const wakeSeconds = await child.call("wake", { tag: "wait", count: runs, atOnce: callers })
     // those of a second crowd are left to a process that finds them in its tables
     await child.call("wait", { tag: "later", count: runs, atOnce: callers })
+    await settled()
     await site.kill(child)
     const heir = await site.spawn()
     await settled()

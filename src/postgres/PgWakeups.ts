@@ -58,7 +58,16 @@ const close = (client: pg.Client): Effect.Effect<void> =>
     Effect.zipRight(Effect.sync(() => client.connection.stream.destroy()))
   )
 
-const connect = (config: WakeupsConfig): Effect.Effect<pg.Client, QueryError, Scope.Scope> =>
+/**
+ * Opens a session; `gone` is called before it is closed.
+ *
+ * **Details** Its only finalizer: with Effect 3.22 an interruption that arrives while the later of a scope's finalizers is under way is
+ * lost when it ends (each restores the fiber's references as they were at its start), and a loop around the scope would go on for ever.
+ */
+const connect = (
+  config: WakeupsConfig,
+  gone: (client: pg.Client) => void
+): Effect.Effect<pg.Client, QueryError, Scope.Scope> =>
   Effect.acquireRelease(
     Effect.sync(() => {
       const client = new pg.Client({
@@ -71,7 +80,11 @@ const connect = (config: WakeupsConfig): Effect.Effect<pg.Client, QueryError, Sc
       // A session that breaks is noticed by its next query; without a listener it would be a crash.
       return client.on("error", () => undefined)
     }),
-    close
+    (client) =>
+      Effect.zipRight(
+        Effect.sync(() => gone(client)),
+        close(client)
+      )
   ).pipe(
     Effect.tap((client) => Effect.tryPromise({ try: () => client.connect(), catch: toQueryError })),
     Effect.interruptible
@@ -103,7 +116,9 @@ const make = (config: WakeupsConfig) =>
 
     const listen = Effect.scoped(
       Effect.gen(function* () {
-        const client = yield* connect(config)
+        const client = yield* connect(config, (closed) => {
+          if (session?.client === closed) session = undefined
+        })
         const pid = yield* Effect.map(say(client, backendPid), ({ rows }) => Number(rows[0]?.["pid"]))
         client.on("notification", (message) => {
           if (message.channel !== channel || message.processId === pid) return
@@ -112,11 +127,6 @@ const make = (config: WakeupsConfig) =>
         // Behind a pooling proxy nobody can listen; speaking works.
         if (isProxied(client, pid)) yield* notHeard
         else yield* say(client, `listen "${channel}"`)
-        yield* Effect.addFinalizer(() =>
-          Effect.sync(() => {
-            session = undefined
-          })
-        )
         session = { client, pid }
         const beat = say(client, "select 1").pipe(Effect.repeat(Schedule.spaced(config.heartbeat ?? "10 seconds")))
         yield* Effect.raceFirst(beat, ended(client))

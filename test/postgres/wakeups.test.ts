@@ -14,6 +14,7 @@ import * as PgWakeups from "../../src/postgres/PgWakeups.js"
 import type { PgPool } from "../../src/postgres/Pool.js"
 import { SchemaName } from "../../src/postgres/Statement.js"
 import { type Wakeup, Wakeups } from "../../src/store/Wakeups.js"
+import { openProxy } from "../workers/proxy.js"
 import { freshUrl, onFreshUrl, query, runId } from "./harness.js"
 
 const hint = (kind: Wakeup["kind"], id: string): Wakeup => ({ kind, runId: runId(id) })
@@ -40,6 +41,9 @@ const listening = (wakeups: typeof Wakeups.Service, until: (hint: Wakeup) => boo
     yield* Deferred.await(ready)
     return Deferred.await(done)
   })
+
+/** Milliseconds: a silent session is noticed within 150, and is closed within a second more. */
+const moments = [0, 150, 300, 450, 600, 900, 1_200]
 
 /** Sessions that listen on this database. */
 const sessions = Effect.map(
@@ -172,6 +176,24 @@ describe("hints", () => {
           })
         )
         yield* Effect.repeat(sessions, { until: (pids) => pids.length === 0 })
+      })
+    )
+  )
+
+  it.live("end at any moment after their connection fell silent, while it is being closed too", () =>
+    onDatabase((url) =>
+      Effect.gen(function* () {
+        const stopAfter = (ms: number) =>
+          Effect.gen(function* () {
+            const proxy = yield* openProxy(url)
+            const silent = process(proxy.url, { heartbeat: "50 millis", deadline: "100 millis" }).pipe(
+              Effect.zipRight(Effect.repeat(sessions, { until: (pids) => pids.length === moments.length })),
+              Effect.zipRight(proxy.swallow),
+              Effect.zipRight(Effect.sleep(ms))
+            )
+            yield* Effect.scoped(silent)
+          })
+        yield* Effect.forEach(moments, stopAfter, { concurrency: "unbounded" })
       })
     )
   )
