@@ -120,12 +120,11 @@ const fromPool = (pool: pg.Pool, options: GivenPoolOptions): Context.Tag.Service
         })
       : Effect.succeed(pooled)
 
-  /** What a session needs once. Without a listener, a session that breaks between two statements would be a crash. */
+  /** What a session needs once. */
   const prepare = (client: pg.PoolClient): Effect.Effect<void, QueryError> =>
     Effect.suspend(() => {
       if (prepared.has(client)) return Effect.void
       prepared.add(client)
-      client.on("error", ignore)
       return Effect.flatMap(findOut(client), (proxied) =>
         proxied ? Effect.void : execute(client, { name: "settings", text: setAll("set") })
       )
@@ -169,12 +168,26 @@ const checkOut = (pool: pg.Pool): Effect.Effect<pg.PoolClient, QueryError> =>
     return Effect.async<pg.PoolClient, QueryError>((resume) => {
       pool.connect((cause, client) => {
         if (client === undefined) return resume(Effect.fail(toQueryError(cause)))
+        listen(client)
         if (gone) return client.release()
         arrived = client
         resume(Effect.succeed(client))
       })
     }).pipe(Effect.onInterrupt(() => giveBack))
   })
+
+/** Clients that have a listener of ours. */
+const heard = new WeakSet<pg.PoolClient>()
+
+/**
+ * Without a listener, a session that breaks between two statements would be a crash: the pool takes its own away when it hands
+ * a client out, so ours comes in the same turn of the event loop, before the fiber that waits for the client goes on.
+ */
+const listen = (client: pg.PoolClient): void => {
+  if (heard.has(client)) return
+  heard.add(client)
+  client.on("error", ignore)
+}
 
 /** An error that has an answer elsewhere: the statement under way fails with it, and an idle client leaves the pool. */
 const ignore = (): undefined => undefined

@@ -1,16 +1,18 @@
 import { describe, expect, it } from "@effect/vitest"
 import * as Cause from "effect/Cause"
+import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
+import pg from "pg"
 import { type Connection, QueryError } from "../../src/postgres/Connection.js"
 import * as PgTransactor from "../../src/postgres/PgTransactor.js"
 import * as Pool from "../../src/postgres/Pool.js"
 import { Transaction, Transactor } from "../../src/store/Transactor.js"
-import { holding, one, onFreshDatabase, query, sql, transact } from "./harness.js"
+import { freshUrl, holding, one, onFreshDatabase, query, sql, transact } from "./harness.js"
 
 const table = query("create table public.t (x int primary key)")
 const insert = sql("insert into public.t values (1)")
@@ -282,6 +284,23 @@ describe("a session", () => {
       )
       yield* Effect.retry(pid, { times: 3 })
     }).pipe(onFreshDatabase({ maxConnections: 2 }))
+  )
+
+  it.live("that breaks in the moment it is handed out is no crash", () =>
+    Effect.gen(function* () {
+      const pool = new pg.Pool({ connectionString: Redacted.value(yield* freshUrl), max: 1 })
+      yield* Effect.addFinalizer(() => Effect.promise(() => pool.end()))
+      const handOut = pool.connect.bind(pool) as (given: Parameters<pg.Pool["connect"]>[0]) => void
+      const breaking = Object.assign(pool, {
+        connect: (given: Parameters<pg.Pool["connect"]>[0]) =>
+          handOut((cause, client, done) => {
+            given(cause, client, done)
+            client?.emit("error", new Error("terminating connection due to administrator command"))
+          })
+      })
+      const { acquire } = Context.get(yield* Layer.build(Pool.layerFromPool(breaking)), Pool.PgPool)
+      yield* Effect.scoped(Effect.flatMap(acquire, (connection) => connection.destroy))
+    }).pipe(Effect.scoped)
   )
 
   it.live("that does not answer in time is given up", () =>
