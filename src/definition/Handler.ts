@@ -132,7 +132,13 @@ export type Declared<F, N extends NodeDefinition> = F extends (
  * **Details** The environment is captured when the layer is built; what the runtime gives at each attempt (`NodeContext`,
  * the current span) comes on top of it.
  */
-export const layer = <N extends NodeDefinition, F extends HandlerFunction<N>, E0, R0, C extends CompensationFunction<N>>(
+export const layer = <
+  N extends NodeDefinition,
+  F extends HandlerFunction<N>,
+  E0,
+  R0,
+  C extends CompensationFunction<N>
+>(
   node: N,
   build: F | Effect.Effect<F, E0, R0>,
   compensate?: C

@@ -42,7 +42,9 @@ export const Frontier = Schema.Struct({
   undo: Schema.optionalWith(
     Schema.Struct({
       count: Schema.Int,
-      over: Schema.optionalWith(Schema.Struct({ since: Schema.Int, cause: Schema.NullOr(Schema.String) }), { exact: true })
+      over: Schema.optionalWith(Schema.Struct({ since: Schema.Int, cause: Schema.NullOr(Schema.String) }), {
+        exact: true
+      })
     }),
     { exact: true }
   )

@@ -236,7 +236,8 @@ const failureOutcome = (
     return retried(site, codec.definition.retry, "defect", "the handler interrupted itself", undefined)
   }
   const failure = Cause.failureOption(cause)
-  if (Option.isNone(failure)) return retried(site, codec.definition.retry, "defect", describe(Cause.squash(cause)), undefined)
+  if (Option.isNone(failure))
+    return retried(site, codec.definition.retry, "defect", describe(Cause.squash(cause)), undefined)
   if (failure.value instanceof TimedOut) {
     return retried(site, codec.definition.retry, "timeout", failure.value.message, undefined)
   }

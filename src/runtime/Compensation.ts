@@ -103,10 +103,7 @@ const undertake = (
   })
 }
 
-const inTime = <A, E>(
-  work: Effect.Effect<A, E>,
-  { timeout }: CompensationPolicy
-): Effect.Effect<A, E | TimedOut> =>
+const inTime = <A, E>(work: Effect.Effect<A, E>, { timeout }: CompensationPolicy): Effect.Effect<A, E | TimedOut> =>
   timeout === undefined
     ? work
     : Effect.timeoutFail(work, {

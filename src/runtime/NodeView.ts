@@ -28,7 +28,9 @@ export const nodeViews = (plan: Plan | undefined, firings: ReadonlyArray<FiringR
   const ids =
     plan === undefined
       ? [...byNode.keys()]
-      : plan.nodes.filter(({ id, kind }) => isShown(kind) || (kind === "compensation" && byNode.has(id))).map(({ id }) => id)
+      : plan.nodes
+          .filter(({ id, kind }) => isShown(kind) || (kind === "compensation" && byNode.has(id)))
+          .map(({ id }) => id)
   return ids.map((nodeId) => {
     const rows = (byNode.get(nodeId) ?? []).sort((a, b) => a.firing - b.firing)
     const last = rows.at(-1)

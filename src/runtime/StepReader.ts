@@ -38,31 +38,35 @@ const textOf = (message: InboxMessage | undefined, number: number): string | und
   message?.firing === number && message.content._tag === "Live" ? message.content.text : undefined
 
 /** The reader of a worker. */
-export const makeStepReader: Effect.Effect<StepReader, never, StepStore | Inbox | Transactor> = Effect.gen(function* () {
-  const store = yield* StepStore
-  const inbox = yield* Inbox
-  const transactor = yield* Transactor
+export const makeStepReader: Effect.Effect<StepReader, never, StepStore | Inbox | Transactor> = Effect.gen(
+  function* () {
+    const store = yield* StepStore
+    const inbox = yield* Inbox
+    const transactor = yield* Transactor
 
-  const persistently = <A>(effect: Effect.Effect<A, DatabaseError | UndecodableRow>) =>
-    effect.pipe(
-      Effect.tapErrorTag("DatabaseError", (error) => Effect.logWarning("A step waits for the database", error)),
-      Effect.retry({ schedule: backoff, while: (error) => error._tag === "DatabaseError" }),
-      Effect.catchTag("DatabaseError", (error) => Effect.die(error))
-    )
+    const persistently = <A>(effect: Effect.Effect<A, DatabaseError | UndecodableRow>) =>
+      effect.pipe(
+        Effect.tapErrorTag("DatabaseError", (error) => Effect.logWarning("A step waits for the database", error)),
+        Effect.retry({ schedule: backoff, while: (error) => error._tag === "DatabaseError" }),
+        Effect.catchTag("DatabaseError", (error) => Effect.die(error))
+      )
 
-  return {
-    writeHeld: store.writeHeld,
-    undo: (runId, number) =>
-      persistently(
-        transactor.read(
-          "undo",
-          Effect.flatMap(inbox.pending([undoRange(runId, number)], 1), ({ messages: [message], undecodable: [broken] }) =>
-            broken === undefined ? Effect.succeed(textOf(message, number)) : Effect.fail(broken.error)
+    return {
+      writeHeld: store.writeHeld,
+      undo: (runId, number) =>
+        persistently(
+          transactor.read(
+            "undo",
+            Effect.flatMap(
+              inbox.pending([undoRange(runId, number)], 1),
+              ({ messages: [message], undecodable: [broken] }) =>
+                broken === undefined ? Effect.succeed(textOf(message, number)) : Effect.fail(broken.error)
+            )
           )
-        )
-      ),
-    of: (firing) => persistently(transactor.read("steps", store.of(firing))),
-    signals: (runId, nodeId, name) =>
-      persistently(transactor.read("steps", store.signals({ runId, nodeId, name }, Limits.signalBatch)))
+        ),
+      of: (firing) => persistently(transactor.read("steps", store.of(firing))),
+      signals: (runId, nodeId, name) =>
+        persistently(transactor.read("steps", store.signals({ runId, nodeId, name }, Limits.signalBatch)))
+    }
   }
-})
+)

@@ -70,7 +70,8 @@ export class Turn {
     this.draft.dirty.add(input.index)
     // Nodes that nothing leads to fire without being told.
     for (const node of nodes) {
-      if (node.handles.every((_, index) => index === node.external)) this.draft.dirty.add(this.touch(node.index))
+      const isFree = node.kind !== "compensation" && node.handles.every((_, index) => index === node.external)
+      if (isFree) this.draft.dirty.add(this.touch(node.index))
     }
   }
 
