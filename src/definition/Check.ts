@@ -2,7 +2,7 @@ import * as Duration from "effect/Duration"
 import * as Schema from "effect/Schema"
 import { Name } from "../model/Ids.js"
 import { errorPort, inputNode, outputNode } from "./Graph.js"
-import type { NodeDefinition } from "./NodeDefinition.js"
+import type { NodeDefinition, RetryPolicy } from "./NodeDefinition.js"
 import { scheduleIssues } from "./ScheduleCheck.js"
 
 /** The greatest number a version, a concurrency or a count may be: what an `int` column holds. */
@@ -31,7 +31,7 @@ export const countIssues = (what: string, value: number): ReadonlyArray<string> 
 /** Everything that is wrong with a node, wherever it is used. */
 export const nodeIssues = (node: NodeDefinition): ReadonlyArray<string> => {
   const what = `node "${node.name}"`
-  const { concurrency, heartbeat, repeated, retry, timeout } = node
+  const { compensate, concurrency, heartbeat, repeated, retry, timeout } = node
   return [
     ...nameIssues("node name", node.name),
     ...Object.keys(node.inputs).flatMap((handle) => nameIssues(`${what}, handle`, handle)),
@@ -43,12 +43,21 @@ export const nodeIssues = (node: NodeDefinition): ReadonlyArray<string> => {
     ...latestIssues(what, node),
     ...(concurrency === null ? [] : countIssues(`${what}: concurrency`, concurrency)),
     ...(repeated === null ? [] : countIssues(`${what}: repeated`, repeated)),
-    ...(retry === undefined || retry.times === 0 ? [] : countIssues(`${what}: retry.times`, retry.times)),
-    ...(retry === undefined ? [] : scheduleIssues(`${what}: retry.schedule`, retry.schedule)),
+    ...retryIssues(`${what}: retry`, retry),
+    ...retryIssues(`${what}: compensate.retry`, compensate?.retry),
     ...lengthIssues(`${what}: timeout`, timeout),
+    ...lengthIssues(`${what}: compensate.timeout`, compensate?.timeout),
     ...lengthIssues(`${what}: heartbeat`, heartbeat)
   ]
 }
+
+const retryIssues = (what: string, retry: RetryPolicy | undefined): ReadonlyArray<string> =>
+  retry === undefined
+    ? []
+    : [
+        ...(retry.times === 0 ? [] : countIssues(`${what}.times`, retry.times)),
+        ...scheduleIssues(`${what}.schedule`, retry.schedule)
+      ]
 
 const lengthIssues = (what: string, length: Duration.Duration | undefined): ReadonlyArray<string> =>
   length === undefined || Duration.greaterThan(length, Duration.zero) ? [] : [`${what} must be longer than nothing`]

@@ -55,6 +55,12 @@ const nodeDifference = (what: string, before: GraphNode, after: GraphNode): Read
   ...changed(`${what}: the number of its inputs from outside`, times(before.repeated), times(after.repeated)),
   ...gained(`${what} can suspend itself`, `${what} can't suspend itself any more`, before.resumable, after.resumable),
   ...gained(`${what} has a typed error`, `${what} has no typed error any more`, before.hasError, after.hasError),
+  ...gained(
+    `${what} can be compensated`,
+    `${what} can't be compensated any more`,
+    before.compensates === true,
+    after.compensates === true
+  ),
   ...compare(`${what}: handle`, before.inputs, after.inputs, wireDifference),
   ...compare(`${what}: port`, before.outputs, after.outputs, (port, was, is) =>
     changed(`${port}: its mode`, was.mode, is.mode)

@@ -155,5 +155,6 @@ const toGraphNode = ({ id, node, wires }: Step): GraphNode => ({
   inputs: [...wires].map(([name, { mode, ports }]) => ({ name, mode, from: ports.map(({ ref }) => ref) })),
   outputs: Object.entries(node.outputs).map(([name, { mode }]) => ({ name, mode })),
   hasError: node.error !== undefined,
-  concurrency: node.concurrency
+  concurrency: node.concurrency,
+  ...(node.compensate === undefined ? {} : { compensates: true as const })
 })

@@ -39,7 +39,8 @@ export interface GraphOutput {
  * One use of a node.
  *
  * **Details** `repeated` is how many external inputs a trigger node takes (`null`: any number); 1 for every other node.
- * `concurrency` `null` means: as many firings at once as the worker has room for.
+ * `concurrency` `null` means: as many firings at once as the worker has room for. `compensates`, where it is there: what its
+ * firings did is undone when the run fails or is cancelled.
  */
 export interface GraphNode {
   readonly id: string
@@ -51,6 +52,7 @@ export interface GraphNode {
   readonly outputs: ReadonlyArray<GraphOutput>
   readonly hasError: boolean
   readonly concurrency: number | null
+  readonly compensates?: true
 }
 
 /** A result of the workflow. */

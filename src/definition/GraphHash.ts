@@ -21,7 +21,9 @@ const canonical = (graph: Graph) => ({
     resumable: node.resumable,
     inputs: byName(node.inputs).map(({ name, mode, from }) => ({ name, mode, from: from.map(reference) })),
     outputs: byName(node.outputs).map(({ name, mode }) => ({ name, mode })),
-    hasError: node.hasError
+    hasError: node.hasError,
+    // absent where it is not so: graphs without it keep the hash they had before there was any
+    ...(node.compensates === undefined ? {} : { compensates: node.compensates })
   })),
   outputs: byName(graph.outputs).map(({ name, mode, from }) => ({ name, mode, from: from.map(reference) }))
 })

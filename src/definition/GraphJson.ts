@@ -18,7 +18,8 @@ const GraphNode = Schema.Struct({
   ),
   outputs: Schema.Array(Schema.Struct({ name: Schema.String, mode: Schema.Literal("one", "optional", "many") })),
   hasError: Schema.Boolean,
-  concurrency: Schema.NullOr(Schema.Int)
+  concurrency: Schema.NullOr(Schema.Int),
+  compensates: Schema.optionalWith(Schema.Literal(true), { exact: true })
 })
 
 /** A graph as the API shows it. */

@@ -27,10 +27,17 @@ export type AnyHandler = (
   event: unknown
 ) => Effect.Effect<{ readonly [port: string]: unknown } | Suspend, unknown, NodeContext>
 
-/** A handler and the node it was written for. */
+/** A compensation as the runtime calls it, its environment already captured; inputs and outputs are decoded values. */
+export type AnyCompensation = (
+  inputs: { readonly [handle: string]: unknown },
+  outputs: Option.Option<{ readonly [port: string]: unknown }>
+) => Effect.Effect<unknown, unknown, NodeContext>
+
+/** A handler, what undoes its work, and the node they were written for. */
 export interface NodeHandler {
   readonly node: NodeDefinition
   readonly run: AnyHandler
+  readonly compensate?: AnyCompensation
 }
 
 /** The key of a node's handler in a context. */
@@ -92,6 +99,16 @@ export type HandlerFunction<N extends NodeDefinition> = (
   ...event: HandlerEvent<N>
 ) => Effect.Effect<HandlerResult<N>, HandlerError<N>, unknown>
 
+/**
+ * The function that undoes what a firing did: given its inputs, and its outputs where it is known that it has committed.
+ *
+ * **Details** May be called again after a death, with the same `NodeContext.idempotencyKey`, which is that of the firing.
+ */
+export type CompensationFunction<N extends NodeDefinition> = (
+  inputs: HandlerInputs<N>,
+  outputs: Option.Option<HandlerOutputs<N>>
+) => Effect.Effect<unknown, unknown, unknown>
+
 /** What a handler needs from outside, beside what the runtime gives it at each attempt. */
 export type Environment<F> = F extends (...args: never) => Effect.Effect<unknown, unknown, infer R>
   ? Exclude<R, NodeContext>
@@ -115,21 +132,29 @@ export type Declared<F, N extends NodeDefinition> = F extends (
  * **Details** The environment is captured when the layer is built; what the runtime gives at each attempt (`NodeContext`,
  * the current span) comes on top of it.
  */
-export const layer = <N extends NodeDefinition, F extends HandlerFunction<N>, E0, R0>(
+export const layer = <
+  N extends NodeDefinition,
+  F extends HandlerFunction<N>,
+  E0,
+  R0,
+  C extends CompensationFunction<N>
+>(
   node: N,
-  build: F | Effect.Effect<F, E0, R0>
-): Layer.Layer<Handler<N["name"]>, E0, R0 | Environment<F>> =>
+  build: F | Effect.Effect<F, E0, R0>,
+  compensate?: C
+): Layer.Layer<Handler<N["name"]>, E0, R0 | Environment<F> | Environment<C>> =>
   Layer.effect(
     tag<N["name"]>(node.name),
     Effect.gen(function* () {
-      const environment = yield* Effect.context<Environment<F>>()
+      const environment = yield* Effect.context<Environment<F> | Environment<C>>()
       const handle = Effect.isEffect(build) ? yield* build : build
       // the types of this node's values were checked above; the runtime knows them by schema
       const erased = handle as unknown as AnyHandler
-      const run: AnyHandler = (inputs, event) =>
-        Effect.mapInputContext(erased(inputs, event), (attempt: Context.Context<NodeContext>) =>
-          Context.merge(environment, attempt)
-        )
-      return { node, run }
+      const within = <A, E>(effect: Effect.Effect<A, E, NodeContext>) =>
+        Effect.mapInputContext(effect, (attempt: Context.Context<NodeContext>) => Context.merge(environment, attempt))
+      const run: AnyHandler = (inputs, event) => within(erased(inputs, event))
+      if (compensate === undefined) return { node, run }
+      const undo = compensate as unknown as AnyCompensation
+      return { node, run, compensate: (inputs, outputs) => within(undo(inputs, outputs)) }
     })
   )

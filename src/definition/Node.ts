@@ -4,7 +4,7 @@ import type * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import * as Handler from "./Handler.js"
 import type { AnySchema, Input, InputFields, Inputs } from "./Input.js"
-import type { NodeDefinition } from "./NodeDefinition.js"
+import type { CompensationPolicy, NodeDefinition } from "./NodeDefinition.js"
 import type { Output, OutputFields, Outputs } from "./Output.js"
 import { type RetryOptions, retryPolicy } from "./Retry.js"
 
@@ -43,13 +43,20 @@ export interface Triggered<Payload extends AnySchema, Repeated extends number | 
   readonly repeated: Repeated
 }
 
+/** How a node's compensation is tried again, and how long one try of it may take. */
+export interface CompensateOptions {
+  readonly retry?: RetryOptions<unknown> | undefined
+  readonly timeout?: Duration.DurationInput | undefined
+}
+
 /** A node: what it takes, what it gives, how it fails, and its policies; a handler comes as a layer. */
 export interface Node<
   Name extends string,
   In extends { readonly [handle: string]: Input },
   Out extends { readonly [port: string]: Output },
   Failure extends AnySchema | undefined,
-  Outside extends External
+  Outside extends External,
+  Undo extends CompensateOptions | undefined = undefined
 > extends NodeDefinition {
   readonly name: Name
   readonly kind: Outside["kind"]
@@ -59,13 +66,15 @@ export interface Node<
   readonly payload: Outside["payload"]
   readonly state: Outside["state"]
   readonly repeated: Outside["repeated"]
+  readonly compensate: Undo extends CompensateOptions ? CompensationPolicy : undefined
 
   /**
    * Provides the handler of this node.
    *
    * **Details** Takes the function, or an Effect that makes it (an `Effect.gen` lets the function's types be inferred). The
    * function is called once per attempt; what it needs
-   * besides `NodeContext` is captured when the layer is built. It fails with the node's declared error and nothing else.
+   * besides `NodeContext` is captured when the layer is built. It fails with the node's declared error and nothing else. A node
+   * with `compensate` takes a second function, which undoes what a firing did; see `Node.make`.
    *
    * @example
    * Charge.toLayer(({ reservation }) =>
@@ -75,12 +84,24 @@ export interface Node<
    *   })
    * )
    */
-  toLayer<F extends Handler.HandlerFunction<Node<Name, In, Out, Failure, Outside>>, E0 = never, R0 = never>(
-    build: (F | Effect.Effect<F, E0, R0>) & Handler.Declared<F, Node<Name, In, Out, Failure, Outside>>
-  ): Layer.Layer<Handler.Handler<Name>, E0, R0 | Handler.Environment<F>>
+  toLayer<
+    F extends Handler.HandlerFunction<Node<Name, In, Out, Failure, Outside, Undo>>,
+    E0 = never,
+    R0 = never,
+    C extends Handler.CompensationFunction<Node<Name, In, Out, Failure, Outside, Undo>> = Handler.CompensationFunction<
+      Node<Name, In, Out, Failure, Outside, Undo>
+    >
+  >(
+    build: (F | Effect.Effect<F, E0, R0>) & Handler.Declared<F, Node<Name, In, Out, Failure, Outside, Undo>>,
+    ...compensate: Undo extends CompensateOptions ? [compensate: C] : []
+  ): Layer.Layer<
+    Handler.Handler<Name>,
+    E0,
+    R0 | Handler.Environment<F> | (Undo extends CompensateOptions ? Handler.Environment<C> : never)
+  >
 }
 
-interface CommonOptions<In, Out, Failure extends AnySchema | undefined> {
+interface CommonOptions<In, Out, Failure extends AnySchema | undefined, Undo extends CompensateOptions | undefined> {
   readonly inputs?: In
   readonly outputs?: Out & { readonly error?: `the port "error" is reserved for the typed error` }
   readonly error?: Failure
@@ -91,6 +112,8 @@ interface CommonOptions<In, Out, Failure extends AnySchema | undefined> {
   readonly heartbeat?: Duration.DurationInput | undefined
   /** Firings of one run at once; all that the worker has room for if absent. */
   readonly concurrency?: number | undefined
+  /** Whether what a firing did can be undone, and how that is tried again. */
+  readonly compensate?: Undo
 }
 
 /** What a resumable node keeps while it waits, and what it waits for. */
@@ -105,13 +128,21 @@ export interface ResumableSchemas {
  * **Details** Handles and ports are schemas, or what `Input` and `Output` make of them. With `error` the node has a port
  * `error` that can be wired; unwired, the error fails the run. `resumable` lets the handler return `NodeOutcome.suspend`.
  *
+ * With `compensate` (`{}` is enough) the layer takes a second function that undoes what a firing did. When the run fails or is
+ * cancelled, nothing more starts; firings of such nodes that run are waited for, all others are interrupted. Then what has
+ * committed is undone, one firing after the other, the last committed first: the function gets the firing's inputs and
+ * `Option.some` of its outputs, or `Option.none` where nobody knows what it did (its process died, it was interrupted, timed out or
+ * died of a defect), and `NodeContext.idempotencyKey` is that of the firing. A typed error at the first attempt says that there is
+ * nothing to undo. The run ends as `compensated`; if a compensation fails for good, as `failed`, and `engine.retry` goes on there.
+ *
  * @example
  * const Charge = Node.make("charge", {
  *   inputs: { reservation: Reservation },
  *   outputs: { receipt: Receipt },
  *   error: CardDeclined,
  *   retry: { schedule: Schedule.exponential("200 millis"), times: 5, while: (error) => error.transient },
- *   timeout: "30 seconds"
+ *   timeout: "30 seconds",
+ *   compensate: { retry: { schedule: Schedule.spaced("1 minute"), times: 60 } }
  * })
  */
 export const make = <
@@ -119,16 +150,18 @@ export const make = <
   In extends InputFields = {},
   Out extends OutputFields = {},
   Failure extends AnySchema | undefined = undefined,
-  Suspends extends ResumableSchemas | undefined = undefined
+  Suspends extends ResumableSchemas | undefined = undefined,
+  Undo extends CompensateOptions | undefined = undefined
 >(
   name: Name,
-  options: CommonOptions<In, Out, Failure> & { readonly resumable?: Suspends }
+  options: CommonOptions<In, Out, Failure, Undo> & { readonly resumable?: Suspends }
 ): Node<
   Name,
   Inputs<In>,
   Outputs<Out>,
   Failure,
-  Suspends extends ResumableSchemas ? Resumable<Suspends["state"], Suspends["input"]> : Closed
+  Suspends extends ResumableSchemas ? Resumable<Suspends["state"], Suspends["input"]> : Closed,
+  Undo
 > =>
   define(name, options, {
     kind: "task",
@@ -156,11 +189,12 @@ export const trigger = <
   In extends InputFields = {},
   Out extends OutputFields = {},
   Failure extends AnySchema | undefined = undefined,
-  const Repeated extends number | true = 1
+  const Repeated extends number | true = 1,
+  Undo extends CompensateOptions | undefined = undefined
 >(
   name: Name,
-  options: CommonOptions<In, Out, Failure> & { readonly payload: Payload; readonly repeated?: Repeated }
-): Node<Name, Inputs<In>, Outputs<Out>, Failure, Triggered<Payload, Repeated extends number ? Repeated : null>> =>
+  options: CommonOptions<In, Out, Failure, Undo> & { readonly payload: Payload; readonly repeated?: Repeated }
+): Node<Name, Inputs<In>, Outputs<Out>, Failure, Triggered<Payload, Repeated extends number ? Repeated : null>, Undo> =>
   define(name, options, {
     kind: "trigger",
     payload: options.payload,
@@ -171,7 +205,7 @@ export const trigger = <
 /** Builds the data of a node; what the caller spelled, its caller's return type says. */
 const define = <N extends NodeDefinition, Failure extends AnySchema | undefined>(
   name: string,
-  options: CommonOptions<InputFields, OutputFields, Failure>,
+  options: CommonOptions<InputFields, OutputFields, Failure, CompensateOptions | undefined>,
   outside: External
 ): N => {
   const definition: NodeDefinition = {
@@ -184,14 +218,21 @@ const define = <N extends NodeDefinition, Failure extends AnySchema | undefined>
     concurrency: options.concurrency ?? null,
     timeout: options.timeout === undefined ? undefined : Duration.decode(options.timeout),
     heartbeat: options.heartbeat === undefined ? undefined : Duration.decode(options.heartbeat),
-    retry: options.retry === undefined ? undefined : retryPolicy(options.retry)
+    retry: options.retry === undefined ? undefined : retryPolicy(options.retry),
+    compensate: options.compensate === undefined ? undefined : compensationPolicy(options.compensate)
   }
   const node = {
     ...definition,
-    toLayer: (build: Parameters<typeof Handler.layer>[1]): unknown => Handler.layer(node, build)
+    toLayer: (build: Parameters<typeof Handler.layer>[1], compensate?: Parameters<typeof Handler.layer>[2]): unknown =>
+      Handler.layer(node, build, compensate)
   }
   return node as unknown as N
 }
+
+const compensationPolicy = ({ retry, timeout }: CompensateOptions): CompensationPolicy => ({
+  retry: retry === undefined ? undefined : retryPolicy(retry),
+  timeout: timeout === undefined ? undefined : Duration.decode(timeout)
+})
 
 /** Gives bare schemas their mode. */
 const normalise = <Field extends { readonly mode: string; readonly schema: AnySchema }>(fields: {

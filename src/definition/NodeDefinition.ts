@@ -15,13 +15,20 @@ export interface RetryPolicy {
   readonly while: (error: unknown) => boolean
 }
 
+/** How the compensation of a node is tried again, and how long one try of it may take. */
+export interface CompensationPolicy {
+  readonly retry: RetryPolicy | undefined
+  readonly timeout: Duration.Duration | undefined
+}
+
 /**
  * A node as the runtime reads it: data without its handler.
  *
  * **Details** `payload` is what comes from outside: the payload of a trigger, or the input that wakes a resumable node.
  * `state` is what a resumable node keeps while it waits. `repeated` is how many external inputs a trigger takes (`null`: any
  * number), 1 for every other node. `concurrency` `null` means: as many firings at once as the worker has room for.
- * `timeout` bounds one attempt, `heartbeat` the time between two signs of life of it.
+ * `timeout` bounds one attempt, `heartbeat` the time between two signs of life of it. With `compensate` its handler can undo
+ * what a firing did.
  */
 export interface NodeDefinition {
   readonly name: string
@@ -37,4 +44,5 @@ export interface NodeDefinition {
   readonly timeout: Duration.Duration | undefined
   readonly heartbeat: Duration.Duration | undefined
   readonly retry: RetryPolicy | undefined
+  readonly compensate: CompensationPolicy | undefined
 }

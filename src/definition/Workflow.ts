@@ -6,7 +6,7 @@ import type * as Schema from "effect/Schema"
 import type * as Types from "effect/Types"
 import type { DatabaseError, DefinitionConflict } from "../model/Errors.js"
 import * as Draft from "./Draft.js"
-import { type AnyHandler, type Handler, tag } from "./Handler.js"
+import { type AnyCompensation, type AnyHandler, type Handler, tag } from "./Handler.js"
 import type { AnySchema } from "./Input.js"
 import { InvalidWorkflow } from "./InvalidWorkflow.js"
 import type { NodeDefinition } from "./NodeDefinition.js"
@@ -180,20 +180,26 @@ const layer = (definition: WorkflowDefinition) =>
     Effect.gen(function* () {
       const registry = yield* Registry
       const context = yield* Effect.context<never>()
-      yield* registry.register(definition, yield* collect(definition, context))
+      const { compensations, handlers } = yield* collect(definition, context)
+      yield* registry.register(definition, handlers, compensations)
     })
   )
 
 /** The handlers of a workflow by node id; its layer's type has asked for each of them. */
 const collect = Effect.fnUntraced(function* (definition: WorkflowDefinition, context: Context.Context<never>) {
   const handlers = new Map<string, AnyHandler>()
+  const compensations = new Map<string, AnyCompensation>()
+  const refuse = (issue: string) => Effect.die(new InvalidWorkflow({ workflow: definition.name, issues: [issue] }))
   for (const [id, node] of definition.nodes) {
     const handler = Context.unsafeGet(context, tag(node.name))
     if (handler.node !== node) {
-      const issue = `the handler for node "${id}" was written for another node of the name "${node.name}"`
-      return yield* Effect.die(new InvalidWorkflow({ workflow: definition.name, issues: [issue] }))
+      return yield* refuse(`the handler for node "${id}" was written for another node of the name "${node.name}"`)
+    }
+    if (node.compensate !== undefined && handler.compensate === undefined) {
+      return yield* refuse(`the handler for node "${id}" has no function that compensates`)
     }
     handlers.set(id, handler.run)
+    if (handler.compensate !== undefined) compensations.set(id, handler.compensate)
   }
-  return handlers
+  return { handlers, compensations }
 })

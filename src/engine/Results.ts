@@ -29,7 +29,7 @@ export const outputOf = (
   run: RunEnd
 ): Effect.Effect<unknown, RunFailed | RunCancelled | UndecodableRow> =>
   Effect.gen(function* () {
-    if (run.status === "failed") {
+    if (run.status === "failed" || (run.status === "compensated" && run.failure !== null)) {
       const failure = yield* decodeFailure(run.failure ?? "").pipe(
         Effect.mapError((error) => undecodable(run.runId, error.message))
       )

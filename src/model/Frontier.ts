@@ -16,6 +16,8 @@ export type Parent = typeof Parent.Type
  * `started` are firings at their first attempt that have no row yet, with what they took and when they started (ms since
  * the epoch): nearly every firing ends that way, and its one row is written then. Where there is a row, the row counts.
  * `startAt` (ms since the epoch) is there until that time has come, `deadline` where the run has one.
+ * `undo` is there where nodes compensate: `count` firings have left what it takes to undo them, and `over`, once the run is winding
+ * down, tells since which commit, and why: the failure as JSON text, or null if it was cancelled.
  * `parent` is the node that waits for this run as its child, and how deep below the first of them it is.
  * Everything else can be derived from firing and message rows; the invariants compare the two.
  */
@@ -36,9 +38,19 @@ export const Frontier = Schema.Struct({
   }),
   startAt: Schema.optionalWith(Schema.Number, { exact: true }),
   deadline: Schema.optionalWith(Schema.Number, { exact: true }),
-  parent: Schema.optionalWith(Parent, { exact: true })
+  parent: Schema.optionalWith(Parent, { exact: true }),
+  undo: Schema.optionalWith(
+    Schema.Struct({
+      count: Schema.Int,
+      over: Schema.optionalWith(Schema.Struct({ since: Schema.Int, cause: Schema.NullOr(Schema.String) }), {
+        exact: true
+      })
+    }),
+    { exact: true }
+  )
 })
 export type Frontier = typeof Frontier.Type
+export type FrontierUndo = NonNullable<Frontier["undo"]>
 export type FrontierNode = Frontier["nodes"][string]
 
 /** The frontier of a run that has not begun. */

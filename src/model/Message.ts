@@ -43,5 +43,11 @@ export interface MessageRow extends Message {
 /** The handle on which a node receives external events; no user handle can have this name. */
 export const externalHandle = "$external"
 
+/**
+ * The node that undoes what others did, its handle, and the producer of what it takes: one message for each firing that may
+ * have to be undone, numbered in the order of commits.
+ */
+export const compensationNode = "$compensate"
+
 /** The producer of external events. */
 export const externalProducer = "$external"

@@ -3,10 +3,22 @@ import * as Schema from "effect/Schema"
 /**
  * The transitions of a run, as data: the state machine in the README and the property tests read this table.
  *
- * **Details** `failed → pending` exists only for an operator's retry; every other ended status is final.
+ * **Details** `compensating` is a run that has failed, or was cancelled, and undoes what its nodes did: `compensated` if all of it
+ * was undone, `failed` if something could not be. `failed → pending` exists only for an operator's retry; every other ended status is final.
  */
 export const runTransitions = {
-  pending: ["running", "suspended", "recovering", "paused", "cancelling", "completed", "failed", "cancelled", "parked"],
+  pending: [
+    "running",
+    "suspended",
+    "recovering",
+    "paused",
+    "cancelling",
+    "compensating",
+    "completed",
+    "failed",
+    "cancelled",
+    "parked"
+  ],
   running: [
     "suspended",
     "recovering",
@@ -40,7 +52,18 @@ export const runTransitions = {
     "cancelled",
     "parked"
   ],
-  paused: ["pending", "running", "suspended", "recovering", "completed", "failed", "cancelling", "cancelled", "parked"],
+  paused: [
+    "pending",
+    "running",
+    "suspended",
+    "recovering",
+    "completed",
+    "failed",
+    "cancelling",
+    "compensating",
+    "cancelled",
+    "parked"
+  ],
   cancelling: ["compensating", "cancelled", "parked"],
   compensating: ["compensated", "failed", "parked"],
   parked: ["pending", "suspended", "recovering", "cancelling", "cancelled"],

@@ -14,12 +14,13 @@ const cancelStatements = (schema: SchemaName) => {
   const statement = statementsOf(schema)
   const s = qualifier(schema)
   return {
+    // What compensates has to be undone by whoever knows its workflow.
     lock: statement(
       "cancelUnheld.lock",
       `
       select r.run_id as "runId", r.fence + 1 as fence, r.version + 1 as version, r.frontier->'parent' as parent
       from ${s}.run_state r
-      where r.run_id = any($1::text[]) and r.ended_at is null and r.status <> 'compensating'
+      where r.run_id = any($1::text[]) and r.ended_at is null and not r.frontier ? 'undo'
         and not exists (select from ${s}.workers w where w.incarnation = r.worker and ${s}.worker_alive(w))
         and exists (
           select from ${s}.run_commands m where m.run_id = r.run_id and m.kind = 'cancel' and ${isNew("m")}

@@ -9,6 +9,7 @@ import { makeReads } from "./RunReads.js"
 import { makeStart, makeStartAll } from "./Starts.js"
 import { defaultSchema, type SchemaName } from "./Statement.js"
 import { makeParkUnknown, makeUnparkKnown } from "./Unknown.js"
+import { makeWakeToCancel } from "./WakeToCancel.js"
 
 /** Runs and firings in PostgreSQL. */
 export const layer = (schema: SchemaName = defaultSchema): Layer.Layer<StateStore> =>
@@ -25,6 +26,7 @@ export const layer = (schema: SchemaName = defaultSchema): Layer.Layer<StateStor
     unpark: makeUnpark(schema),
     postpone: makePostpone(schema),
     cancelUnheld: makeCancelUnheld(schema),
+    wakeToCancel: makeWakeToCancel(schema),
     parkUnknown: makeParkUnknown(schema),
     unparkKnown: makeUnparkKnown(schema),
     ...makeReads(schema)

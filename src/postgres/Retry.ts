@@ -41,7 +41,7 @@ const retryStatements = (schema: SchemaName) => {
       `
       select ${firingColumns("n")}
       from unnest($1::text[], $2::int4[]) c(run_id, version)
-      join ${s}.run_node_state n on n.run_id = c.run_id and n.written_in = c.version
+      join ${s}.run_node_state n on n.run_id = c.run_id and n.written_in >= c.version
       where n.status in ('failed', 'cancelled')
       order by n.run_id, n.node_id, n.firing`
     ),
@@ -87,7 +87,8 @@ export const makeRetry = (schema: SchemaName) => {
       if (rows.length === 0) return []
       const ended = yield* run(statements.firings, [
         textArray(runs.map(({ runId }) => runId)),
-        int4Array(runs.map(({ version }) => version))
+        // A run that has wound down before it failed has ended firings since then.
+        int4Array(runs.map(({ frontier, version }) => frontier.undo?.over?.since ?? version))
       ])
       const damaged = new Set([
         ...rows.flatMap(({ read, row }) => (Either.isLeft(read) ? [String(row["runId"])] : [])),

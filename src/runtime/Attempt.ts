@@ -6,7 +6,7 @@ import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import type { OutputMode } from "../definition/Graph.js"
 import { NodeContext } from "../definition/NodeContext.js"
-import type { NodeDefinition } from "../definition/NodeDefinition.js"
+import type { RetryPolicy } from "../definition/NodeDefinition.js"
 import { isSuspend } from "../definition/NodeOutcome.js"
 import { type StepHost, type StepSite, StepsTypeId } from "../definition/StepHost.js"
 import type { FailureKind } from "../model/Failure.js"
@@ -49,7 +49,8 @@ export class AttemptSite implements StepSite {
   }
 }
 
-class TimedOut {
+/** An attempt was beyond its time. */
+export class TimedOut {
   readonly _tag = "perdure/TimedOut"
   constructor(readonly message: string) {}
 }
@@ -232,33 +233,35 @@ const failureOutcome = (
 ): Effect.Effect<AttemptOutcome> => {
   // An interruption from outside never gets here: it ends the fiber.
   if (Cause.isInterruptedOnly(cause)) {
-    return retried(site, codec.definition, "defect", "the handler interrupted itself", undefined)
+    return retried(site, codec.definition.retry, "defect", "the handler interrupted itself", undefined)
   }
   const failure = Cause.failureOption(cause)
-  if (Option.isNone(failure)) return retried(site, codec.definition, "defect", describe(Cause.squash(cause)), undefined)
+  if (Option.isNone(failure))
+    return retried(site, codec.definition.retry, "defect", describe(Cause.squash(cause)), undefined)
   if (failure.value instanceof TimedOut) {
-    return retried(site, codec.definition, "timeout", failure.value.message, undefined)
+    return retried(site, codec.definition.retry, "timeout", failure.value.message, undefined)
   }
   const encoded = codec.error?.encode(failure.value)
   if (encoded === undefined || Either.isLeft(encoded)) {
     const why = encoded === undefined ? "the node declares no error" : encoded.left.message
-    return retried(site, codec.definition, "defect", `${describe(failure.value)} (${why})`, undefined)
+    return retried(site, codec.definition.retry, "defect", `${describe(failure.value)} (${why})`, undefined)
   }
-  return retried(site, codec.definition, "error", describe(failure.value), {
+  return retried(site, codec.definition.retry, "error", describe(failure.value), {
     value: failure.value,
     encoded: encoded.right
   })
 }
 
-const retried = (
+/** A failure, and when it is tried again under a policy; `error` is what failed, if anything, and what of it is stored. */
+export const retried = (
   site: AttemptSite,
-  definition: NodeDefinition,
+  policy: RetryPolicy | undefined,
   kind: FailureKind,
   message: string,
-  error: { readonly value: unknown; readonly encoded: EncodedValue } | undefined
+  error: { readonly value: unknown; readonly encoded?: EncodedValue } | undefined
 ): Effect.Effect<AttemptOutcome> => {
-  const outcome = { _tag: "Failed", kind, message, ...(error === undefined ? {} : { error: error.encoded }) } as const
-  const policy = definition.retry
+  const stored = error?.encoded
+  const outcome = { _tag: "Failed", kind, message, ...(stored === undefined ? {} : { error: stored }) } as const
   const { attempt: number } = site.start.firing
   if (policy === undefined || number > policy.times) return Effect.succeed(outcome)
   return Effect.gen(function* () {
@@ -275,7 +278,7 @@ const retried = (
 }
 
 /** A failure's message, fit for a column. */
-const describe = (error: unknown): string => toColumnText(messageOf(error)).slice(0, Limits.reasonCharacters)
+export const describe = (error: unknown): string => toColumnText(messageOf(error)).slice(0, Limits.reasonCharacters)
 
 const messageOf = (error: unknown): string => {
   try {

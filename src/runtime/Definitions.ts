@@ -4,7 +4,7 @@ import * as HashMap from "effect/HashMap"
 import * as Layer from "effect/Layer"
 import { difference } from "../definition/Difference.js"
 import type { Graph } from "../definition/Graph.js"
-import type { AnyHandler } from "../definition/Handler.js"
+import type { AnyCompensation, AnyHandler } from "../definition/Handler.js"
 import { Registry } from "../definition/Registry.js"
 import type { WorkflowDefinition } from "../definition/WorkflowDefinition.js"
 import { DefinitionConflict, WorkflowNotFound } from "../model/Errors.js"
@@ -22,6 +22,7 @@ export interface Registered {
   /** By index of the plan's nodes; the pseudo nodes have none. */
   readonly codecs: ReadonlyArray<NodeCodec | undefined>
   readonly handlers: ReadonlyArray<AnyHandler | undefined>
+  readonly compensations: ReadonlyMap<string, AnyCompensation>
   /** What every log line of a node's firings bears. */
   readonly words: ReadonlyArray<HashMap.HashMap<string, unknown>>
 }
@@ -44,7 +45,11 @@ export class Definitions extends Context.Tag("perdure/Definitions")<
 
 const keyOf = (workflow: string, version: number): string => `${workflow}@${version}`
 
-const compile = (definition: WorkflowDefinition, handlers: ReadonlyMap<string, AnyHandler>): Registered => {
+const compile = (
+  definition: WorkflowDefinition,
+  handlers: ReadonlyMap<string, AnyHandler>,
+  compensations: ReadonlyMap<string, AnyCompensation>
+): Registered => {
   const plan = compilePlan(definition.graph)
   return {
     key: { workflow: definition.name, workflowVersion: definition.version },
@@ -55,6 +60,7 @@ const compile = (definition: WorkflowDefinition, handlers: ReadonlyMap<string, A
       return found === undefined ? undefined : compileNode(found)
     }),
     handlers: plan.nodes.map((node) => handlers.get(node.id)),
+    compensations,
     words: plan.nodes.map((node) => HashMap.make(["nodeId", node.id]))
   }
 }
@@ -66,7 +72,11 @@ const make = Effect.gen(function* () {
   const calls: Array<(registered: Registered) => Effect.Effect<void>> = []
   const leaving: Array<(registered: Registered) => Effect.Effect<void>> = []
 
-  const register = (definition: WorkflowDefinition, handlers: ReadonlyMap<string, AnyHandler>) =>
+  const register = (
+    definition: WorkflowDefinition,
+    handlers: ReadonlyMap<string, AnyHandler>,
+    compensations: ReadonlyMap<string, AnyCompensation> = new Map()
+  ) =>
     Effect.gen(function* () {
       const mine = {
         workflow: definition.name,
@@ -85,7 +95,7 @@ const make = Effect.gen(function* () {
           difference: difference(JSON.parse(theirs.graph) as Graph, definition.graph)
         })
       }
-      const registered = compile(definition, handlers)
+      const registered = compile(definition, handlers, compensations)
       const key = keyOf(definition.name, definition.version)
       known.set(key, registered)
       yield* Effect.addFinalizer(() =>

@@ -1,5 +1,5 @@
 import type { FiringRow } from "../model/Firing.js"
-import { type Frontier, type FrontierNode, packBits } from "../model/Frontier.js"
+import { type Frontier, type FrontierNode, type FrontierUndo, packBits } from "../model/Frontier.js"
 import { Limits } from "../model/Limits.js"
 import { comparePositions, type Message, type MessageRow } from "../model/Message.js"
 import type { RunCommit } from "../model/Run.js"
@@ -37,6 +37,8 @@ export class Draft {
   readonly starts: Array<StartFiring> = []
   /** Steps are rare: the list is made for the first of them. */
   steps: Array<StepRow> | undefined
+  /** Where compensation stands, in a run whose nodes compensate. */
+  undo: FrontierUndo | undefined
   /** What starts must run alone. */
   startsAlone = false
   /** A firing that must run alone has to wait for that. */
@@ -52,6 +54,7 @@ export class Draft {
     readonly alone: boolean
   ) {
     this.nodes = state.nodes.slice()
+    this.undo = state.plan.undo === undefined ? undefined : (state.frontier.undo ?? nothingToUndo)
   }
 
   get plan(): Plan {
@@ -249,7 +252,7 @@ export class Draft {
   }
 
   /** The state after this decision. */
-  finish(active: ReadonlyArray<number>, status: RunStatus, cancelling: boolean, paused: boolean): RunState {
+  finish(active: ReadonlyArray<number>, status: RunStatus): RunState {
     return {
       plan: this.state.plan,
       runId: this.state.runId,
@@ -258,8 +261,8 @@ export class Draft {
       nodes: this.nodes,
       active,
       frontier: this.frontier(active),
-      cancelling,
-      paused
+      cancelling: status === "cancelling",
+      paused: status === "paused"
     }
   }
 
@@ -269,14 +272,15 @@ export class Draft {
     return startAt !== undefined && this.now < startAt
   }
 
-  /** The frontier of a run that has a time to begin or to end at, or a parent. */
+  /** The frontier of a run that has a time to begin or to end at, a parent, or something that compensates. */
   private keeping(frontier: Frontier): Frontier {
     const { deadline, parent, startAt } = this.state.frontier
     return {
       ...frontier,
       ...(startAt !== undefined && this.early ? { startAt } : {}),
       ...(deadline === undefined ? {} : { deadline }),
-      ...(parent === undefined ? {} : { parent })
+      ...(parent === undefined ? {} : { parent }),
+      ...(this.undo === undefined ? {} : { undo: this.undo })
     }
   }
 
@@ -296,10 +300,12 @@ export class Draft {
       skipped: this.skipsChanged ? packBits(this.nodes.length, skipped) : before.skipped,
       nodes
     }
-    const plain = before.startAt === undefined && before.deadline === undefined && before.parent === undefined
-    return plain ? frontier : this.keeping(frontier)
+    const told = before.startAt !== undefined || before.deadline !== undefined || before.parent !== undefined
+    return !told && this.undo === undefined ? frontier : this.keeping(frontier)
   }
 }
+
+const nothingToUndo: FrontierUndo = { count: 0 }
 
 /** An array that the draft at hand has made itself. */
 const writable = <A>(array: ReadonlyArray<A>): Array<A> => array as Array<A>

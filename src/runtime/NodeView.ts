@@ -1,6 +1,6 @@
 import type { FiringRow } from "../model/Firing.js"
 import { type NodeStatus, summariseNode } from "../model/Status.js"
-import type { Plan } from "./Plan.js"
+import type { Plan, PlanNode } from "./Plan.js"
 
 /** A node of a run as shown to people: its status over all firings, and its last firing. */
 export interface NodeView {
@@ -15,7 +15,9 @@ export interface NodeView {
   readonly failure: string | null
 }
 
-/** The nodes of a run from its firing rows; without a plan only those that have fired. */
+const isShown = (kind: PlanNode["kind"]): boolean => kind === "task" || kind === "trigger"
+
+/** The nodes of a run from its firing rows, and what undoes their work once it does; without a plan only those that have fired. */
 export const nodeViews = (plan: Plan | undefined, firings: ReadonlyArray<FiringRow>): ReadonlyArray<NodeView> => {
   const byNode = new Map<string, Array<FiringRow>>()
   for (const firing of firings) {
@@ -26,7 +28,9 @@ export const nodeViews = (plan: Plan | undefined, firings: ReadonlyArray<FiringR
   const ids =
     plan === undefined
       ? [...byNode.keys()]
-      : plan.nodes.filter((node) => node.kind === "task" || node.kind === "trigger").map((node) => node.id)
+      : plan.nodes
+          .filter(({ id, kind }) => isShown(kind) || (kind === "compensation" && byNode.has(id)))
+          .map(({ id }) => id)
   return ids.map((nodeId) => {
     const rows = (byNode.get(nodeId) ?? []).sort((a, b) => a.firing - b.firing)
     const last = rows.at(-1)

@@ -1,6 +1,6 @@
 import type { Graph, InputMode, OutputMode, ResultMode } from "../definition/Graph.js"
 import { errorPort, inputNode, outputNode } from "../definition/Graph.js"
-import { externalHandle, externalProducer } from "../model/Message.js"
+import { compensationNode, externalHandle, externalProducer } from "../model/Message.js"
 
 /** Where a port leads: a handle, and which of that handle's edges this is. */
 export interface PlanTarget {
@@ -41,12 +41,12 @@ export interface PlanPort {
  *
  * **Details** `exits` are its ports and, where something is wired to it, its error port. `external` is the index of its
  * external handle, −1 if it takes nothing from outside. `aligned`: each firing takes a message from every `one` or `unordered` handle.
- * `latest`, `unordered`: whether it has such handles. `limit` is how many firings it can have at most. `results` says how each handle of the output node is read.
+ * `latest`, `unordered`: whether it has such handles. `compensates`: what its firings did can be undone. `limit` is how many firings it can have at most. `results` says how each handle of the output node is read.
  */
 export interface PlanNode {
   readonly index: number
   readonly id: string
-  readonly kind: "input" | "task" | "trigger" | "output"
+  readonly kind: "input" | "task" | "trigger" | "output" | "compensation"
   readonly handles: ReadonlyArray<PlanHandle>
   readonly ports: ReadonlyArray<PlanPort>
   readonly exits: ReadonlyArray<PlanPort>
@@ -54,18 +54,20 @@ export interface PlanNode {
   readonly aligned: boolean
   readonly latest: boolean
   readonly unordered: boolean
+  readonly compensates: boolean
   readonly limit: number
   readonly concurrency: number
   readonly errorPort: PlanPort | undefined
   readonly results: ReadonlyArray<ResultMode>
 }
 
-/** A graph compiled to indices: computed once per definition, shared by all its runs. */
+/** A graph compiled to indices: computed once per definition, shared by all its runs. `undo` is there where nodes compensate. */
 export interface Plan {
   readonly nodes: ReadonlyArray<PlanNode>
   readonly byId: ReadonlyMap<string, PlanNode>
   readonly input: PlanNode
   readonly output: PlanNode
+  readonly undo: PlanNode | undefined
 }
 
 /** Compiles a graph; nodes keep their declaration order, so an index means the same for every process of a version. */
@@ -112,6 +114,7 @@ export const compilePlan = (graph: Graph): Plan => {
       aligned: draft.aligned,
       latest: draft.handles.some(({ mode }) => mode === "latest"),
       unordered: draft.handles.some(({ mode }) => mode === "unordered"),
+      compensates: draft.compensates,
       limit: draft.limit,
       concurrency: draft.concurrency,
       errorPort: errorExit,
@@ -119,7 +122,7 @@ export const compilePlan = (graph: Graph): Plan => {
     }
   })
   const byId = new Map(nodes.map((node) => [node.id, node]))
-  return { nodes, byId, input: byId.get(inputNode)!, output: byId.get(outputNode)! }
+  return { nodes, byId, input: byId.get(inputNode)!, output: byId.get(outputNode)!, undo: byId.get(compensationNode) }
 }
 
 interface Draft {
@@ -132,6 +135,7 @@ interface Draft {
   }>
   readonly ports: ReadonlyArray<{ readonly name: string; readonly mode: OutputMode }>
   readonly aligned: boolean
+  readonly compensates: boolean
   readonly limit: number
   readonly concurrency: number
   readonly hasError: boolean
@@ -139,7 +143,7 @@ interface Draft {
 }
 
 const draftNodes = (graph: Graph): ReadonlyArray<Draft> => {
-  const base = { aligned: false, limit: 1, concurrency: 1, hasError: false, results: [] }
+  const base = { aligned: false, compensates: false, limit: 1, concurrency: 1, hasError: false, results: [] }
   const external = { name: externalHandle, mode: "one", from: [] } as const
   return [
     {
@@ -161,6 +165,7 @@ const draftNodes = (graph: Graph): ReadonlyArray<Draft> => {
         handles: takesExternal ? [...node.inputs, external] : node.inputs,
         ports: node.outputs,
         aligned,
+        compensates: node.compensates === true,
         limit: takesAll ? 1 : (most ?? Number.POSITIVE_INFINITY),
         concurrency: node.concurrency ?? Number.POSITIVE_INFINITY,
         hasError: node.hasError,
@@ -174,6 +179,10 @@ const draftNodes = (graph: Graph): ReadonlyArray<Draft> => {
       handles: graph.outputs.map((result) => ({ name: result.name, mode: "all" as const, from: result.from })),
       ports: [],
       results: graph.outputs.map((result) => result.mode)
-    }
+    },
+    // The last, so that no other node's place depends on it.
+    ...(graph.nodes.some((node) => node.compensates === true)
+      ? [{ ...base, id: compensationNode, kind: "compensation" as const, handles: [], ports: [] }]
+      : [])
   ]
 }

@@ -137,10 +137,11 @@ const undecodable = (runId: RunId, fence: number, detail: string): Parking => ({
   detail
 })
 
-/** What of a run its process died of too often, if anything; a run that is being cancelled starts nothing more. */
+/** What of a run its process died of too often, if anything; a run that is over starts nothing more but what undoes its work. */
 const poisonOf = (state: RunState): string | undefined => {
-  if (state.cancelling) return undefined
+  const isOver = state.cancelling || state.frontier.undo?.over !== undefined
   for (const index of state.active) {
+    if (isOver && index !== state.plan.undo?.index) continue
     for (const { crashes, firing } of state.nodes[index]!.open) {
       if (crashes < Limits.crashesBeforeAlone + Limits.crashesBeforeParking) continue
       return `the process died ${crashes} times while ${state.plan.nodes[index]!.id}/${firing} ran, the last ${Limits.crashesBeforeParking} times alone`

@@ -16,10 +16,12 @@ export interface Reopened {
  * What a failed run goes on with, from the firings that its last commit ended. Pure.
  *
  * **Details** Whatever failed and was not caught by a wired error is scheduled again, for one more attempt; what was cancelled
- * because the run failed goes on where it was. The frontier is put back to where it needs their messages.
+ * because the run failed goes on where it was. The frontier is put back to where it needs their messages. Of a run that has
+ * begun to undo what it did, that is what goes on.
  */
 export const reopen = (plan: Plan, row: RunRow, ended: ReadonlyArray<FiringRow>): Reopened => {
-  const firings = ended.flatMap((firing) => {
+  const undone = ended.filter(({ nodeId }) => nodeId === plan.undo?.id)
+  const firings = (undone.length > 0 ? undone : ended).flatMap((firing) => {
     const node = plan.byId.get(firing.nodeId)
     return node === undefined ? [] : (reopenFiring(node, firing) ?? [])
   })
@@ -29,7 +31,9 @@ export const reopen = (plan: Plan, row: RunRow, ended: ReadonlyArray<FiringRow>)
     const entry = nodes[firing.nodeId]
     if (node !== undefined && entry !== undefined) nodes[firing.nodeId] = putBack(node, entry, firing)
   }
-  return { frontier: { ...row.frontier, nodes }, firings }
+  const { undo, ...frontier } = row.frontier
+  if (undo === undefined) return { frontier: { ...frontier, nodes }, firings }
+  return { frontier: { ...frontier, nodes, undo: undone.length > 0 ? undo : { count: undo.count } }, firings }
 }
 
 const reopenFiring = (node: PlanNode, firing: FiringRow): FiringRow | undefined => {

@@ -18,12 +18,14 @@ import { AttemptSite, attempt, outcomeOf, type StepKeeper } from "./Attempt.js"
 import type { RunEnd } from "./Awaiters.js"
 import { parseJson } from "./Codec.js"
 import type { CommitOutcome, CommitSource } from "./Committer.js"
+import { compensate } from "./Compensation.js"
 import type { HeldRun } from "./HeldRun.js"
+import type { Plan } from "./Plan.js"
 import type { RunEnvironment } from "./RunEnvironment.js"
 import { type Budget, type Decision, decide } from "./RunMachine.js"
 import type { RunEvent, RunState, StartFiring } from "./RunState.js"
 import { RunSteps } from "./RunSteps.js"
-import { firingName, stepOwner } from "./StepOwner.js"
+import { firingName, placeOf, stepOwner } from "./StepOwner.js"
 
 /** Why a run left this worker's memory. */
 export type RunExit =
@@ -223,7 +225,7 @@ export class RunFiber implements CommitSource, StepKeeper {
     this.state = decision.state
     if (isEnded(this.state.status)) return this.depart(Exit.succeed("Ended"))
     for (const firing of decision.start) this.fork(firing)
-    if (decision.interrupt) this.endFirings()
+    if (decision.interrupt) this.endFirings(this.run.registered.plan)
     this.rest(decision)
   }
 
@@ -255,7 +257,10 @@ export class RunFiber implements CommitSource, StepKeeper {
     const key = firingName(start)
     const site = new AttemptSite(this.runId, this.run.registered, start, this.environment.clock.now, this)
     const words = HashMap.set(this.run.registered.words[node]!, "runId", this.runId)
-    const fiber = Runtime.runFork(this.runtime)(attempt(site), {
+    const { stepReader } = this.environment
+    const { undo } = this.run.registered.plan
+    const work = undo?.index === node ? compensate(site, stepReader, (why) => this.damaged(why)) : attempt(site)
+    const fiber = Runtime.runFork(this.runtime)(work, {
       updateRefs: (refs, fiberId) =>
         FiberRefs.updateAs(refs, { fiberId, fiberRef: FiberRef.currentLogAnnotations, value: words })
     })
@@ -272,22 +277,24 @@ export class RunFiber implements CommitSource, StepKeeper {
     })
   }
 
-  /** Interrupts what runs; a handler whose finalizers take too long is not waited for, so that a cancel comes to its end. */
-  private endFirings(): void {
-    this.interruptFirings()
+  /** Interrupts what runs, but for what can be undone; finalizers that take too long are not waited for. */
+  private endFirings({ nodes, undo }: Plan): void {
+    const goesOn = (node: number) => node === undo?.index || nodes[node]?.compensates === true
+    const ending = [...this.firings].filter(([key]) => !goesOn(placeOf(key).node))
+    for (const [, fiber] of ending) fiber.unsafeInterruptAsFork(FiberId.none)
     const late = () => {
       if (this.phase === "gone") return
-      for (const key of this.firings.keys()) {
-        const [node = 0, firing = 0] = key.split("/").map(Number)
+      for (const [key, fiber] of ending) {
+        if (this.firings.get(key) !== fiber || !this.firings.delete(key)) continue
+        const { firing, node } = placeOf(key)
         const { attempt = 0 } = this.state.nodes[node]?.open.find((open) => open.firing === firing) ?? {}
         this.environment.slots.end()
         this.unsettled++
         this.push({ _tag: "AttemptEnded", node, firing, attempt, outcome: { _tag: "Interrupted" } })
       }
-      this.firings.clear()
     }
     const grace = Effect.sleep(Duration.millis(Limits.interruptGraceMs))
-    if (this.firings.size > 0) Runtime.runFork(this.runtime)(Effect.zipRight(grace, Effect.sync(late)))
+    if (ending.length > 0) Runtime.runFork(this.runtime)(Effect.zipRight(grace, Effect.sync(late)))
   }
 
   /** The steps of an attempt whose handler uses some. */

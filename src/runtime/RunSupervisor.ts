@@ -9,6 +9,7 @@ import * as Schedule from "effect/Schedule"
 import type { RunId } from "../model/Ids.js"
 import { Limits } from "../model/Limits.js"
 import type { RunCommand, TriggerInput } from "../model/Run.js"
+import type { Inbox } from "../store/Inbox.js"
 import { StateStore } from "../store/StateStore.js"
 import type { StepStore } from "../store/StepStore.js"
 import { Transactor } from "../store/Transactor.js"
@@ -192,6 +193,7 @@ export const layer: Layer.Layer<
   | Transactor
   | StateStore
   | StepStore
+  | Inbox
   | Committer
   | Releaser
   | DatabaseClock

@@ -92,6 +92,12 @@ const giveEvents = (draft: Draft, plan: PlanNode): void => {
   }
 }
 
+/** Lets the open firings of a node go on whose time has come and for which there is room. */
+export const resumeOpen = (draft: Draft, plan: PlanNode): void => {
+  wakeSuspended(draft, plan)
+  startWaiting(draft, plan)
+}
+
 /** Starts firings that are open already: woken, to be retried, or interrupted by a death. */
 const startWaiting = (draft: Draft, plan: PlanNode): void => {
   const { open } = draft.nodes[plan.index]!
@@ -113,10 +119,12 @@ const startWaiting = (draft: Draft, plan: PlanNode): void => {
   }
 }
 
-const isDue = (firing: OpenFiring, now: number): boolean =>
+/** Whether a firing may go on now. */
+export const isDue = (firing: OpenFiring, now: number): boolean =>
   firing.status === "scheduled" && (firing.notBefore === null || firing.notBefore <= now)
 
-const start = (draft: Draft, plan: PlanNode, firing: OpenFiring): void => {
+/** Starts a firing, which takes a slot. */
+export const start = (draft: Draft, plan: PlanNode, firing: OpenFiring): void => {
   draft.starts.push({ node: plan.index, firing: draft.put(plan, firing) })
   draft.slots--
 }

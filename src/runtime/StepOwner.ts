@@ -34,6 +34,12 @@ export interface StepOwner {
 /** By what a firing is known within its run. */
 export const firingName = ({ firing, node }: StartFiring): string => `${node}/${firing.firing}`
 
+/** The other way round: the index of a node, and its firing. */
+export const placeOf = (name: string): { readonly node: number; readonly firing: number } => {
+  const [node = 0, firing = 0] = name.split("/").map(Number)
+  return { node, firing }
+}
+
 /** What of a live run its steps use. */
 interface Hands {
   readonly push: (event: RunEvent) => void

@@ -61,7 +61,7 @@ export interface Claims {
   readonly undecodable: ReadonlyArray<UndecodableRun>
 }
 
-/** A run that was ended without being held: its last commit, under a fence of its own. */
+/** A run that was cancelled without being held: its last commit, under a fence of its own if that ended it. */
 export interface CancelledRun extends Lease {
   readonly version: number
   /** Whose child it was. */
@@ -182,8 +182,10 @@ export class StateStore extends Context.Tag("perdure/StateStore")<
     readonly park: (
       runs: ReadonlyArray<Lease & { readonly reason: ParkReason; readonly detail: string }>
     ) => Write<number>
-    /** Cancels, of these runs, those with an unapplied cancel that nobody alive holds, parked ones too: from their rows alone, as nothing of them is at work. */
+    /** Cancels, of these runs, those with an unapplied cancel that nobody alive holds, parked ones too: from their rows alone, as nothing of them is at work. Not those whose nodes compensate. */
     readonly cancelUnheld: (runIds: ReadonlyArray<RunId>) => Write<ReadonlyArray<CancelledRun>>
+    /** Brings back, of these runs, the parked ones with an unapplied cancel whose nodes compensate: as being cancelled. */
+    readonly wakeToCancel: (runIds: ReadonlyArray<RunId>) => Write<ReadonlyArray<CancelledRun>>
     /** Locks, of these runs, the failed ones with an unapplied retry; gives them with the firings that their last commit ended. */
     readonly failedToRetry: (runIds: ReadonlyArray<RunId>) => Write<ReadonlyArray<FailedRun>>
     /** Makes locked failed runs claimable again, under a new fence, by commits whose other rows are written like any others. */

@@ -1,7 +1,7 @@
 import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import type { AnyHandler } from "../definition/Handler.js"
+import type { AnyCompensation, AnyHandler } from "../definition/Handler.js"
 import { NodeContext } from "../definition/NodeContext.js"
 import type { Registry } from "../definition/Registry.js"
 import type { PointKind } from "./Points.js"
@@ -62,14 +62,26 @@ const observe =
       )
     })
 
+/** A compensation whose calls are points at which the process can die. */
+const observeUndo =
+  (undo: AnyCompensation, observer: Observer): AnyCompensation =>
+  (inputs, outputs) =>
+    Effect.gen(function* () {
+      const { nodeId } = yield* NodeContext
+      const { after, before } = observer.hit("handler", `compensation of ${nodeId}`)
+      yield* before
+      return yield* Effect.tap(undo(inputs, outputs), () => after)
+    })
+
 /** A registry that hands watched handlers to the one below. */
 export const observeRegistry = (
   registry: Context.Tag.Service<Registry>,
   observer: Observer
 ): Context.Tag.Service<Registry> => ({
-  register: (definition, handlers) =>
+  register: (definition, handlers, compensations) =>
     registry.register(
       definition,
-      new Map([...handlers].map(([nodeId, handler]) => [nodeId, observe(handler, observer)] as const))
+      new Map([...handlers].map(([nodeId, handler]) => [nodeId, observe(handler, observer)] as const)),
+      new Map([...(compensations ?? [])].map(([nodeId, undo]) => [nodeId, observeUndo(undo, observer)] as const))
     )
 })

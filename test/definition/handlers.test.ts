@@ -215,4 +215,23 @@ describe("the layer of a workflow", () => {
       )
     })
   )
+
+  it.effect("refuses a handler without the compensation that its node declares", () =>
+    Effect.gen(function* () {
+      const Undone = Node.make("sum", {
+        inputs: { n: Schema.Number },
+        outputs: { total: Schema.Number },
+        compensate: {}
+      })
+      const handler = Layer.succeed(tag("sum"), { node: Undone, run: () => Effect.succeed({ total: 1 }) })
+      const layer = Workflow.make("undone", { version: 1, input: { n: Schema.Number } })
+        .node("sum", Undone, ({ input }) => ({ n: input.n }))
+        .output(({ sum }) => ({ total: sum.total }))
+        .layer.pipe(Layer.provide(handler), Layer.provide(Layer.succeed(Registry, { register: () => Effect.void })))
+      const exit = yield* Effect.exit(Effect.scoped(Layer.build(layer)))
+      expect(Exit.isFailure(exit) && Cause.pretty(exit.cause)).toContain(
+        'the handler for node "sum" has no function that compensates'
+      )
+    })
+  )
 })

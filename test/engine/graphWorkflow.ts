@@ -34,6 +34,7 @@ const nodeOf = (node: GraphNode): NodeDefinition => {
     concurrency: node.concurrency,
     heartbeat: undefined,
     timeout: undefined,
+    compensate: undefined,
     // Errors of the rule are final; what is flaky dies.
     retry: { times: 5, schedule: Schedule.spaced(0), while: () => false }
   }

@@ -21,6 +21,7 @@ interface NodeSpelling {
   readonly trigger?: number | "endless"
   readonly resumable?: boolean
   readonly concurrency?: number
+  readonly compensates?: true
 }
 
 interface GraphSpelling {
@@ -53,7 +54,7 @@ export const graphOf = ({ input = ["in"], nodes, results = {} }: GraphSpelling):
   nodes: Object.entries(nodes).map(
     ([
       id,
-      { concurrency = null, error = false, inputs = {}, outputs = oneOutput, resumable = false, trigger }
+      { compensates, concurrency = null, error = false, inputs = {}, outputs = oneOutput, resumable = false, trigger }
     ]): GraphNode => ({
       id,
       node: id,
@@ -63,7 +64,8 @@ export const graphOf = ({ input = ["in"], nodes, results = {} }: GraphSpelling):
       inputs: Object.entries(inputs).map(([name, wire]) => inputOf(name, wire)),
       outputs: Object.entries(outputs).map(([name, mode]) => ({ name, mode })),
       hasError: error,
-      concurrency
+      concurrency,
+      ...(compensates === undefined ? {} : { compensates })
     })
   ),
   outputs: Object.entries(results).map(([name, spelled]): GraphResult => {

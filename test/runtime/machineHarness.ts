@@ -223,6 +223,7 @@ export class Harness {
   /** What the rule lets an attempt come to. */
   outcome(start: StartFiring): AttemptOutcome {
     const plan = this.plan.nodes[start.node]!
+    if (plan.kind === "compensation") return { _tag: "Completed", outputs: {} }
     const { attempt, state } = start.firing
     const { flaky, result, suspends } = this.rule(plan.id, inputsOf(plan, this.nodes.get(plan.id)!, start))
     if (attempt <= flaky) {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict"
 import type { InputMode } from "../../src/definition/Graph.js"
 import type { FiringRow } from "../../src/model/Firing.js"
 import { hasBit } from "../../src/model/Frontier.js"
-import { externalHandle, type MessageRow } from "../../src/model/Message.js"
+import { compensationNode, externalHandle, type MessageRow } from "../../src/model/Message.js"
 import type { RunCommit } from "../../src/model/Run.js"
 import { isEnded, isFiringEnded } from "../../src/model/Status.js"
 import type { PlanNode, PlanPort } from "../../src/runtime/Plan.js"
@@ -32,7 +32,7 @@ const checkConsumption = (tables: Tables): ReadonlySet<string> => {
       const key = messageKey(ref)
       const message = tables.message(ref)
       assert.ok(message !== undefined, `S2: ${nodeId}/${firing} took ${key}, which is not there`)
-      if (mayRepeat(handleOf(tables, ref).mode)) continue
+      if (handle !== compensationNode && mayRepeat(handleOf(tables, ref).mode)) continue
       assert.ok(!taken.has(key), `S2: ${key} is taken twice`)
       assert.ok(!message.discarded, `S2: ${key} is taken and discarded`)
       taken.add(key)
@@ -44,6 +44,7 @@ const checkConsumption = (tables: Tables): ReadonlySet<string> => {
 /** S2, second half: in a completed run every message is consumed or discarded. */
 const checkNothingLeft = (tables: Tables, taken: ReadonlySet<string>): void => {
   for (const message of tables.allMessages()) {
+    if (message.handle === compensationNode) continue
     const key = messageKey(message)
     const { mode } = handleOf(tables, message)
     if (message.discarded || taken.has(key) || mayRepeat(mode)) continue
@@ -103,6 +104,12 @@ const checkProducers = (commit: Omit<RunCommit, "fence">): void => {
   const ended = new Set(commit.firings.filter(({ status }) => isFiringEnded(status)).map(firingKey))
   for (const message of commit.messages) {
     const [nodeId = ""] = message.producer.split(".")
+    // What a firing has left to be undone is numbered by itself, and says of whom it is.
+    if (message.handle === compensationNode) {
+      const { firing, node } = JSON.parse(message.content._tag === "Live" ? message.content.text : "{}")
+      assert.ok(ended.has(firingKey({ nodeId: node, firing })), `S4: ${messageKey(message)} of ${node}/${firing}`)
+      continue
+    }
     const outside = message.handle === externalHandle || (nodeId === "input" && commit.version === 1)
     assert.ok(outside || ended.has(firingKey({ nodeId, firing: message.firing })), `S4: ${messageKey(message)}`)
   }

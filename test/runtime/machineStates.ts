@@ -6,21 +6,22 @@ import { type HandleState, isSkipped, type NodeState, type RunState } from "../.
 /**
  * What of a state can still matter: two states that are the same here behave the same, but for the order of a merge.
  *
- * **Details** An ended node is only ended, or skipped. A queue begins at its head. A run that is being cancelled opens no
- * firing any more, so only its open ones count.
+ * **Details** An ended node is only ended, or skipped. A queue begins at its head. A run that is being cancelled, or winds down,
+ * opens no firing any more, so only its open ones count.
  */
 export const normalised = (state: RunState): unknown => {
   const { active, cancelling, frontier, paused, plan, status, version } = state
   if (isEnded(status)) return { status, version }
-  const nodes = state.nodes.map((node, index) => normalisedNode(plan.nodes[index]!, node, cancelling))
+  const isOver = cancelling || frontier.undo?.over !== undefined
+  const nodes = state.nodes.map((node, index) => normalisedNode(plan.nodes[index]!, node, isOver))
   return { status, version, cancelling, paused, active, frontier, nodes }
 }
 
-const normalisedNode = (plan: PlanNode, node: NodeState, cancelling: boolean): unknown => {
+const normalisedNode = (plan: PlanNode, node: NodeState, isOver: boolean): unknown => {
   if (node.ended) return { id: plan.id, ended: true, skipped: isSkipped(node) }
   const { next, open, ran, received, touched } = node
   const firings = { id: plan.id, next, open, ran, received, touched }
-  if (cancelling) return firings
+  if (isOver) return firings
   return { ...firings, handles: node.handles.map((handle, index) => normalisedHandle(plan.handles[index]!, handle)) }
 }
 

@@ -69,7 +69,7 @@ export const safety: ReadonlyArray<Invariant> = [
       select m.run_id, m.node_id || '.' || m.handle || ' has ' || m.producer || '/' || m.firing || '/' || m.ordinal
         || coalesce(' ' || m.tombstone, '')
       from messages m
-      where m.handle <> '$external'
+      where m.handle not in ('$external', '$compensate')
         -- Started by a name that no worker of this database has had: there is no graph to compare with.
         and exists (select from defs d where d.workflow = m.workflow and d.workflow_version = m.workflow_version)
         and not exists (
@@ -130,6 +130,36 @@ export const safety: ReadonlyArray<Invariant> = [
       where r.status in ${ended} and f.status in ${open}`
   },
   {
+    name: "S11_compensated",
+    query: (s) => `
+      select m.run_id, 'what firing ' || m.firing || ' of the list did was not undone' as detail
+      from messages m
+      where m.handle = '$compensate' and m.status = 'compensated' and not exists (
+        select from firings f where f.run_id = m.run_id and f.node_id = '$compensate' and f.status = 'completed'
+          and (f.inputs->'$compensate'->'ref'->>1)::int4 = m.firing
+      )
+      union all
+      select f.run_id, f.node_id || '/' || f.firing || ' has committed and left nothing to undo it'
+      from firings f
+      join nodes n on n.workflow = f.workflow and n.workflow_version = f.workflow_version and n.node_id = f.node_id
+      join kept k on k.run_id = f.run_id
+      where f.status = 'completed' and (n.n->>'compensates')::boolean and not exists (
+        select from ${s}.run_inbox_messages m where m.run_id = f.run_id and m.node_id = '$compensate'
+          and m.payload::jsonb->>'node' = f.node_id and (m.payload::jsonb->>'firing')::int4 = f.firing
+          and m.payload::jsonb->'outputs' <> 'null'
+      )
+      union all
+      select f.run_id, f.node_id || '/' || f.firing || ' was undone ' || count(*) || ' times'
+      from firings f where f.node_id = '$compensate'
+      group by f.run_id, f.node_id, f.firing, f.inputs->'$compensate' having count(*) > 1
+      union all
+      select r.run_id, 'undoes its work while ' || f.node_id || '/' || f.firing || ' is ' || f.status
+      from firings u
+      join runs r on r.run_id = u.run_id
+      join firings f on f.run_id = u.run_id and f.node_id <> '$compensate' and f.status in ${open}
+      where u.node_id = '$compensate'`
+  },
+  {
     name: "frontier",
     query: () => `
       select r.run_id, n.key || ' says ' || n.value::text || ', rows say next ' || coalesce(max(f.firing), 0) + 1
@@ -156,6 +186,7 @@ export const liveness: ReadonlyArray<Invariant> = [
       select r.run_id, r.status || ' with nothing to wait for' as detail from runs r
       where r.ended_at is null and not (
         (r.status = 'parked' and r.reason is not null) or r.status = 'paused'
+        or (r.status = 'compensating' and r.due_at is not null)
         or (r.status = 'suspended' and r.due_at is not null)
         or (r.status = 'suspended' and exists (
           select from firings f where f.run_id = r.run_id and (f.status = 'suspended' or f.not_before is not null)
@@ -191,7 +222,7 @@ export const liveness: ReadonlyArray<Invariant> = [
             select from firings f where f.run_id = r.run_id and f.not_before is not null
               and (r.due_at is null or r.due_at > f.not_before)
           )
-          or (not r.ready and r.status <> 'suspended')
+          or (not r.ready and r.status <> 'suspended' and not (r.status = 'compensating' and r.due_at is not null))
         )`
   },
   {

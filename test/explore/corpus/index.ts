@@ -8,6 +8,7 @@ import { randoms } from "./random.js"
 import { errors, failure, longer, routing, timeout } from "./routing.js"
 import { signals, steps, waits } from "./steps.js"
 import { again, later, overdue } from "./times.js"
+import { undoCancel, undone } from "./undo.js"
 import { cancelled, cancelRace, during, early, joined, late, paused, repeated, suspend } from "./waiting.js"
 
 const written: ReadonlyArray<Subject> = [
@@ -42,7 +43,9 @@ const written: ReadonlyArray<Subject> = [
   childCancel,
   again,
   later,
-  overdue
+  overdue,
+  undone,
+  undoCancel
 ]
 
 /** Subjects whose transactions go statement by statement, as behind a pooling proxy: each statement is a point there. */
@@ -56,7 +59,8 @@ const statementwise = new Set([
   "random3",
   "waits",
   "childCancel",
-  "later"
+  "later",
+  "undoCancel"
 ])
 
 /** Everything that is explored: what was written, and what a seed draws. */

@@ -38,6 +38,7 @@ const nodeOf = (node: GraphNode): NodeDefinition => ({
   concurrency: node.concurrency,
   heartbeat: undefined,
   timeout: undefined,
+  compensate: undefined,
   retry: node.hasError
     ? {
         times: 3,
