@@ -1,3 +1,4 @@
+import { it as effectIt } from "@effect/vitest"
 import * as FastCheck from "effect/FastCheck"
 import { describe, expect, it } from "vitest"
 import type { AttemptOutcome } from "../../src/model/Firing.js"
@@ -110,46 +111,47 @@ describe("a run whose nodes compensate", () => {
     run.end(compensationNode, 1, { ...dies, message: "the bank is closed" })
     expect([run.status, JSON.parse(run.tables.failure ?? "").message]).toEqual(["failed", "the bank is closed"])
   })
-
-  it("undoes all that has committed, once and in reverse, whatever dies in between", () => {
-    const action = FastCheck.constantFrom("end", "end", "end", "crash", "handOver", "cancel", "die")
-    FastCheck.assert(
-      FastCheck.property(FastCheck.array(FastCheck.tuple(action, FastCheck.nat(9)), { maxLength: 30 }), (actions) => {
-        const run = started(trip, rule)
-        const ended: Array<string> = []
-        const end = (pick: number, outcome?: AttemptOutcome) => {
-          const keys = [...run.running.keys()]
-          const key = keys[pick % Math.max(1, keys.length)]
-          if (key === undefined) {
-            run.look()
-            return
-          }
-          const [nodeId = "", firing] = key.split("/")
-          const isKept = nodeId === "split" || nodeId === "book"
-          if (isKept) ended.push(outcome === undefined ? key : `${key}?`)
-          run.end(nodeId, Number(firing), nodeId === compensationNode ? undefined : outcome)
-        }
-        for (const [what, pick] of actions) {
-          if (run.ended) break
-          if (what === "end") end(pick)
-          else if (what === "die") end(pick, dies)
-          else if (what === "cancel") run.step([run.asks("cancel")])
-          else {
-            if (what === "crash") run.crash()
-            else run.handOver()
-            run.look()
-          }
-        }
-        while (!run.ended) end(0)
-        if (run.status === "completed") return
-        const order = undone(run)
-        const known = [...ended].reverse()
-        // What had begun and never ended comes last of all that happened, so it is undone first.
-        expect(order.filter((key) => known.includes(key))).toEqual(known)
-        expect(order.filter((key) => !known.includes(key)).every((key) => key.endsWith("?"))).toBe(true)
-        expect(new Set(order).size).toBe(order.length)
-      }),
-      { numRuns: 300, seed: 1 }
-    )
-  })
 })
+
+const action = FastCheck.constantFrom("end", "end", "end", "crash", "handOver", "cancel", "die")
+
+effectIt.prop(
+  "a run that winds down undoes all that has committed, once and in reverse, whatever dies in between",
+  { actions: FastCheck.array(FastCheck.tuple(action, FastCheck.nat(9)), { maxLength: 30 }) },
+  ({ actions }) => {
+    const run = started(trip, rule)
+    const ended: Array<string> = []
+    const end = (pick: number, outcome?: AttemptOutcome) => {
+      const keys = [...run.running.keys()]
+      const key = keys[pick % Math.max(1, keys.length)]
+      if (key === undefined) {
+        run.look()
+        return
+      }
+      const [nodeId = "", firing] = key.split("/")
+      const isKept = nodeId === "split" || nodeId === "book"
+      if (isKept) ended.push(outcome === undefined ? key : `${key}?`)
+      run.end(nodeId, Number(firing), nodeId === compensationNode ? undefined : outcome)
+    }
+    for (const [what, pick] of actions) {
+      if (run.ended) break
+      if (what === "end") end(pick)
+      else if (what === "die") end(pick, dies)
+      else if (what === "cancel") run.step([run.asks("cancel")])
+      else {
+        if (what === "crash") run.crash()
+        else run.handOver()
+        run.look()
+      }
+    }
+    while (!run.ended) end(0)
+    if (run.status === "completed") return
+    const order = undone(run)
+    const known = [...ended].reverse()
+    // What had begun and never ended comes last of all that happened, so it is undone first.
+    expect(order.filter((key) => known.includes(key))).toEqual(known)
+    expect(order.filter((key) => !known.includes(key)).every((key) => key.endsWith("?"))).toBe(true)
+    expect(new Set(order).size).toBe(order.length)
+  },
+  { fastCheck: { numRuns: 300, seed: 1 } }
+)
