@@ -81,7 +81,7 @@ const doubtsOfHandle = (
   ofNode: (id: string) => Doubts,
   ofPort: (ref: PortRef) => Doubts
 ): Doubts => {
-  if (mode === "all") {
+  if (mode === "all" || mode === "stream") {
     return from.length > 0 && from.every((ref) => ofNode(ref.node).skipped !== undefined)
       ? both(`all producers of handle "${name}" of node "${node.id}" may be skipped`)
       : certain

@@ -41,6 +41,7 @@ export const nodeIssues = (node: NodeDefinition): ReadonlyArray<string> => {
         : nameIssues(`${what}, port`, port)
     ),
     ...latestIssues(what, node),
+    ...streamIssues(what, node),
     ...(concurrency === null ? [] : countIssues(`${what}: concurrency`, concurrency)),
     ...(repeated === null ? [] : countIssues(`${what}: repeated`, repeated)),
     ...retryIssues(`${what}: retry`, retry),
@@ -71,5 +72,18 @@ const latestIssues = (what: string, { inputs, kind }: NodeDefinition): ReadonlyA
     ...[...modes]
       .filter((mode) => mode !== "latest" && mode !== "shared")
       .map((mode) => `${what}: a latest handle can't stand beside one of mode ${mode}`)
+  ]
+}
+
+/** What is wrong with `stream` handles beside others: a node that has one fires once, for all that comes. */
+const streamIssues = (what: string, { inputs, kind, resumable }: NodeDefinition): ReadonlyArray<string> => {
+  const modes = new Set(Object.values(inputs).map(({ mode }) => mode))
+  if (!modes.has("stream")) return []
+  return [
+    ...(kind === "trigger" ? [`${what}: a trigger can't have a stream handle`] : []),
+    ...(resumable ? [`${what}: a resumable node can't have a stream handle`] : []),
+    ...[...modes]
+      .filter((mode) => mode !== "stream" && mode !== "shared" && mode !== "latest")
+      .map((mode) => `${what}: a stream handle can't stand beside one of mode ${mode}`)
   ]
 }

@@ -1,5 +1,5 @@
-/** How a handle takes its messages. `stream` is a reserved word of the language. */
-export type InputMode = "one" | "unordered" | "shared" | "all" | "latest"
+/** How a handle takes its messages. */
+export type InputMode = "one" | "unordered" | "shared" | "all" | "latest" | "stream"
 
 /** How much a firing puts on a port. */
 export type OutputMode = "one" | "optional" | "many"

@@ -12,7 +12,7 @@ const GraphNode = Schema.Struct({
   inputs: Schema.Array(
     Schema.Struct({
       name: Schema.String,
-      mode: Schema.Literal("one", "unordered", "shared", "all", "latest"),
+      mode: Schema.Literal("one", "unordered", "shared", "all", "latest", "stream"),
       from: Schema.Array(PortRef)
     })
   ),

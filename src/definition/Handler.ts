@@ -3,6 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Option from "effect/Option"
 import type * as Schema from "effect/Schema"
+import type * as Stream from "effect/Stream"
 import type * as Types from "effect/Types"
 import type { AnySchema, Input } from "./Input.js"
 import type { NodeContext } from "./NodeContext.js"
@@ -49,7 +50,9 @@ export type HandlerInputs<N extends NodeDefinition> = {
   readonly [H in keyof N["inputs"]]: N["inputs"][H] extends Input<infer M, infer S>
     ? M extends "all"
       ? ReadonlyArray<Schema.Schema.Type<S>>
-      : Schema.Schema.Type<S>
+      : M extends "stream"
+        ? Stream.Stream<Schema.Schema.Type<S>>
+        : Schema.Schema.Type<S>
     : never
 }
 
@@ -57,19 +60,30 @@ type OptionalPorts<N extends NodeDefinition> = {
   [P in keyof N["outputs"]]: N["outputs"][P] extends Output<"optional"> ? P : never
 }[keyof N["outputs"]]
 
-type OutputValue<O> =
+/** What stands for a port; for one of mode `many` an array, or what `Streamed` adds to it. */
+type OutputValue<O, Streamed> =
   O extends Output<infer M, infer S>
     ? M extends "many"
-      ? ReadonlyArray<Schema.Schema.Type<S>>
+      ? ReadonlyArray<Schema.Schema.Type<S>> | (Streamed extends never ? never : ElementStream<Schema.Schema.Type<S>, Streamed>)
       : Schema.Schema.Type<S>
     : never
 
-/** What a handler returns: a value per output, an array for `many`; the key of an `optional` output may be missing. */
-export type HandlerOutputs<N extends NodeDefinition> = Types.Simplify<
-  { readonly [P in Exclude<keyof N["outputs"], OptionalPorts<N>>]: OutputValue<N["outputs"][P]> } & {
-    readonly [P in OptionalPorts<N>]?: OutputValue<N["outputs"][P]> | undefined
+/** A stream of elements that fails as the node does; the error is in a list, so that one that never comes is told from none. */
+type ElementStream<A, Streamed> = Streamed extends readonly [infer E] ? Stream.Stream<A, E, NodeContext> : never
+
+type OutputRecord<N extends NodeDefinition, Streamed> = Types.Simplify<
+  { readonly [P in Exclude<keyof N["outputs"], OptionalPorts<N>>]: OutputValue<N["outputs"][P], Streamed> } & {
+    readonly [P in OptionalPorts<N>]?: OutputValue<N["outputs"][P], Streamed> | undefined
   }
 >
+
+/**
+ * What a handler returns: a value per output, an array or a stream for `many`; the key of an `optional` output may be missing.
+ */
+export type HandlerOutputs<N extends NodeDefinition> = OutputRecord<N, readonly [HandlerError<N>]>
+
+/** What a committed firing has given; of what was streamed nothing. */
+export type CommittedOutputs<N extends NodeDefinition> = OutputRecord<N, never>
 
 /** What a handler may end an attempt with. */
 export type HandlerResult<N extends NodeDefinition> =
@@ -106,7 +120,7 @@ export type HandlerFunction<N extends NodeDefinition> = (
  */
 export type CompensationFunction<N extends NodeDefinition> = (
   inputs: HandlerInputs<N>,
-  outputs: Option.Option<HandlerOutputs<N>>
+  outputs: Option.Option<CommittedOutputs<N>>
 ) => Effect.Effect<unknown, unknown, unknown>
 
 /** What a handler needs from outside, beside what the runtime gives it at each attempt. */

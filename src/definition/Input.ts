@@ -73,3 +73,16 @@ export const unordered = <S extends AnySchema>(schema: S): Input<"unordered", S>
  * Node.make("price", { inputs: { amount: Input.latest(Amount), rate: Input.latest(Rate) }, outputs: { price: Price } })
  */
 export const latest = <S extends AnySchema>(schema: S): Input<"latest", S> => ({ mode: "latest", schema })
+
+/**
+ * A handle that gives the handler everything that comes on it as a `Stream`, while its producers still run.
+ *
+ * **Details** The node fires once, as soon as something has come, and the stream ends when its producers have. Each producer's
+ * messages keep their order; those of several are merged as they come. It is read from the database in pages, so that memory stays flat.
+ * `Step.checkpoint` says what was consumed: an attempt that starts again gets what comes after, and all of it without a
+ * checkpoint. A node with such a handle may have `shared` handles beside, no others; a trigger or a resumable node can't have one.
+ *
+ * @example
+ * Node.make("count", { inputs: { lines: Input.stream(Schema.String) }, outputs: { count: Schema.Number } })
+ */
+export const stream = <S extends AnySchema>(schema: S): Input<"stream", S> => ({ mode: "stream", schema })

@@ -43,6 +43,10 @@ export const optional = <S extends AnySchema>(schema: S): Output<"optional", S> 
 /**
  * An output that gets any number of values from a firing; each becomes a message of its own.
  *
+ * **Details** The handler gives an array, or a `Stream`: that is drained while the node runs, in durable batches, and waits
+ * when its consumers are behind. An attempt that starts again gives the same elements again, from its last `Step.checkpoint` on;
+ * those that are there already are compared, and another value parks the run (`NonDeterministicEmission`).
+ *
  * @example
  * Node.make("split", { inputs: { order: Order }, outputs: { lines: Output.many(Line) } })
  */

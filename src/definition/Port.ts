@@ -71,7 +71,7 @@ type SureOf<P> =
 
 /** `false` as soon as one wire is not sure. */
 type SureWires<N extends NodeDefinition, W> = {
-  [H in keyof N["inputs"]]: N["inputs"][H] extends Input<"all"> ? true : H extends keyof W ? SureOf<W[H]> : never
+  [H in keyof N["inputs"]]: N["inputs"][H] extends Input<"all" | "stream"> ? true : H extends keyof W ? SureOf<W[H]> : never
 }[keyof N["inputs"]]
 
 /** Whether a node surely fires: all its handles surely get something. */
@@ -79,9 +79,9 @@ export type SurelyFires<N extends NodeDefinition, W> = false extends SureWires<N
 
 type ManyOf<P> = P extends Port<unknown, unknown, boolean, infer Many> ? Many : true
 
-/** Per `one` handle whether it can get several messages; an `all` handle makes a single firing of everything. */
+/** Per `one` handle whether it can get several messages; an `all` or `stream` handle makes a single firing of everything. */
 type ManyWires<N extends NodeDefinition, W> = {
-  [H in keyof N["inputs"]]: N["inputs"][H] extends Input<"all">
+  [H in keyof N["inputs"]]: N["inputs"][H] extends Input<"all" | "stream">
     ? false
     : N["inputs"][H] extends Input<"shared">
       ? never

@@ -251,6 +251,42 @@ export const lastHeartbeat = <S extends AnySchema>(
   )
 
 /**
+ * Says how far a handler is with its streams: the state, what it has given and what it has consumed become true together.
+ *
+ * **Details** An attempt that starts again, in whatever process, begins there: `lastCheckpoint` gives the state, its `stream`
+ * handles give what comes after what had been pulled from them, its streamed outputs go on where they were. So it belongs where all
+ * that was pulled has been dealt with: behind `Stream.grouped`, not beside elements that are still at work. May be given as often as
+ * is useful; a checkpoint costs one commit.
+ *
+ * @example
+ * const total = yield* numbers.pipe(
+ *   Stream.grouped(500),
+ *   Stream.runFoldEffect(begin, (sum, chunk) => {
+ *     const next = Chunk.reduce(chunk, sum, (a, b) => a + b)
+ *     return Effect.as(Step.checkpoint(Schema.Number, next), next)
+ *   })
+ * )
+ */
+export const checkpoint = <S extends AnySchema>(
+  schema: S,
+  state: Schema.Schema.Type<S>
+): Effect.Effect<void, never, NodeContext> => withSteps("checkpoint", (steps) => steps.checkpoint(schema, state))
+
+/**
+ * The state of the last checkpoint of this firing, of this attempt or one before.
+ *
+ * @example
+ * const begin = Option.getOrElse(yield* Step.lastCheckpoint(Schema.Number), () => 0)
+ */
+export const lastCheckpoint = <S extends AnySchema>(
+  schema: S
+): Effect.Effect<Option.Option<Schema.Schema.Type<S>>, never, NodeContext> =>
+  Effect.map(
+    withSteps("checkpoint", (steps) => steps.lastCheckpoint(schema)),
+    (state) => state as Option.Option<Schema.Schema.Type<S>>
+  )
+
+/**
  * Answers a query about this node from now on; durable before the handler goes on.
  *
  * @example

@@ -38,6 +38,9 @@ export interface StepHost {
   readonly refuse: (step: string, reason: string) => Effect.Effect<never>
   readonly heartbeat: (schema: AnySchema, details: unknown) => Effect.Effect<void>
   readonly lastHeartbeat: (schema: AnySchema) => Effect.Effect<Option.Option<unknown>>
+  /** Commits a state, and what its streams have read and given, together. */
+  readonly checkpoint: (schema: AnySchema, state: unknown) => Effect.Effect<void>
+  readonly lastCheckpoint: (schema: AnySchema) => Effect.Effect<Option.Option<unknown>>
   /** When the attempt last gave a sign of life, in milliseconds. */
   readonly lastBeatAt: number
   /** The output of a child, which is started if it was not. */

@@ -100,13 +100,16 @@ export const stepPorts = (step: Step): KnownPorts[string] => {
   ])
 }
 
+/** Whether a handle makes one firing of everything that comes. */
+const gathers = (mode: InputMode): boolean => mode === "all" || mode === "stream"
+
 const surelyFires = ({ wires }: Step): boolean =>
-  [...wires.values()].every(({ mode, ports }) => mode === "all" || ports.every((port) => port.sure))
+  [...wires.values()].every(({ mode, ports }) => gathers(mode) || ports.every((port) => port.sure))
 
 const firesMany = ({ node, wires }: Step): boolean => {
   if (node.kind === "trigger") return node.repeated !== 1
   const handles = [...wires.values()].filter(({ mode }) => mode !== "shared")
   const getsMany = ({ merged, ports }: Wires) => merged || ports.some((port) => port.many)
   if (handles.some(({ mode }) => mode === "latest")) return handles.some(getsMany)
-  return handles.length > 0 && handles.every((wires) => wires.mode !== "all" && getsMany(wires))
+  return handles.length > 0 && handles.every((wires) => !gathers(wires.mode) && getsMany(wires))
 }

@@ -42,7 +42,12 @@ export type FiringRow = typeof FiringRow.Type
 
 /** What a handler's attempt came to, with every value already encoded. */
 export type AttemptOutcome =
-  | { readonly _tag: "Completed"; readonly outputs: { readonly [port: string]: ReadonlyArray<EncodedValue> } }
+  | {
+      readonly _tag: "Completed"
+      readonly outputs: { readonly [port: string]: ReadonlyArray<EncodedValue> }
+      /** How many values were put on ports already while it ran. */
+      readonly streamed?: { readonly [port: string]: number }
+    }
   | {
       readonly _tag: "Failed"
       readonly kind: FailureKind
@@ -50,6 +55,7 @@ export type AttemptOutcome =
       readonly error?: EncodedValue
       /** Milliseconds since the epoch of the next attempt; absent when the policy gives up. */
       readonly retryAt?: number
+      readonly streamed?: { readonly [port: string]: number }
     }
   | { readonly _tag: "Suspended"; readonly reason: string; readonly state: string | null; readonly resumeAt?: number }
   /** A step of the handler waits: the firing starts again, from what it took, at a time or when a signal comes. */

@@ -14,6 +14,12 @@ export const Limits = {
   commitLanes: 2,
   /** Firings of one node that the run's frontier tells of instead of a row each: it is rewritten by every commit. */
   startedInFrontier: 8,
+  /** Elements of a stream that are committed, or read, together. */
+  streamBatch: 500,
+  /** How long elements of a stream are gathered before they are committed, however few they are. */
+  streamGatherMs: 10,
+  /** Messages of an edge that its consumer has not taken, above which a stream that feeds it waits. */
+  edgeCredits: 2_000,
   /** Runs started by one transaction. */
   startBatch: 256,
   /** How often a batch is tried as a whole while the database is away, before its items go alone. */

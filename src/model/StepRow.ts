@@ -1,7 +1,7 @@
 import * as Schema from "effect/Schema"
 
 /** What a step of a handler is: work, a wait, or something it leaves behind. */
-export const StepKind = Schema.Literal("run", "sleep", "signal", "heartbeat", "query")
+export const StepKind = Schema.Literal("run", "sleep", "signal", "heartbeat", "query", "checkpoint")
 export type StepKind = typeof StepKind.Type
 
 /** Where a step stands. */

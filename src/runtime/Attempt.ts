@@ -4,6 +4,8 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
+import * as Predicate from "effect/Predicate"
+import * as Stream from "effect/Stream"
 import type { OutputMode } from "../definition/Graph.js"
 import { NodeContext } from "../definition/NodeContext.js"
 import type { RetryPolicy } from "../definition/NodeDefinition.js"
@@ -19,15 +21,19 @@ import { fieldName, type NodeCodec, parseJson, type Refusal } from "./Codec.js"
 import type { Registered } from "./Definitions.js"
 import { retryDelay } from "./RetryPolicy.js"
 import type { StartFiring } from "./RunState.js"
+import type { StreamSession } from "./StreamSession.js"
+import { InvalidElement } from "./StreamWriter.js"
 
-/** Who keeps the steps of a run's firings. */
+/** Who keeps the steps and streams of a run's firings. */
 export interface StepKeeper {
   readonly beginSteps: (start: StartFiring) => StepHost
+  readonly beginStreams: (start: StartFiring) => StreamSession
 }
 
 /** Where an attempt takes place; `now` is the database's time, for the next attempt. */
 export class AttemptSite implements StepSite {
   private host: StepHost | undefined
+  private session: StreamSession | undefined
 
   constructor(
     readonly runId: RunId,
@@ -41,6 +47,17 @@ export class AttemptSite implements StepSite {
   get steps(): StepHost {
     this.host ??= this.keeper.beginSteps(this.start)
     return this.host
+  }
+
+  /** Made when the first stream is read or given. */
+  get streams(): StreamSession {
+    this.session ??= this.keeper.beginStreams(this.start)
+    return this.session
+  }
+
+  /** What was given on ports while the attempt ran. */
+  get streamed(): Readonly<Record<string, number>> | undefined {
+    return this.session?.streamed
   }
 
   /** When the attempt last gave a sign of life, in milliseconds; 0 before the first. */
@@ -87,7 +104,9 @@ const undertake = (site: AttemptSite): Effect.Effect<AttemptOutcome> => {
   const { event, inputs } = decoded.right
   const { firing } = site.start.firing
   const nodeId = site.registered.plan.nodes[site.start.node]!.id
-  const work = Effect.suspend(() => handler(inputs, event)).pipe(
+  const handled = Effect.suspend(() => handler(inputs, event))
+  const given = codec.givesStreams ? Effect.flatMap(handled, (result) => drain(site, codec, result)) : handled
+  const work = given.pipe(
     Effect.provideService(NodeContext, {
       runId: site.runId,
       workflow: site.registered.key.workflow,
@@ -112,9 +131,46 @@ const undertake = (site: AttemptSite): Effect.Effect<AttemptOutcome> => {
   return timed.pipe(
     Effect.matchCauseEffect({
       onSuccess: (result) => Effect.succeed(encodeResult(codec, result)),
-      onFailure: (cause) => failureOutcome(site, codec, cause)
+      onFailure: (cause) => Effect.map(failureOutcome(site, codec, cause), (outcome) => withStreamed(site, outcome))
     })
   )
+}
+
+/** Stands for a stream that was drained. */
+class Streamed {
+  constructor(readonly count: number) {}
+}
+
+const isStream = (given: unknown): given is Stream.Stream<unknown, unknown> =>
+  Predicate.hasProperty(given, Stream.StreamTypeId)
+
+/** Drains the streams among the outputs, all at once. */
+const drain = (site: AttemptSite, codec: NodeCodec, result: unknown): Effect.Effect<unknown, unknown> => {
+  const given = typeof result === "object" && result !== null ? Object.entries(result) : []
+  const { ports } = site.registered.plan.nodes[site.start.node]!
+  const streams = ports.flatMap((port) => {
+    const [, stream] = given.find(([name]) => name === port.name) ?? []
+    return port.mode === "many" && isStream(stream) ? [{ port, stream }] : []
+  })
+  if (streams.length === 0) return Effect.succeed(result)
+  return Effect.map(
+    Effect.forEach(
+      streams,
+      ({ port, stream }) =>
+        Effect.map(
+          site.streams.output(port, codec.outputs.get(port.name)!, stream),
+          (count) => [port.name, new Streamed(count)] as const
+        ),
+      { concurrency: "unbounded" }
+    ),
+    (drained) => Object.fromEntries([...given, ...drained])
+  )
+}
+
+/** A failure, with what was given before. */
+const withStreamed = (site: AttemptSite, outcome: AttemptOutcome): AttemptOutcome => {
+  const { streamed } = site
+  return streamed === undefined || outcome._tag !== "Failed" ? outcome : { ...outcome, streamed }
 }
 
 interface Decoded {
@@ -137,6 +193,10 @@ const decodeInputs = (
       continue
     }
     const decoder = codec.inputs.get(name)!
+    if (plan.handles[index]!.mode === "stream") {
+      inputs[name] = site.streams.input(plan.handles[index]!, decoder)
+      continue
+    }
     const messages = taken === undefined || "producer" in taken ? undefined : taken
     const values: Array<unknown> = []
     for (const message of messages ?? [taken as Message]) {
@@ -189,8 +249,14 @@ const encodeResult = (codec: NodeCodec, result: unknown): AttemptOutcome => {
   }
   const record = result as Readonly<Record<string, unknown>>
   const outputs: Record<string, ReadonlyArray<EncodedValue>> = {}
+  let streamed: Record<string, number> | undefined
   for (const [port, encoder] of codec.outputs) {
     const given = record[port]
+    if (given instanceof Streamed) {
+      outputs[port] = []
+      streamed = { ...streamed, [port]: given.count }
+      continue
+    }
     const { mode } = codec.definition.outputs[port]!
     if (mode === "many" && !Array.isArray(given)) return invalidOutput(port, { path: [], message: "expected an array" })
     const values = emittedValues(mode, given)
@@ -205,7 +271,7 @@ const encodeResult = (codec: NodeCodec, result: unknown): AttemptOutcome => {
     }
     outputs[port] = encoded
   }
-  return { _tag: "Completed", outputs }
+  return { _tag: "Completed", outputs, ...(streamed === undefined ? {} : { streamed }) }
 }
 
 const emittedValues = (mode: OutputMode, given: unknown): ReadonlyArray<unknown> => {
@@ -238,6 +304,9 @@ const failureOutcome = (
   const failure = Cause.failureOption(cause)
   if (Option.isNone(failure))
     return retried(site, codec.definition.retry, "defect", describe(Cause.squash(cause)), undefined)
+  if (failure.value instanceof InvalidElement) {
+    return Effect.succeed(invalidOutput(failure.value.port, failure.value.refusal))
+  }
   if (failure.value instanceof TimedOut) {
     return retried(site, codec.definition.retry, "timeout", failure.value.message, undefined)
   }

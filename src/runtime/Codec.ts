@@ -84,6 +84,8 @@ export interface NodeCodec {
   readonly error: ValueCodec | undefined
   readonly payload: ValueCodec | undefined
   readonly state: ValueCodec | undefined
+  /** Whether it has an output that may be a stream. */
+  readonly givesStreams: boolean
 }
 
 /** Compiles every schema of a node. */
@@ -97,6 +99,7 @@ export const compileNode = (definition: NodeDefinition): NodeCodec => {
     outputs: all(definition.outputs),
     error: maybe(definition.error),
     payload: maybe(definition.payload),
-    state: maybe(definition.state)
+    state: maybe(definition.state),
+    givesStreams: Object.values(definition.outputs).some(({ mode }) => mode === "many")
   }
 }

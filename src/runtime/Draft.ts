@@ -203,6 +203,11 @@ export class Draft {
     this.messages.push({ nodeId: plan.id, handle: name, producer, firing, ordinal, content, discarded })
     if (stays || ended) return
     const edge = this.editEdge(target.node, target.handle, target.edge)
+    if (mode === "stream") {
+      if (edge.next[0] === 0) edge.next = [firing, ordinal]
+      this.dirty.add(target.node)
+      return
+    }
     const before = this.state.nodes[target.node]!.handles[target.handle]!.edges[target.edge]!.early
     const early = edge.early === before ? before.slice() : writable(edge.early)
     edge.early = early
@@ -337,7 +342,7 @@ const frontierNode = (plan: PlanNode, node: NodeState): FrontierNode => {
       if (places !== undefined) from[name] = places
       return
     }
-    if (mode !== "one") return
+    if (mode !== "one" && mode !== "stream") return
     const places: Record<string, Place> = {}
     edges.forEach(({ producer }, edge) => {
       const { next } = node.handles[handle]!.edges[edge]!

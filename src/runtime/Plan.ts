@@ -18,7 +18,7 @@ export interface PlanEdge {
 /**
  * A handle of a node.
  *
- * **Details** `liveOnly`: tombstones don't enter it, as nothing is aligned with what comes (`all`, `latest`), or another
+ * **Details** `liveOnly`: tombstones don't enter it, as nothing is aligned with what comes (`all`, `latest`, `stream`), or another
  * producer may still bring something (a merge).
  */
 export interface PlanHandle {
@@ -102,7 +102,8 @@ export const compilePlan = (graph: Graph): Plan => {
       handles: draft.handles.map((handle) => ({
         name: handle.name,
         mode: handle.mode,
-        liveOnly: handle.mode === "all" || handle.mode === "latest" || handle.from.length > 1,
+        liveOnly:
+          handle.mode === "all" || handle.mode === "latest" || handle.mode === "stream" || handle.from.length > 1,
         edges:
           handle.name === externalHandle
             ? [{ node: -1, producer: externalProducer }]

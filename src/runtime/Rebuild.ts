@@ -23,7 +23,7 @@ import {
 export const pendingRanges = (plan: Plan, row: RunRow): ReadonlyArray<PendingRange> =>
   Object.entries(row.frontier.nodes).flatMap(([nodeId, node]) =>
     (plan.byId.get(nodeId)?.handles ?? []).flatMap((handle) =>
-      handle.edges.map((edge) => {
+      (handle.mode === "stream" ? [] : handle.edges).map((edge) => {
         const [firing, ordinal] = node.from[handle.name]?.[edge.producer] ?? [0, 0]
         return { runId: row.runId, nodeId, handle: handle.name, producer: edge.producer, from: { firing, ordinal } }
       })
@@ -169,7 +169,7 @@ class NodeRows {
     const queue: Array<Message> = []
     const edges = handle.edges.map((edge): EdgeState => {
       if (handle.mode === "latest" || handle.mode === "unordered") return this.loose(handle, edge, queue)
-      const next = handle.mode === "one" ? this.next(handle, edge.producer) : ([0, 0] as const)
+      const next = this.nextOf(handle, edge.producer)
       const expected = this.expected(edge.node)
       const waiting = this.of(handle, edge.producer)
         .filter(
@@ -179,8 +179,8 @@ class NodeRows {
         )
         .map(({ content, firing, ordinal, producer }): Message => ({ producer, firing, ordinal, content }))
         .sort(comparePositions)
-      for (const message of waiting) if (message.firing < expected) queue.push(message)
-      return { expected, early: waiting.filter((message) => message.firing >= expected), next, ahead: noneAhead }
+      for (const message of waiting) if (message.firing <= expected) queue.push(message)
+      return { expected, early: waiting.filter((message) => message.firing > expected), next, ahead: noneAhead }
     })
     return { queue, head: 0, edges, current: this.current(handle) }
   }
@@ -201,8 +201,14 @@ class NodeRows {
       .filter((message) => isLeft(edge, message) && !(handle.liveOnly && message.content._tag === "Tombstone"))
       .sort(comparePositions)
     const inOrder = handle.mode !== "unordered"
-    for (const message of left) if (!inOrder || message.firing < expected) queue.push(message)
-    return { expected, early: left.filter((message) => inOrder && message.firing >= expected), ...edge }
+    for (const message of left) if (!inOrder || message.firing <= expected) queue.push(message)
+    return { expected, early: left.filter((message) => inOrder && message.firing > expected), ...edge }
+  }
+
+  private nextOf(handle: PlanHandle, producer: string): readonly [number, number] {
+    if (handle.mode === "one") return this.next(handle, producer)
+    const first = handle.mode === "stream" ? this.frontier.nodes[this.node.id]!.from[handle.name]?.[producer] : undefined
+    return first ?? [0, 0]
   }
 
   private expected(producer: number): number {

@@ -22,10 +22,11 @@ import { compensate } from "./Compensation.js"
 import type { HeldRun } from "./HeldRun.js"
 import type { Plan } from "./Plan.js"
 import type { RunEnvironment } from "./RunEnvironment.js"
+import { RunHosts } from "./RunHosts.js"
 import { type Budget, type Decision, decide } from "./RunMachine.js"
 import type { RunEvent, RunState, StartFiring } from "./RunState.js"
-import { RunSteps } from "./RunSteps.js"
-import { firingName, placeOf, stepOwner } from "./StepOwner.js"
+import { firingName, placeOf } from "./StepOwner.js"
+import type { StreamSession } from "./StreamSession.js"
 
 /** Why a run left this worker's memory. */
 export type RunExit =
@@ -44,6 +45,14 @@ export type RunExit =
  */
 type Phase = "new" | "resting" | "entered" | "committing" | "leaving" | "gone"
 
+/** A decision whose commit is under way, and what led to it. */
+interface Deciding {
+  readonly decision: Decision
+  readonly commit: RunCommit
+  readonly at: number
+  readonly events: ReadonlyArray<RunEvent>
+}
+
 /**
  * One live run: a mailbox, a fiber per firing, and the loop decide → commit → act.
  *
@@ -57,7 +66,7 @@ export class RunFiber implements CommitSource, StepKeeper {
   private state: RunState
   private phase: Phase = "new"
   private mailbox: Array<RunEvent> = []
-  private deciding: { readonly decision: Decision; readonly commit: RunCommit; readonly at: number } | undefined
+  private deciding: Deciding | undefined
   private readonly firings = new Map<string, Fiber.RuntimeFiber<AttemptOutcome>>()
   private timer: Fiber.RuntimeFiber<void> | undefined
   private runtime: Runtime.Runtime<never> = Runtime.defaultRuntime
@@ -70,8 +79,8 @@ export class RunFiber implements CommitSource, StepKeeper {
   private unsettled = 0
   /** The last commit of a run that has ended. */
   ended: RunEnd | undefined
-  private unreadable: string | undefined
-  private steps: RunSteps | undefined
+  private broken: { readonly reason: ParkReason; readonly why: string } | undefined
+  private hosts: RunHosts | undefined
 
   constructor(
     readonly run: HeldRun,
@@ -93,7 +102,7 @@ export class RunFiber implements CommitSource, StepKeeper {
       if (this.seen.has(`i${seq}`)) continue
       this.seen.add(`i${seq}`)
       if (signal !== null) {
-        this.steps?.signalled(nodeId)
+        this.hosts?.signalled(nodeId)
         this.push({ _tag: "SignalArrived", seq, nodeId })
         continue
       }
@@ -111,8 +120,8 @@ export class RunFiber implements CommitSource, StepKeeper {
     }
   }
 
-  private damaged(why: string): void {
-    this.unreadable ??= why
+  private damaged(why: string, reason: ParkReason = "UndecodableRow"): void {
+    this.broken ??= { reason, why }
     this.look()
   }
 
@@ -176,19 +185,20 @@ export class RunFiber implements CommitSource, StepKeeper {
     const events = this.mailbox
     this.mailbox = []
     const decision = decide(this.state, events, this.budget(at, events))
-    if (this.unreadable !== undefined) {
-      this.park("UndecodableRow", this.unreadable)
+    if (this.broken !== undefined) {
+      this.park(this.broken.reason, this.broken.why)
       return undefined
     }
     slots.take(decision.start.length, decision.alone)
     if (decision.alone || !decision.waitsAlone) slots.forgetAlone(this.look)
     if (decision.commit === undefined) {
       this.settle()
+      this.hosts?.passed(events, decision.state)
       this.act(decision)
       return undefined
     }
     const commit = { ...decision.commit, fence: this.run.fence }
-    this.deciding = { decision, commit, at }
+    this.deciding = { decision, commit, at, events }
     this.phase = "committing"
     return commit
   }
@@ -200,7 +210,7 @@ export class RunFiber implements CommitSource, StepKeeper {
 
   private conclude(exit: Exit.Exit<CommitOutcome>): void {
     const { large, slots, trail } = this.environment
-    const { at, commit, decision } = this.deciding!
+    const { at, commit, decision, events } = this.deciding!
     this.deciding = undefined
     const applied = Exit.isSuccess(exit) && exit.value._tag === "Applied"
     // Out of memory meanwhile: whoever has the run now reads from its rows whether the commit is there.
@@ -212,7 +222,7 @@ export class RunFiber implements CommitSource, StepKeeper {
     this.settle()
     trail.committed(commit, at)
     large.committed(this.run.registered.key.workflow, commit)
-    if (commit.steps.length > 0) this.steps?.committed(commit.steps)
+    this.hosts?.committed(commit, events, decision.state)
     if (isEnded(commit.status)) {
       this.ended = commit
       if (commit.frontier.parent !== undefined) this.environment.relook(commit.frontier.parent.runId)
@@ -272,7 +282,7 @@ export class RunFiber implements CommitSource, StepKeeper {
       if (this.phase === "gone") return this.environment.slots.release(1)
       this.environment.slots.end()
       this.unsettled++
-      const outcome = this.steps?.ended(start, exit) ?? outcomeOf(exit)
+      const outcome = this.hosts?.ended(start, exit) ?? outcomeOf(exit)
       this.push({ _tag: "AttemptEnded", node, firing: firing.firing, attempt: firing.attempt, outcome })
     })
   }
@@ -299,15 +309,22 @@ export class RunFiber implements CommitSource, StepKeeper {
 
   /** The steps of an attempt whose handler uses some. */
   beginSteps(start: StartFiring): StepHost {
-    this.steps ??= new RunSteps(
-      stepOwner(this.run, this.environment, {
-        push: (event) => this.push(event),
-        interrupt: (key) => this.firings.get(key)?.unsafeInterruptAsFork(FiberId.none),
-        fork: (effect) => Runtime.runFork(this.runtime)(effect),
-        unreadable: (why) => this.damaged(why)
-      })
-    )
-    return this.steps.begin(start)
+    return this.behindHandlers().beginSteps(start)
+  }
+
+  /** The streams of an attempt whose handler reads or gives some. */
+  beginStreams(start: StartFiring): StreamSession {
+    return this.behindHandlers().beginStreams(start, this.state)
+  }
+
+  private behindHandlers(): RunHosts {
+    this.hosts ??= new RunHosts(this.run, this.environment, {
+      push: (event) => this.push(event),
+      interrupt: (key) => this.firings.get(key)?.unsafeInterruptAsFork(FiberId.none),
+      fork: (effect) => Runtime.runFork(this.runtime)(effect),
+      unreadable: (why, reason) => this.damaged(why, reason)
+    })
+    return this.hosts
   }
 
   /** Waits for something to do; a run with nothing but waiting ahead leaves memory after its idle time. */

@@ -30,7 +30,8 @@ export interface OpenFiring {
  * One edge into a handle.
  *
  * **Details** Messages wait in `early` until every earlier firing of the producer has ended (`expected` is the lowest that
- * has not), then they join the handle's queue. `next` is the first position not yet taken by a firing. Into an `unordered` handle they join at once, and what was
+ * has not), then they join the handle's queue. `next` is the first position not yet taken by a firing. Into a `stream` handle
+ * nothing is queued, its reader finds it in the rows; `next` is the first that came. Into an `unordered` handle they join at once, and what was
  * taken beyond `next` is told by `ahead`: per firing of the producer, how many of its messages.
  */
 export interface EdgeState {
@@ -164,6 +165,18 @@ export type RunEvent =
       readonly firing: number
       readonly attempt: number
       readonly row: StepRow
+    }
+  /** Elements of a stream that a firing gives while it runs, from an ordinal on. */
+  | {
+      readonly _tag: "Emitted"
+      readonly node: number
+      readonly firing: number
+      readonly attempt: number
+      readonly port: string
+      readonly from: number
+      readonly values: ReadonlyArray<EncodedValue>
+      /** Called when it is committed. */
+      readonly then: () => void
     }
   /** What arrived can't be read; it is kept as `dead`. */
   | { readonly _tag: "InputUnreadable"; readonly seq: string }

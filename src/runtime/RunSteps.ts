@@ -1,3 +1,4 @@
+import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type { StepHost } from "../definition/StepHost.js"
 import type { AttemptOutcome } from "../model/Firing.js"
@@ -24,12 +25,24 @@ export class RunSteps implements StepRegister {
 
   /** The steps of one attempt. */
   begin(start: StartFiring): StepHost {
+    const session = new StepSession(this, this.journalOf(start), start)
+    this.sessions.set(firingName(start), session)
+    return session
+  }
+
+  /** All that is remembered of a firing. */
+  remembered(start: StartFiring): Effect.Effect<StepJournal> {
+    return Effect.suspend(() => {
+      const journal = this.journalOf(start)
+      return Effect.as(journal.load, journal)
+    })
+  }
+
+  private journalOf(start: StartFiring): StepJournal {
     const key = firingName(start)
     const journal = this.journals.get(key) ?? new StepJournal(this.owner, start)
     this.journals.set(key, journal)
-    const session = new StepSession(this, journal, start)
-    this.sessions.set(key, session)
-    return session
+    return journal
   }
 
   /** Writes how far a step has come; `goOn` is called when that is committed. */

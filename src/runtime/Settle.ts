@@ -54,8 +54,9 @@ const joinQueues = (draft: Draft, plan: PlanNode): void => {
       const { early, expected } = draft.nodes[plan.index]!.handles[handle]!.edges[edge]!
       if (early.length === 0) continue
       const inOrder = plan.handles[handle]!.mode !== "unordered"
-      if (inOrder && early[0]!.firing >= expected) continue
-      const count = inOrder ? early.findIndex((message) => message.firing >= expected) : -1
+      // What an open firing has given already stands in its order.
+      if (inOrder && early[0]!.firing > expected) continue
+      const count = inOrder ? early.findIndex((message) => message.firing > expected) : -1
       draft.enqueue(plan.index, handle, count < 0 ? early : early.slice(0, count))
       draft.editEdge(plan.index, handle, edge).early = count < 0 ? [] : early.slice(count)
     }
@@ -184,6 +185,7 @@ const align = (draft: Draft, plan: PlanNode, node: NodeState): Alignment => {
   const taken: Array<Taken | undefined> = []
   let dead = false
   let waits = false
+  let came = false
   let loose: Newest | undefined
   for (let index = 0; index < plan.handles.length; index++) {
     if (index === plan.external) {
@@ -200,6 +202,11 @@ const align = (draft: Draft, plan: PlanNode, node: NodeState): Alignment => {
       // A handle that has ended without a message will never let the node fire.
       if (node.next === 1 && first === undefined && hasEnded(handle)) dead = true
       else waits = true
+    } else if (mode === "stream") {
+      taken.push(undefined)
+      if (handle.edges.some(({ next }) => next[0] > 0)) came = true
+      else if (!hasEnded(handle)) waits = true
+      else if (producersSkipped(draft, plan, index)) dead = true
     } else if (mode === "all") {
       if (!hasEnded(handle)) return wait
       if (producersSkipped(draft, plan, index)) dead = true
@@ -214,7 +221,7 @@ const align = (draft: Draft, plan: PlanNode, node: NodeState): Alignment => {
       taken.push(undefined)
     }
   }
-  if (waits && !dead) return wait
+  if (waits && !dead && !came) return wait
   return { _tag: dead ? "Skip" : "Fire", taken }
 }
 

@@ -4,7 +4,7 @@ import type { AnySchema } from "../definition/Input.js"
 import type { RunCall, StepHost, StepName } from "../definition/StepHost.js"
 
 /** The steps around a step. */
-type Surrounding = Pick<StepHost, "heartbeat" | "lastBeatAt" | "lastHeartbeat" | "publish" | "refuse">
+type Surrounding = Pick<StepHost, "heartbeat" | "lastCheckpoint" | "lastBeatAt" | "lastHeartbeat" | "publish" | "refuse">
 
 /** Steps as they are inside a step: signs of life and answers only. */
 export class NestedSteps implements StepHost {
@@ -23,6 +23,14 @@ export class NestedSteps implements StepHost {
 
   signal(step: StepName): Effect.Effect<never> {
     return this.refuseHere(step)
+  }
+
+  checkpoint(): Effect.Effect<never> {
+    return this.refuseHere({ name: "checkpoint", key: "" })
+  }
+
+  lastCheckpoint(schema: AnySchema): Effect.Effect<Option.Option<unknown>> {
+    return this.around.lastCheckpoint(schema)
   }
 
   get lastBeatAt(): number {

@@ -1,9 +1,11 @@
 import * as Effect from "effect/Effect"
 import type { RunId } from "../model/Ids.js"
+import type { ParkReason } from "../model/Status.js"
 import type { FacadeCalls } from "./Facade.js"
 import type { RunEnvironment } from "./RunEnvironment.js"
 import type { RunEvent, RunState, StartFiring } from "./RunState.js"
 import type { StepReader } from "./StepReader.js"
+import type { StreamSession } from "./StreamSession.js"
 
 /** The live run that steps belong to. */
 export interface StepOwner {
@@ -29,6 +31,8 @@ export interface StepOwner {
   readonly later: (then: () => void) => void
   /** A row of a step can't be read: the run can't go on. */
   readonly unreadable: (why: string) => void
+  /** The streams of an attempt, if it has any. */
+  readonly streamsOf: (start: StartFiring) => StreamSession | undefined
 }
 
 /** By what a firing is known within its run. */
@@ -40,12 +44,13 @@ export const placeOf = (name: string): { readonly node: number; readonly firing:
   return { node, firing }
 }
 
-/** What of a live run its steps use. */
-interface Hands {
+/** What of a live run its steps and streams use. */
+export interface Hands {
   readonly push: (event: RunEvent) => void
   readonly interrupt: (name: string) => void
   readonly fork: (effect: Effect.Effect<void>) => void
-  readonly unreadable: (why: string) => void
+  /** The run can't go on: a row can't be read, unless another reason is given. */
+  readonly unreadable: (why: string, reason?: ParkReason) => void
 }
 
 /** Fibers are scheduled with priority 0 and in rising order. */
@@ -56,7 +61,7 @@ export const stepOwner = (
   run: { readonly state: RunState; readonly fence: number; readonly starts: ReadonlyArray<StartFiring> },
   { clock, facade, settings, stepReader }: RunEnvironment,
   hands: Hands
-): StepOwner => ({
+): Omit<StepOwner, "streamsOf"> => ({
   runId: run.state.runId,
   fence: run.fence,
   reader: stepReader,

@@ -19,6 +19,11 @@ export interface StepReader {
   readonly of: (firing: FiringKey) => Effect.Effect<ReadonlyArray<StepRow>, UndecodableRow>
   /** What a firing has left for its compensation, by number, as JSON text. */
   readonly undo: (runId: RunId, number: number) => Effect.Effect<string | undefined, UndecodableRow>
+  /** Messages of edges from a position on, at most so many of each. */
+  readonly messages: (
+    ranges: ReadonlyArray<PendingRange>,
+    limit: number
+  ) => Effect.Effect<ReadonlyArray<InboxMessage>, UndecodableRow>
   readonly signals: (
     runId: RunId,
     nodeId: string,
@@ -51,19 +56,21 @@ export const makeStepReader: Effect.Effect<StepReader, never, StepStore | Inbox 
         Effect.catchTag("DatabaseError", (error) => Effect.die(error))
       )
 
+    const messages = (ranges: ReadonlyArray<PendingRange>, limit: number) =>
+      persistently(
+        transactor.read(
+          "messages",
+          Effect.flatMap(inbox.pending(ranges, limit), ({ messages: found, undecodable: [broken] }) =>
+            broken === undefined ? Effect.succeed(found) : Effect.fail(broken.error)
+          )
+        )
+      )
+
     return {
       writeHeld: store.writeHeld,
       undo: (runId, number) =>
-        persistently(
-          transactor.read(
-            "undo",
-            Effect.flatMap(
-              inbox.pending([undoRange(runId, number)], 1),
-              ({ messages: [message], undecodable: [broken] }) =>
-                broken === undefined ? Effect.succeed(textOf(message, number)) : Effect.fail(broken.error)
-            )
-          )
-        ),
+        Effect.map(messages([undoRange(runId, number)], 1), ([message]) => textOf(message, number)),
+      messages,
       of: (firing) => persistently(transactor.read("steps", store.of(firing))),
       signals: (runId, nodeId, name) =>
         persistently(transactor.read("steps", store.signals({ runId, nodeId, name }, Limits.signalBatch)))

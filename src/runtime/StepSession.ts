@@ -14,6 +14,7 @@ import { Limits } from "../model/Limits.js"
 import type { PendingSignal, StepKind, StepRow } from "../model/StepRow.js"
 import { retryDelay } from "./RetryPolicy.js"
 import type { StartFiring } from "./RunState.js"
+import { commitCheckpoint, stateOf } from "./StepCheckpoint.js"
 import { childStep } from "./StepChild.js"
 import type { StepJournal } from "./StepJournal.js"
 import { NestedSteps } from "./StepNesting.js"
@@ -28,6 +29,8 @@ export interface StepRegister {
   readonly arrivals: (nodeId: string) => number
   readonly record: (journal: StepJournal, start: StartFiring, row: StepRow, then: () => void) => void
 }
+
+const checkpointStep: StepName = { name: "checkpoint", key: "" }
 
 /** A step that waits; `looked`: how many signals had arrived when it looked for one. */
 interface Wait {
@@ -245,6 +248,19 @@ export class StepSession implements StepHost {
       const value = this.journal.beat ?? this.journal.find("heartbeat", "heartbeat", "")?.value
       return value == null ? Effect.succeedNone : Effect.asSome(readStep("heartbeat", schema, value))
     })
+  }
+
+  checkpoint(schema: AnySchema, state: unknown): Effect.Effect<void> {
+    const streams = this.register.owner.streamsOf(this.start)
+    return commitCheckpoint(schema, state, streams, (value) =>
+      this.commit("checkpoint", checkpointStep, { status: "completed", value })
+    )
+  }
+
+  lastCheckpoint(schema: AnySchema): Effect.Effect<Option.Option<unknown>> {
+    return Effect.flatMap(this.journal.load, () =>
+      stateOf(schema, this.journal.find("checkpoint", checkpointStep.name, checkpointStep.key)?.value)
+    )
   }
 
   publish(name: string, schema: AnySchema, value: unknown): Effect.Effect<void> {

@@ -49,6 +49,8 @@ export class Turn {
         return this.signalArrived(event)
       case "StepReached":
         return this.stepReached(event)
+      case "Emitted":
+        return this.emitted(event)
       case "InputUnreadable":
         this.applied.push({ seq: event.seq, status: "dead" })
         return
@@ -106,7 +108,9 @@ export class Turn {
     const emitted: Record<string, number> = {}
     for (const port of plan.ports) {
       const values = outcome.outputs[port.name] ?? []
-      emitted[port.name] = values.length
+      const count = outcome.streamed?.[port.name]
+      emitted[port.name] = count ?? values.length
+      if (count !== undefined) continue
       values.forEach((value, ordinal) =>
         this.draft.emit(port, firing.firing, ordinal, { _tag: "Live", text: value.text, value: value.value })
       )
@@ -147,7 +151,10 @@ export class Turn {
       if (!this.stops) this.failure ??= failure
       return
     }
-    for (const port of plan.ports) this.draft.bury(port, firing.firing, "failed")
+    for (const port of plan.ports) {
+      // What it has given by then is there, and nothing stands for the rest: as for an empty one.
+      if ((outcome.streamed?.[port.name] ?? 0) === 0) this.draft.bury(port, firing.firing, "failed")
+    }
     this.draft.emit(plan.errorPort, firing.firing, 0, { _tag: "Live", ...outcome.error })
   }
 
@@ -177,9 +184,33 @@ export class Turn {
     this.draft.put(plan, { ...firing, status: "suspended", reason, notBefore: resumeAt ?? null })
   }
 
-  private stepReached({ attempt, firing, node, row }: Extract<RunEvent, { _tag: "StepReached" }>): void {
-    const open = this.draft.nodes[node]!.open.find((candidate) => candidate.firing === firing)
-    if (open?.status === "running" && open.attempt === attempt) this.draft.remember([row])
+  private stepReached(event: Extract<RunEvent, { _tag: "StepReached" }>): void {
+    const open = this.atWork(event)
+    if (open === undefined) return
+    this.draft.remember([event.row])
+    if (event.row.kind === "checkpoint") this.progressed(event.node, open)
+  }
+
+  private emitted(event: Extract<RunEvent, { _tag: "Emitted" }>): void {
+    const plan = this.draft.plan.nodes[event.node]!
+    const open = this.atWork(event)
+    const port = plan.ports.find(({ name }) => name === event.port)
+    if (open === undefined || port === undefined) return
+    event.values.forEach(({ text, value }, index) =>
+      this.draft.emit(port, event.firing, event.from + index, { _tag: "Live", text, value })
+    )
+    this.progressed(event.node, open)
+  }
+
+  /** The firing that an event is about, if it still runs. */
+  private atWork(event: { readonly node: number; readonly firing: number; readonly attempt: number }) {
+    const open = this.draft.nodes[event.node]!.open.find((candidate) => candidate.firing === event.firing)
+    return open?.status === "running" && open.attempt === event.attempt ? open : undefined
+  }
+
+  /** A long firing that gets on is no poison, however many processes have died meanwhile. */
+  private progressed(node: number, open: OpenFiring): void {
+    if (open.crashes > 0) this.draft.put(this.draft.plan.nodes[node]!, { ...open, crashes: 0 })
   }
 
   /** A run that has not ended by its deadline has failed. */

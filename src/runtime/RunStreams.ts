@@ -1,0 +1,133 @@
+import * as Effect from "effect/Effect"
+import type { RunId } from "../model/Ids.js"
+import { Limits } from "../model/Limits.js"
+import type { RunCommit } from "../model/Run.js"
+import type { ParkReason } from "../model/Status.js"
+import type { PlanPort } from "./Plan.js"
+import type { NodeState, RunEvent, RunState, StartFiring } from "./RunState.js"
+import { firingName } from "./StepOwner.js"
+import type { StepReader } from "./StepReader.js"
+import { StreamSession } from "./StreamSession.js"
+
+/** The live run that streams belong to. */
+export interface StreamOwner {
+  readonly runId: RunId
+  readonly reader: StepReader
+  readonly push: (event: RunEvent) => void
+  readonly fork: (effect: Effect.Effect<void>) => void
+  /** The run can't go on. */
+  readonly park: (reason: ParkReason, why: string) => void
+  /** The last checkpoint of a firing, as JSON text. */
+  readonly checkpointOf: (start: StartFiring) => Effect.Effect<string | undefined>
+  /** Whether a firing may have given something in an attempt before. */
+  readonly mayHaveGiven: (start: StartFiring) => boolean
+}
+
+/** How far the reader of a handle is: messages that were delivered in this life, and how many were there when it had read all. */
+export interface Gate {
+  delivered: number
+  read: number
+}
+
+/**
+ * The streams of one live run: who reads how far, and who has to wait for whom.
+ *
+ * **Details** Made when the first stream of the run is read or given. Messages are counted here and read from their rows; none is
+ * kept.
+ */
+export class RunStreams {
+  private readonly sessions = new Map<string, StreamSession>()
+  private readonly gates = new Map<string, Gate>()
+  private readonly waiting = new Set<{ readonly holds: () => boolean; readonly resume: () => void }>()
+
+  constructor(
+    readonly owner: StreamOwner,
+    public state: RunState
+  ) {
+    for (const { handles, id } of state.plan.nodes) {
+      for (const { mode, name } of handles) {
+        if (mode === "stream") this.gates.set(`${id}.${name}`, { delivered: 0, read: 0 })
+      }
+    }
+  }
+
+  /** The streams of one attempt. */
+  begin(start: StartFiring): StreamSession {
+    const session = new StreamSession(this, start)
+    this.sessions.set(firingName(start), session)
+    return session
+  }
+
+  find(start: StartFiring): StreamSession | undefined {
+    return this.sessions.get(firingName(start))
+  }
+
+  /** The attempt is over. */
+  ended(start: StartFiring): void {
+    this.find(start)?.close()
+    this.sessions.delete(firingName(start))
+  }
+
+  gate(nodeId: string, handle: string): Gate {
+    const gate = this.gates.get(`${nodeId}.${handle}`)
+    if (gate === undefined) throw new Error(`${nodeId}.${handle} is no stream`)
+    return gate
+  }
+
+  /** These events are true, and this is the state now. */
+  committed(state: RunState, commit: Pick<RunCommit, "messages">, events: ReadonlyArray<RunEvent>): void {
+    this.state = state
+    for (const { discarded, handle, nodeId } of commit.messages) {
+      const gate = discarded ? undefined : this.gates.get(`${nodeId}.${handle}`)
+      if (gate !== undefined) gate.delivered++
+    }
+    for (const event of events) if (event._tag === "Emitted") event.then()
+    this.changed()
+  }
+
+  /** Lets those go on who waited for what is so now. */
+  changed(): void {
+    for (const waiter of this.waiting) {
+      if (!waiter.holds()) continue
+      this.waiting.delete(waiter)
+      waiter.resume()
+    }
+  }
+
+  /** Ends when something holds; looked at after each commit. */
+  until(holds: () => boolean): Effect.Effect<void> {
+    return Effect.async<void>((resume) => {
+      if (holds()) return resume(Effect.void)
+      const waiter = { holds, resume: () => resume(Effect.void) }
+      this.waiting.add(waiter)
+      return Effect.sync(() => this.waiting.delete(waiter))
+    })
+  }
+
+  /** Whether the consumers of a port are not too far behind. */
+  hasRoom(port: PlanPort): boolean {
+    return port.targets.every(({ node }) => this.backlog(node) < Limits.edgeCredits)
+  }
+
+  /** How much a node could take and has not: what one handle has and another lacks does not count. */
+  private backlog(index: number): number {
+    const plan = this.state.plan.nodes[index]!
+    const node = this.state.nodes[index]!
+    if (node.ended) return 0
+    const lengths = plan.handles.flatMap(({ mode, name }, handle) => {
+      if (mode === "stream") return this.unread(plan.id, name)
+      return mode === "one" || mode === "unordered" ? waitingIn(node, handle) : []
+    })
+    return lengths.length === 0 ? 0 : Math.min(...lengths)
+  }
+
+  private unread(nodeId: string, handle: string): number {
+    const { delivered, read } = this.gate(nodeId, handle)
+    return delivered - read
+  }
+}
+
+const waitingIn = ({ handles }: NodeState, handle: number): number => {
+  const { edges, head, queue } = handles[handle]!
+  return queue.length - head + edges.reduce((sum, { early }) => sum + early.length, 0)
+}

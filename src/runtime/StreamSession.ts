@@ -1,0 +1,112 @@
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Stream from "effect/Stream"
+import { atTheBeginning, readCheckpoint, type StreamPositions } from "./Checkpoint.js"
+import type { ValueCodec } from "./Codec.js"
+import type { PlanHandle, PlanNode, PlanPort } from "./Plan.js"
+import type { RunStreams } from "./RunStreams.js"
+import type { StartFiring } from "./RunState.js"
+import { HandleReader } from "./StreamReader.js"
+import { type InvalidElement, PortWriter } from "./StreamWriter.js"
+
+/** The streams of one attempt of one firing: what it reads and what it gives. */
+export class StreamSession {
+  readonly plan: PlanNode
+  private readonly readers = new Map<string, HandleReader>()
+  private readonly writers = new Map<string, PortWriter>()
+  private isClosed = false
+  private begun = atTheBeginning
+  /** Where the attempt begins: at the last checkpoint of its firing. */
+  private readonly base: Effect.Effect<StreamPositions>
+
+  constructor(
+    readonly run: RunStreams,
+    readonly start: StartFiring
+  ) {
+    this.plan = run.state.plan.nodes[start.node]!
+    const base = Effect.flatMap(run.owner.checkpointOf(start), (text) => this.read(text))
+    this.base = Effect.runSync(Effect.cached(Effect.tap(base, (positions) => this.begin(positions))))
+  }
+
+  private begin(positions: StreamPositions): Effect.Effect<void> {
+    return Effect.sync(() => {
+      this.begun = positions
+    })
+  }
+
+  get closed(): boolean {
+    return this.isClosed
+  }
+
+  /** Nothing more is committed of what this attempt gives. */
+  close(): void {
+    this.isClosed = true
+  }
+
+  /** What comes on a handle. */
+  input(handle: PlanHandle, codec: ValueCodec): Stream.Stream<unknown> {
+    return Stream.unwrap(
+      Effect.map(this.base, ({ read }) => {
+        const reader = new HandleReader(this, handle, codec, read[handle.name] ?? {})
+        this.readers.set(handle.name, reader)
+        return reader.stream
+      })
+    )
+  }
+
+  /** Gives what a handler puts on a port, and how many that were. */
+  output<E, R>(
+    port: PlanPort,
+    codec: ValueCodec,
+    elements: Stream.Stream<unknown, E, R>
+  ): Effect.Effect<number, E | InvalidElement, R> {
+    return Effect.flatMap(this.base, ({ emitted }) => {
+      const writer = new PortWriter(this, port, codec, emitted[port.name] ?? 0)
+      this.writers.set(port.name, writer)
+      return Stream.runForEachChunk(elements, (chunk) => writer.take(chunk)).pipe(
+        Effect.zipRight(writer.flush),
+        Effect.map(() => writer.next)
+      )
+    })
+  }
+
+  /** Ends when everything that was given may be committed. */
+  get settled(): Effect.Effect<void> {
+    const flushed = Effect.suspend(() =>
+      Effect.forEach([...this.writers.values()], (writer) => writer.flush, { discard: true })
+    )
+    return Effect.zipRight(this.base, flushed)
+  }
+
+  /** How far it is; what was given until now is on its way to be committed. */
+  snapshot(): StreamPositions {
+    for (const writer of this.writers.values()) writer.push()
+    return {
+      emitted: { ...this.begun.emitted, ...this.streamed },
+      read: {
+        ...this.begun.read,
+        ...Object.fromEntries([...this.readers].map(([name, reader]) => [name, reader.positions]))
+      }
+    }
+  }
+
+  /** How many elements were given by port. */
+  get streamed(): Readonly<Record<string, number>> {
+    return Object.fromEntries([...this.writers].map(([name, writer]) => [name, writer.next]))
+  }
+
+  private read(text: string | undefined): Effect.Effect<StreamPositions> {
+    if (text === undefined) return Effect.succeed(atTheBeginning)
+    return Either.match(readCheckpoint(text), {
+      onLeft: (why) => this.park(`run_steps ${this.plan.id}/${this.start.firing.firing}: ${why}`),
+      onRight: Effect.succeed
+    })
+  }
+
+  private park(why: string): Effect.Effect<never> {
+    return Effect.zipRight(
+      Effect.sync(() => this.run.owner.park("UndecodableRow", why)),
+      Effect.never
+    )
+  }
+}
