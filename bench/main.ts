@@ -1,12 +1,18 @@
 import { existsSync } from "node:fs"
 import { startServer } from "../test/support/postgresServer.js"
-import { readArguments, usage } from "./src/arguments.js"
+import { type Arguments, readArguments, usage } from "./src/arguments.js"
 import { buildChildren } from "./src/build.js"
 import { compare, selectEngines } from "./src/compare.js"
 import { guard } from "./src/guard.js"
+import { streamLoad } from "./src/stream.js"
 
 /** Only what a server has by default, durability above all; the tests' own server is smaller. */
 const settings = { shared_buffers: "128MB" }
+
+const measure = (given: Arguments, selected: ReturnType<typeof selectEngines>, url: string): Promise<boolean> => {
+  if (given.stream !== undefined) return streamLoad(url, given.stream)
+  return given.guard ? guard(given, url) : compare(given, selected, url)
+}
 
 const main = async (): Promise<void> => {
   const given = readArguments(process.argv.slice(2))
@@ -16,7 +22,7 @@ const main = async (): Promise<void> => {
   buildChildren()
   const server = await startServer({ durable: true, settings })
   try {
-    const done = given.guard ? await guard(given, server.url) : await compare(given, selected, server.url)
+    const done = await measure(given, selected, server.url)
     if (!done) process.exitCode = 1
   } finally {
     await server.dispose()

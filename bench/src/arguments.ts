@@ -24,6 +24,8 @@ export interface Arguments {
   readonly help: boolean
   /** The regression guard: Perdure and the floors only, against the checked-in thresholds. */
   readonly guard: boolean
+  /** The stream load instead of the works: so many messages. */
+  readonly stream: number | undefined
   readonly size: SizeName
   readonly works: ReadonlyArray<WorkName>
   /** Names of engines; undefined is all of them. */
@@ -40,6 +42,7 @@ export const usage = `Measures Perdure beside its peers on one PostgreSQL; one J
 npm run bench -- --quick                             the regression guard: Perdure and the floors, below three minutes
 npm run bench -- --work W1,W3 --engine perdure,dbos  some works and engines, at their full sizes
 
+--stream             a stream of 1,000,000 messages through three nodes, the worker killed three times; --messages <n> for fewer
 --work <names>       of ${workNames.join(",")}; all of them by default
                      takeover: one of three workers goes; pair: two workers beside one; crowd: what
                      workers cost that do nothing; all of Perdure only
@@ -77,6 +80,8 @@ export const readArguments = (argv: ReadonlyArray<string>): Arguments => {
     options: {
       help: { type: "boolean" },
       quick: { type: "boolean" },
+      stream: { type: "boolean" },
+      messages: { type: "string" },
       tiny: { type: "boolean" },
       work: { type: "string" },
       engine: { type: "string" },
@@ -86,10 +91,13 @@ export const readArguments = (argv: ReadonlyArray<string>): Arguments => {
       node22: { type: "string" }
     }
   })
+  const messages = number("messages", values.messages)
+  if (messages !== undefined && values.stream !== true) throw new Error("--messages goes with --stream")
   const smaller = values.quick === true ? "quick" : "full"
   return {
     help: values.help === true,
     guard: values.quick === true && values.work === undefined && values.engine === undefined,
+    stream: values.stream === true ? (messages ?? 1_000_000) : undefined,
     size: values.tiny === true ? "tiny" : smaller,
     works: worksOf(list(values.work)),
     engines: list(values.engine),

@@ -64,7 +64,9 @@ type OptionalPorts<N extends NodeDefinition> = {
 type OutputValue<O, Streamed> =
   O extends Output<infer M, infer S>
     ? M extends "many"
-      ? ReadonlyArray<Schema.Schema.Type<S>> | (Streamed extends never ? never : ElementStream<Schema.Schema.Type<S>, Streamed>)
+      ?
+          | ReadonlyArray<Schema.Schema.Type<S>>
+          | (Streamed extends never ? never : ElementStream<Schema.Schema.Type<S>, Streamed>)
       : Schema.Schema.Type<S>
     : never
 

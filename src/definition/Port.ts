@@ -71,7 +71,11 @@ type SureOf<P> =
 
 /** `false` as soon as one wire is not sure. */
 type SureWires<N extends NodeDefinition, W> = {
-  [H in keyof N["inputs"]]: N["inputs"][H] extends Input<"all" | "stream"> ? true : H extends keyof W ? SureOf<W[H]> : never
+  [H in keyof N["inputs"]]: N["inputs"][H] extends Input<"all" | "stream">
+    ? true
+    : H extends keyof W
+      ? SureOf<W[H]>
+      : never
 }[keyof N["inputs"]]
 
 /** Whether a node surely fires: all its handles surely get something. */

@@ -194,7 +194,7 @@ const decodeInputs = (
     }
     const decoder = codec.inputs.get(name)!
     if (plan.handles[index]!.mode === "stream") {
-      inputs[name] = site.streams.input(plan.handles[index]!, decoder)
+      inputs[name] = site.streams.input(index, decoder)
       continue
     }
     const messages = taken === undefined || "producer" in taken ? undefined : taken

@@ -41,7 +41,8 @@ export interface PlanPort {
  *
  * **Details** `exits` are its ports and, where something is wired to it, its error port. `external` is the index of its
  * external handle, −1 if it takes nothing from outside. `aligned`: each firing takes a message from every `one` or `unordered` handle.
- * `latest`, `unordered`: whether it has such handles. `compensates`: what its firings did can be undone. `limit` is how many firings it can have at most. `results` says how each handle of the output node is read.
+ * `latest`, `unordered`: whether it has such handles.  `compensates`: what its firings did can be undone.
+ * `streams`: it reads a stream, or somebody behind it does, who runs as long as it does. `limit` is how many firings it can have at most. `results` says how each handle of the output node is read.
  */
 export interface PlanNode {
   readonly index: number
@@ -55,6 +56,7 @@ export interface PlanNode {
   readonly latest: boolean
   readonly unordered: boolean
   readonly compensates: boolean
+  readonly streams: boolean
   readonly limit: number
   readonly concurrency: number
   readonly errorPort: PlanPort | undefined
@@ -91,6 +93,7 @@ export const compilePlan = (graph: Graph): Plan => {
     producer: `${id}.${name}`,
     targets: targets.get(`${id}.${name}`) ?? []
   })
+  const streaming = streamingNodes(drafts)
   const nodes = drafts.map((draft, index): PlanNode => {
     const ports = draft.ports.map(({ name, mode }) => port(draft.id, name, mode))
     const errors = port(draft.id, errorPort, "optional")
@@ -116,6 +119,7 @@ export const compilePlan = (graph: Graph): Plan => {
       latest: draft.handles.some(({ mode }) => mode === "latest"),
       unordered: draft.handles.some(({ mode }) => mode === "unordered"),
       compensates: draft.compensates,
+      streams: streaming.has(draft.id),
       limit: draft.limit,
       concurrency: draft.concurrency,
       errorPort: errorExit,
@@ -141,6 +145,18 @@ interface Draft {
   readonly concurrency: number
   readonly hasError: boolean
   readonly results: ReadonlyArray<ResultMode>
+}
+
+/** The nodes that read a stream, and all before them. */
+const streamingNodes = (drafts: ReadonlyArray<Draft>): ReadonlySet<string> => {
+  const streaming = new Set<string>()
+  // Nodes stand behind those they are fed by.
+  for (const { handles, id } of [...drafts].reverse()) {
+    if (handles.some(({ mode }) => mode === "stream")) streaming.add(id)
+    if (!streaming.has(id)) continue
+    for (const { from } of handles) for (const { node } of from) streaming.add(node)
+  }
+  return streaming
 }
 
 const draftNodes = (graph: Graph): ReadonlyArray<Draft> => {

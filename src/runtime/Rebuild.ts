@@ -207,7 +207,8 @@ class NodeRows {
 
   private nextOf(handle: PlanHandle, producer: string): readonly [number, number] {
     if (handle.mode === "one") return this.next(handle, producer)
-    const first = handle.mode === "stream" ? this.frontier.nodes[this.node.id]!.from[handle.name]?.[producer] : undefined
+    const first =
+      handle.mode === "stream" ? this.frontier.nodes[this.node.id]!.from[handle.name]?.[producer] : undefined
     return first ?? [0, 0]
   }
 

@@ -23,35 +23,11 @@ import type { HeldRun } from "./HeldRun.js"
 import type { Plan } from "./Plan.js"
 import type { RunEnvironment } from "./RunEnvironment.js"
 import { RunHosts } from "./RunHosts.js"
+import type { Deciding, Phase, RunExit } from "./RunLife.js"
 import { type Budget, type Decision, decide } from "./RunMachine.js"
 import type { RunEvent, RunState, StartFiring } from "./RunState.js"
 import { firingName, placeOf } from "./StepOwner.js"
 import type { StreamSession } from "./StreamSession.js"
-
-/** Why a run left this worker's memory. */
-export type RunExit =
-  /** It is over. */
-  | "Ended"
-  /** It waits, and its rows are all there is of it. */
-  | "Evicted"
-  /** Another worker holds it, or it was parked. */
-  | "Lost"
-
-/**
- * What a live run is at.
- *
- * **Details** `resting`: until something arrives. `entered`: the committer will ask for its next commit. `committing`: the
- * commit's fate is open. `leaving`: it is being given up. `gone`: out of memory, whatever may still arrive.
- */
-type Phase = "new" | "resting" | "entered" | "committing" | "leaving" | "gone"
-
-/** A decision whose commit is under way, and what led to it. */
-interface Deciding {
-  readonly decision: Decision
-  readonly commit: RunCommit
-  readonly at: number
-  readonly events: ReadonlyArray<RunEvent>
-}
 
 /**
  * One live run: a mailbox, a fiber per firing, and the loop decide → commit → act.
@@ -256,7 +232,9 @@ export class RunFiber implements CommitSource, StepKeeper {
   /** What may start now. */
   private budget(now: number, events: ReadonlyArray<RunEvent>): Budget {
     const { settings, slots } = this.environment
-    const evicts = settings.alwaysEvict && events.some((event) => event._tag !== "Look")
+    // Who streams needs others beside it: nothing is evicted meanwhile.
+    const mayEvict = settings.alwaysEvict && this.hosts?.isStreaming !== true
+    const evicts = mayEvict && events.some((event) => event._tag !== "Look")
     if (this.draining || evicts) return { now, slots: 0, alone: false }
     return { now, slots: slots.free, alone: slots.freeAlone }
   }

@@ -31,6 +31,11 @@ export class RunHosts {
     return this.streams.begin(start)
   }
 
+  /** Whether somebody reads or gives a stream now. */
+  get isStreaming(): boolean {
+    return this.streams?.isBusy === true
+  }
+
   /** A signal to this node was handed over. */
   signalled(nodeId: string): void {
     this.steps?.signalled(nodeId)
@@ -39,7 +44,9 @@ export class RunHosts {
   /** A commit, and the events that led to it, are true. */
   committed(commit: RunCommit, events: ReadonlyArray<RunEvent>, state: RunState): void {
     if (commit.steps.length > 0) this.steps?.committed(commit.steps)
-    this.streams?.committed(state, commit, events)
+    if (this.streams === undefined) return
+    this.streams.committed(state, commit, events)
+    if (events.some(({ _tag }) => _tag === "Emitted")) this.environment.slots.endAlone()
   }
 
   /** These events changed nothing. */
@@ -72,7 +79,10 @@ export class RunHosts {
         fork,
         park: (reason, why) => unreadable(why, reason),
         checkpointOf: (start) =>
-          Effect.map(steps.remembered(start), (journal) => journal.find("checkpoint", "checkpoint", "")?.value ?? undefined),
+          Effect.map(
+            steps.remembered(start),
+            (journal) => journal.find("checkpoint", "checkpoint", "")?.value ?? undefined
+          ),
         mayHaveGiven: (start) => start.firing.attempt > 1 || steps.owner.wasOpen(start)
       },
       state

@@ -176,7 +176,7 @@ export type RunEvent =
       readonly from: number
       readonly values: ReadonlyArray<EncodedValue>
       /** Called when it is committed. */
-      readonly then: () => void
+      readonly committed: () => void
     }
   /** What arrived can't be read; it is kept as `dead`. */
   | { readonly _tag: "InputUnreadable"; readonly seq: string }

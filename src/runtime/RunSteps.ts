@@ -6,7 +6,8 @@ import type { StepRow } from "../model/StepRow.js"
 import type { StartFiring } from "./RunState.js"
 import { StepJournal } from "./StepJournal.js"
 import { firingName, type StepOwner } from "./StepOwner.js"
-import { type StepRegister, StepSession } from "./StepSession.js"
+import type { StepRegister } from "./StepRegister.js"
+import { StepSession } from "./StepSession.js"
 
 /**
  * The steps of one live run: what its firings remember, who waits for a commit, and which signals are taken.

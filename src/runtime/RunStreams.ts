@@ -68,6 +68,10 @@ export class RunStreams {
     this.sessions.delete(firingName(start))
   }
 
+  get isBusy(): boolean {
+    return this.sessions.size > 0
+  }
+
   gate(nodeId: string, handle: string): Gate {
     const gate = this.gates.get(`${nodeId}.${handle}`)
     if (gate === undefined) throw new Error(`${nodeId}.${handle} is no stream`)
@@ -81,7 +85,7 @@ export class RunStreams {
       const gate = discarded ? undefined : this.gates.get(`${nodeId}.${handle}`)
       if (gate !== undefined) gate.delivered++
     }
-    for (const event of events) if (event._tag === "Emitted") event.then()
+    for (const event of events) if (event._tag === "Emitted") event.committed()
     this.changed()
   }
 

@@ -107,7 +107,8 @@ const startWaiting = (draft: Draft, plan: PlanNode): void => {
   for (const firing of open.slice()) {
     if (running >= plan.concurrency) return
     if (!isDue(firing, draft.now)) continue
-    if (firing.crashes >= Limits.crashesBeforeAlone) {
+    // Whoever streams can't do it alone.
+    if (firing.crashes >= Limits.crashesBeforeAlone && !plan.streams) {
       if (!draft.alone || draft.starts.length > 0) {
         draft.waitsAlone = true
         continue

@@ -76,6 +76,13 @@ export class Slots {
     if (this.waitingAlone.size > 0) this.tell(1)
   }
 
+  /** Who runs alone gets on, and may need others for it. */
+  endAlone(): void {
+    if (!this.alone) return
+    this.alone = false
+    this.lookAgain()
+  }
+
   /** Tells those who wait that something may start: what forbade it is over. */
   lookAgain(): void {
     this.tell(this.free)

@@ -1,11 +1,11 @@
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
-import * as Option from "effect/Option"
+import type * as Option from "effect/Option"
 import type { AnySchema } from "../definition/Input.js"
 import { atTheBeginning, checkpointText, readCheckpoint } from "./Checkpoint.js"
 import { codecOf, fieldName } from "./Codec.js"
-import type { StreamSession } from "./StreamSession.js"
 import { writeStep } from "./StepValue.js"
+import type { StreamSession } from "./StreamSession.js"
 
 /** Commits a state, what was given and what was consumed, all together. */
 export const commitCheckpoint = (

@@ -4,7 +4,10 @@ import type { AnySchema } from "../definition/Input.js"
 import type { RunCall, StepHost, StepName } from "../definition/StepHost.js"
 
 /** The steps around a step. */
-type Surrounding = Pick<StepHost, "heartbeat" | "lastCheckpoint" | "lastBeatAt" | "lastHeartbeat" | "publish" | "refuse">
+type Surrounding = Pick<
+  StepHost,
+  "heartbeat" | "lastCheckpoint" | "lastBeatAt" | "lastHeartbeat" | "publish" | "refuse"
+>
 
 /** Steps as they are inside a step: signs of life and answers only. */
 export class NestedSteps implements StepHost {

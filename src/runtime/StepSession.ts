@@ -18,19 +18,9 @@ import { commitCheckpoint, stateOf } from "./StepCheckpoint.js"
 import { childStep } from "./StepChild.js"
 import type { StepJournal } from "./StepJournal.js"
 import { NestedSteps } from "./StepNesting.js"
-import type { StepOwner } from "./StepOwner.js"
+import type { StepRegister } from "./StepRegister.js"
 import { Held, transactStep } from "./StepTransaction.js"
 import { readStep, writeStep } from "./StepValue.js"
-
-/** Whoever commits steps and knows which signals are taken. */
-export interface StepRegister {
-  readonly owner: StepOwner
-  readonly taken: Set<string>
-  readonly arrivals: (nodeId: string) => number
-  readonly record: (journal: StepJournal, start: StartFiring, row: StepRow, then: () => void) => void
-}
-
-const checkpointStep: StepName = { name: "checkpoint", key: "" }
 
 /** A step that waits; `looked`: how many signals had arrived when it looked for one. */
 interface Wait {
@@ -42,6 +32,8 @@ interface Wait {
 
 /** What a step does, given the steps inside of it. */
 type Work<R> = (inside: StepSite) => Effect.Effect<unknown, unknown, R>
+
+const checkpointStep: StepName = { name: "checkpoint", key: "" }
 
 type Progress = Pick<StepRow, "status"> & Partial<Pick<StepRow, "attempt" | "notBefore" | "value" | "inputSeq">>
 
@@ -174,7 +166,7 @@ export class StepSession implements StepHost {
         if (wakesAt - now > this.register.owner.hotMs()) {
           return this.wait({ reason: `sleeps: ${step.name}`, resumeAt: wakesAt, row, looked: undefined })
         }
-        const written = row === undefined ? Effect.void : this.write(row)
+        const written = row === undefined ? Effect.void : Effect.suspend(() => this.send(row))
         return Effect.zipRight(written, Effect.sleep(Duration.millis(wakesAt - now)))
       })
     )
@@ -388,11 +380,7 @@ export class StepSession implements StepHost {
   }
 
   private commit(kind: StepKind, step: StepName, progress: Progress): Effect.Effect<void> {
-    return Effect.suspend(() => this.write(this.row(kind, step, progress)))
-  }
-
-  private write(row: StepRow): Effect.Effect<void> {
-    return Effect.suspend(() => this.send(row))
+    return Effect.suspend(() => this.send(this.row(kind, step, progress)))
   }
 
   /** Sends a row on its way at once; what it gives ends when that is committed. */

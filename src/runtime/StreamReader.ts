@@ -36,6 +36,7 @@ export class HandleReader {
   constructor(
     private readonly session: StreamSession,
     private readonly handle: PlanHandle,
+    private readonly index: number,
     private readonly codec: ValueCodec,
     from: Readonly<Record<string, Position>>
   ) {
@@ -80,12 +81,8 @@ export class HandleReader {
 
   private edges(): ReadonlyArray<Edge> {
     const { run, start } = this.session
-    const index = this.session.plan.handles.indexOf(this.handle)
-    const state = run.state.nodes[start.node]!.handles[index]
-    return this.handle.edges.map(({ producer }, edge) => ({
-      producer,
-      expected: state?.edges[edge]?.expected ?? Number.POSITIVE_INFINITY
-    }))
+    const { edges } = run.state.nodes[start.node]!.handles[this.index]!
+    return this.handle.edges.map(({ producer }, edge) => ({ producer, expected: edges[edge]!.expected }))
   }
 
   private hasMoved(before: ReadonlyArray<Edge>): boolean {

@@ -1,11 +1,12 @@
+import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Stream from "effect/Stream"
 import { atTheBeginning, readCheckpoint, type StreamPositions } from "./Checkpoint.js"
 import type { ValueCodec } from "./Codec.js"
-import type { PlanHandle, PlanNode, PlanPort } from "./Plan.js"
-import type { RunStreams } from "./RunStreams.js"
+import type { PlanNode, PlanPort } from "./Plan.js"
 import type { StartFiring } from "./RunState.js"
+import type { RunStreams } from "./RunStreams.js"
 import { HandleReader } from "./StreamReader.js"
 import { type InvalidElement, PortWriter } from "./StreamWriter.js"
 
@@ -44,10 +45,11 @@ export class StreamSession {
   }
 
   /** What comes on a handle. */
-  input(handle: PlanHandle, codec: ValueCodec): Stream.Stream<unknown> {
+  input(index: number, codec: ValueCodec): Stream.Stream<unknown> {
+    const handle = this.plan.handles[index]!
     return Stream.unwrap(
       Effect.map(this.base, ({ read }) => {
-        const reader = new HandleReader(this, handle, codec, read[handle.name] ?? {})
+        const reader = new HandleReader(this, handle, index, codec, read[handle.name] ?? {})
         this.readers.set(handle.name, reader)
         return reader.stream
       })
@@ -64,6 +66,12 @@ export class StreamSession {
       const writer = new PortWriter(this, port, codec, emitted[port.name] ?? 0)
       this.writers.set(port.name, writer)
       return Stream.runForEachChunk(elements, (chunk) => writer.take(chunk)).pipe(
+        // What came before a failure came, whenever it fails.
+        Effect.catchAllCause((cause) =>
+          Cause.isInterruptedOnly(cause)
+            ? Effect.failCause(cause)
+            : Effect.zipRight(writer.flush, Effect.failCause(cause))
+        ),
         Effect.zipRight(writer.flush),
         Effect.map(() => writer.next)
       )

@@ -84,10 +84,7 @@ export class PortWriter {
     const { run } = this.session
     const settled = this.underWay?.await ?? Effect.void
     const hasRoom = run.until(() => this.session.closed || run.hasRoom(this.port))
-    return settled.pipe(
-      Effect.zipRight(hasRoom),
-      Effect.zipRight(Effect.sync(() => this.push()))
-    )
+    return settled.pipe(Effect.zipRight(hasRoom), Effect.zipRight(Effect.sync(() => this.push())))
   })
 
   /** Sends what was gathered on its way. */
@@ -106,7 +103,7 @@ export class PortWriter {
       port: this.port.name,
       from: this.next - values.length,
       values,
-      then: () => committed.unsafeOpen()
+      committed: () => committed.unsafeOpen()
     })
   }
 

@@ -39,6 +39,8 @@ export interface Subject {
   readonly possible?: (outcome: Outcome, crashFree: Outcome) => string | undefined
   /** Whether a failed run is tried again: a death after the failure is not charged to what the failure had cancelled. */
   readonly retried?: boolean
+  /** Whether firings give streams: a death before some progress is forgotten with it. */
+  readonly streams?: boolean
   /** What must hold besides, in every execution: says what does not. */
   readonly expect?: (outcome: Outcome) => string | undefined
 }

@@ -25,3 +25,17 @@ it("a trigger can't have a latest handle", () => {
       .output(() => ({}))
   expect(define).toThrow('node "price": a trigger can\'t have a latest handle')
 })
+
+it("a stream handle stands beside shared and other stream handles only, and in no node that waits for events", () => {
+  const a = Input.stream(N)
+  const begun = Workflow.make("w", { version: 1, input: { n: N } })
+  const zipping = Node.make("sum", { inputs: { a, b: N }, outputs: { sum: N } })
+  const zip = begun.node("sum", zipping, ({ input }) => ({ a: input.n, b: input.n }))
+  expect(() => zip.output(() => ({}))).toThrow('node "sum": a stream handle can\'t stand beside one of mode one')
+  const trigger = Node.trigger("sum", { payload: N, inputs: { a }, outputs: { sum: N } })
+  const triggered = begun.node("sum", trigger, ({ input }) => ({ a: input.n }))
+  expect(() => triggered.output(() => ({}))).toThrow('node "sum": a trigger can\'t have a stream handle')
+  const resumable = Node.make("sum", { inputs: { a }, outputs: { sum: N }, resumable: { state: N, input: N } })
+  const resumed = begun.node("sum", resumable, ({ input }) => ({ a: input.n }))
+  expect(() => resumed.output(() => ({}))).toThrow('node "sum": a resumable node can\'t have a stream handle')
+})

@@ -87,7 +87,7 @@ describe("a handler", () => {
     // @ts-expect-error Type 'number' is not assignable to type 'string'
     Charge.toLayer(() => Effect.succeed({ receipt, note: 1 }))
     Split.toLayer(() => Effect.succeed({ parts: [1, 2] }))
-    // @ts-expect-error Type 'number' is not assignable to type 'readonly number[]'
+    // @ts-expect-error Type 'number' is not assignable to type 'readonly number[] | Stream<number, never, NodeContext>'
     Split.toLayer(() => Effect.succeed({ parts: 1 }))
   })
 

@@ -75,6 +75,11 @@ const emitted = `
     from firings f
     join ports p on p.workflow = f.workflow and p.workflow_version = f.workflow_version and p.node_id = f.node_id
     where f.status = 'failed' and f.typed
+      -- What a stream has given by then is there, and nothing stands for the rest.
+      and not (p.mode = 'many' and exists (
+        select from messages m where m.run_id = f.run_id and m.producer = f.node_id || '.' || p.port and m.firing = f.firing
+          and m.tombstone is null
+      ))
       and exists (select from edges e where e.workflow = f.workflow and e.workflow_version = f.workflow_version and e.from_node = f.node_id and e.from_port = 'error')
     union all
     select f.run_id, f.workflow, f.workflow_version, f.node_id, f.firing, p.port, 0, 'skipped'

@@ -76,6 +76,12 @@ export const safety: ReadonlyArray<Invariant> = [
         select from expected e where e.run_id = m.run_id and e.node_id = m.node_id and e.handle = m.handle
           and e.producer = m.producer and e.firing = m.firing and e.ordinal = m.ordinal
           and e.tombstone is not distinct from m.tombstone
+      )
+        -- A stream gives while its firing runs.
+        and (m.run_id, m.producer, m.firing) not in (
+        select f.run_id, f.node_id || '.' || p.port, f.firing from firings f
+        join ports p on p.workflow = f.workflow and p.workflow_version = f.workflow_version and p.node_id = f.node_id
+        where p.mode = 'many' and f.status <> 'completed'
       )`
   },
   {

@@ -7,6 +7,7 @@ import { loose } from "./loose.js"
 import { randoms } from "./random.js"
 import { errors, failure, longer, routing, timeout } from "./routing.js"
 import { signals, steps, waits } from "./steps.js"
+import { streams } from "./streams.js"
 import { again, later, overdue } from "./times.js"
 import { undoCancel, undone } from "./undo.js"
 import { cancelled, cancelRace, during, early, joined, late, paused, repeated, suspend } from "./waiting.js"
@@ -45,7 +46,8 @@ const written: ReadonlyArray<Subject> = [
   later,
   overdue,
   undone,
-  undoCancel
+  undoCancel,
+  streams
 ]
 
 /** Subjects whose transactions go statement by statement, as behind a pooling proxy: each statement is a point there. */
