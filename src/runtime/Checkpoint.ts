@@ -1,3 +1,4 @@
+import type * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Schema from "effect/Schema"
 
@@ -9,6 +10,14 @@ export const StreamPositions = Schema.Struct({
   read: Schema.Record({ key: Schema.String, value: Schema.Record({ key: Schema.String, value: Position }) })
 })
 export type StreamPositions = typeof StreamPositions.Type
+
+/** How far the streams of an attempt are. */
+export interface StreamProgress {
+  /** Ends when everything that was given may be committed. */
+  readonly settled: Effect.Effect<void>
+  /** What was given until now is on its way to be committed. */
+  readonly snapshot: () => StreamPositions
+}
 
 const Checkpoint = Schema.parseJson(Schema.Struct({ state: Schema.Unknown, ...StreamPositions.fields }))
 

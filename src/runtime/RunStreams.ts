@@ -1,33 +1,11 @@
 import * as Effect from "effect/Effect"
-import type { RunId } from "../model/Ids.js"
 import { Limits } from "../model/Limits.js"
 import type { RunCommit } from "../model/Run.js"
-import type { ParkReason } from "../model/Status.js"
 import type { PlanPort } from "./Plan.js"
 import type { NodeState, RunEvent, RunState, StartFiring } from "./RunState.js"
 import { firingName } from "./StepOwner.js"
-import type { StepReader } from "./StepReader.js"
+import type { Gate, StreamOwner, StreamRun } from "./StreamOwner.js"
 import { StreamSession } from "./StreamSession.js"
-
-/** The live run that streams belong to. */
-export interface StreamOwner {
-  readonly runId: RunId
-  readonly reader: StepReader
-  readonly push: (event: RunEvent) => void
-  readonly fork: (effect: Effect.Effect<void>) => void
-  /** The run can't go on. */
-  readonly park: (reason: ParkReason, why: string) => void
-  /** The last checkpoint of a firing, as JSON text. */
-  readonly checkpointOf: (start: StartFiring) => Effect.Effect<string | undefined>
-  /** Whether a firing may have given something in an attempt before. */
-  readonly mayHaveGiven: (start: StartFiring) => boolean
-}
-
-/** How far the reader of a handle is: messages that were delivered in this life, and how many were there when it had read all. */
-export interface Gate {
-  delivered: number
-  read: number
-}
 
 /**
  * The streams of one live run: who reads how far, and who has to wait for whom.
@@ -35,7 +13,7 @@ export interface Gate {
  * **Details** Made when the first stream of the run is read or given. Messages are counted here and read from their rows; none is
  * kept.
  */
-export class RunStreams {
+export class RunStreams implements StreamRun {
   private readonly sessions = new Map<string, StreamSession>()
   private readonly gates = new Map<string, Gate>()
   private readonly waiting = new Set<{ readonly holds: () => boolean; readonly resume: () => void }>()

@@ -2,16 +2,15 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import type * as Option from "effect/Option"
 import type { AnySchema } from "../definition/Input.js"
-import { atTheBeginning, checkpointText, readCheckpoint } from "./Checkpoint.js"
+import { atTheBeginning, checkpointText, readCheckpoint, type StreamProgress } from "./Checkpoint.js"
 import { codecOf, fieldName } from "./Codec.js"
 import { writeStep } from "./StepValue.js"
-import type { StreamSession } from "./StreamSession.js"
 
 /** Commits a state, what was given and what was consumed, all together. */
 export const commitCheckpoint = (
   schema: AnySchema,
   state: unknown,
-  streams: StreamSession | undefined,
+  streams: StreamProgress | undefined,
   commit: (value: string) => Effect.Effect<void>
 ): Effect.Effect<void> =>
   Effect.flatMap(writeStep("checkpoint", schema, state), (text) =>

@@ -1,11 +1,11 @@
 import * as Effect from "effect/Effect"
 import type { RunId } from "../model/Ids.js"
 import type { ParkReason } from "../model/Status.js"
+import type { StreamProgress } from "./Checkpoint.js"
 import type { FacadeCalls } from "./Facade.js"
 import type { RunEnvironment } from "./RunEnvironment.js"
 import type { RunEvent, RunState, StartFiring } from "./RunState.js"
 import type { StepReader } from "./StepReader.js"
-import type { StreamSession } from "./StreamSession.js"
 
 /** The live run that steps belong to. */
 export interface StepOwner {
@@ -32,7 +32,7 @@ export interface StepOwner {
   /** A row of a step can't be read: the run can't go on. */
   readonly unreadable: (why: string) => void
   /** The streams of an attempt, if it has any. */
-  readonly streamsOf: (start: StartFiring) => StreamSession | undefined
+  readonly streamsOf: (start: StartFiring) => StreamProgress | undefined
 }
 
 /** By what a firing is known within its run. */

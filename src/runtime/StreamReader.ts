@@ -7,7 +7,7 @@ import { Limits } from "../model/Limits.js"
 import type { InboxMessage, PendingRange } from "../store/Inbox.js"
 import { fieldName, type ValueCodec } from "./Codec.js"
 import type { PlanHandle } from "./Plan.js"
-import type { StreamSession } from "./StreamSession.js"
+import type { StreamSite } from "./StreamOwner.js"
 
 type Position = readonly [firing: number, ordinal: number]
 
@@ -34,7 +34,7 @@ export class HandleReader {
   private readonly handed: Map<string, Position>
 
   constructor(
-    private readonly session: StreamSession,
+    private readonly session: StreamSite,
     private readonly handle: PlanHandle,
     private readonly index: number,
     private readonly codec: ValueCodec,

@@ -2,16 +2,16 @@ import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Stream from "effect/Stream"
-import { atTheBeginning, readCheckpoint, type StreamPositions } from "./Checkpoint.js"
+import { atTheBeginning, readCheckpoint, type StreamPositions, type StreamProgress } from "./Checkpoint.js"
 import type { ValueCodec } from "./Codec.js"
 import type { PlanNode, PlanPort } from "./Plan.js"
 import type { StartFiring } from "./RunState.js"
-import type { RunStreams } from "./RunStreams.js"
+import type { StreamRun, StreamSite } from "./StreamOwner.js"
 import { HandleReader } from "./StreamReader.js"
 import { type InvalidElement, PortWriter } from "./StreamWriter.js"
 
 /** The streams of one attempt of one firing: what it reads and what it gives. */
-export class StreamSession {
+export class StreamSession implements StreamSite, StreamProgress {
   readonly plan: PlanNode
   private readonly readers = new Map<string, HandleReader>()
   private readonly writers = new Map<string, PortWriter>()
@@ -21,7 +21,7 @@ export class StreamSession {
   private readonly base: Effect.Effect<StreamPositions>
 
   constructor(
-    readonly run: RunStreams,
+    readonly run: StreamRun,
     readonly start: StartFiring
   ) {
     this.plan = run.state.plan.nodes[start.node]!

@@ -8,7 +8,7 @@ import { Limits } from "../model/Limits.js"
 import type { InboxMessage } from "../store/Inbox.js"
 import type { Refusal, ValueCodec } from "./Codec.js"
 import type { PlanPort } from "./Plan.js"
-import type { StreamSession } from "./StreamSession.js"
+import type { StreamSite } from "./StreamOwner.js"
 
 /** An element that its port's schema refuses. */
 export class InvalidElement extends Data.TaggedError("perdure/InvalidElement")<{
@@ -31,7 +31,7 @@ export class PortWriter {
   private isLastPage = false
 
   constructor(
-    private readonly session: StreamSession,
+    private readonly session: StreamSite,
     private readonly port: PlanPort,
     private readonly codec: ValueCodec,
     /** The ordinal of the next element. */
