@@ -7,8 +7,8 @@ import { totalOf } from "./streamTotal.js"
 
 const kills = 3
 
-/** What is claimed: so much time for a million messages, and so much memory. */
-const claimed = { secondsForAMillion: 600, growthMb: 100 }
+/** What is claimed: so much time for a million messages, in few of which the deaths count most, and so much memory. */
+const claimed = { secondsForAMillion: 600, secondsAtLeast: 120, growthMb: 100 }
 
 const lookEveryMs = 100
 
@@ -89,7 +89,7 @@ export const streamLoad = async (server: string, messages: number): Promise<bool
   const rssGrowthMb = Math.max(...lives.map((life) => growthMb(life, "rss")))
   const claims = {
     exactlyOnce: exact && JSON.stringify(last.total) === JSON.stringify(totalOf(messages)),
-    inTime: seconds <= Math.max(60, (claimed.secondsForAMillion * messages) / 1_000_000),
+    inTime: seconds <= Math.max(claimed.secondsAtLeast, (claimed.secondsForAMillion * messages) / 1_000_000),
     memoryFlat: rssGrowthMb < claimed.growthMb
   }
   const figures = {
