@@ -8,7 +8,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
-import { doctor, stuck, token, trigger, workers, workflows } from "./commands/operations.js"
+import { doctor, query, signal, stuck, token, trigger, workers, workflows } from "./commands/operations.js"
 import { processes } from "./commands/processes.js"
 import { runs } from "./commands/runs.js"
 import { plain } from "./Printing.js"
@@ -27,7 +27,20 @@ const { migrate, serve, worker } = processes((then) =>
 
 const perdure = Command.make("perdure").pipe(
   Command.withDescription("Typed dataflow workflows that survive any crash"),
-  Command.withSubcommands([serve, worker, migrate, workflows, runs, trigger, workers, stuck, doctor, token])
+  Command.withSubcommands([
+    serve,
+    worker,
+    migrate,
+    workflows,
+    runs,
+    trigger,
+    signal,
+    query,
+    workers,
+    stuck,
+    doctor,
+    token
+  ])
 )
 
 const cli = Command.run(perdure, { name: "perdure", version })

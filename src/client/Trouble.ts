@@ -14,6 +14,7 @@ const model = {
   CommandRefused: Model.CommandRefused,
   WorkflowNotFound: Model.WorkflowNotFound,
   NodeNotFound: Model.NodeNotFound,
+  SignalNotFound: Model.SignalNotFound,
   InvalidInput: Model.InvalidInput
 } as const
 

@@ -25,6 +25,7 @@ import * as Waker from "../runtime/Waker.js"
 import type { AuditLog } from "../store/AuditLog.js"
 import type { Inbox } from "../store/Inbox.js"
 import type { Lifeline } from "../store/Lifeline.js"
+import type { Retention } from "../store/Retention.js"
 import type { StateStore } from "../store/StateStore.js"
 import type { StepStore } from "../store/StepStore.js"
 import type { Transactor } from "../store/Transactor.js"
@@ -40,6 +41,7 @@ export type Stores =
   | Inbox
   | StepStore
   | TriggerStore
+  | Retention
   | Workers
   | Lifeline
   | Wakeups

@@ -210,7 +210,7 @@ export class RunFiber implements CommitSource, StepKeeper {
     if (exit.value._tag === "Rejected") return this.park("CommitRejected", exit.value.error.message)
     if (exit.value._tag === "Stale") return this.depart(Exit.succeed("Lost"))
     this.settle()
-    trail.committed(commit, at)
+    trail.committed(commit, at, this.run.registered.definition)
     large.committed(this.run.registered.key.workflow, commit)
     if (commit.steps.length > 0) this.steps?.committed(commit.steps)
     if (isEnded(commit.status)) {

@@ -6,6 +6,7 @@ import { layer as stores } from "../../src/postgres/layer.js"
 import { PgPool } from "../../src/postgres/Pool.js"
 import { AuditLog } from "../../src/store/AuditLog.js"
 import { Inbox } from "../../src/store/Inbox.js"
+import { Retention } from "../../src/store/Retention.js"
 import { type ClaimLook, StateStore } from "../../src/store/StateStore.js"
 import { TriggerStore } from "../../src/store/TriggerStore.js"
 import { Workers } from "../../src/store/Workers.js"
@@ -13,6 +14,7 @@ import {
   commit,
   definition,
   delivery,
+  endedBefore,
   firing,
   incarnation,
   message,
@@ -116,9 +118,13 @@ const everything = Effect.gen(function* () {
   yield* transact(inbox.pending([{ ...place, producer: "a.out", from: { firing: 0, ordinal: 0 } }]))
   yield* transact(inbox.highest(id, "n", "in"))
   yield* transact(Effect.all([triggers.look("input", "0", 10), triggers.look("command", "0", 10)]))
-  yield* transact(Effect.all([triggers.history(id, "0", 10), triggers.cleanup(new Date(), 10)]))
-  yield* transact(inbox.cleanup(new Date(), 10))
+  yield* transact(Effect.all([triggers.history(id, "0", 10), triggers.cleanup(endedBefore(new Date()), 10)]))
+  yield* transact(inbox.cleanup(endedBefore(new Date()), 10))
   yield* transact(Effect.all([workers.list, workers.clock, workers.cleanup, workers.leave(worker)]))
+  const retention = yield* Retention
+  yield* transact(retention.runs({ ...endedBefore(new Date()), parentsBefore: 0 }, 10))
+  yield* transact(retention.forget([id]))
+  yield* transact(retention.events({ before: 0, workflows: { order: 0 } }, 10))
   yield* audit.record([
     { runId: id, kind: "k", nodeId: null, firing: null, attempt: null, version: 1, at: 0, detail: "" }
   ])
@@ -206,7 +212,10 @@ const indexes: Readonly<Record<string, ReadonlyArray<string>>> = {
   "run.list.all": ["run_state_list"],
   "run.firings": ["run_node_state_pkey"],
   "cleanup.run_inbox_messages": ["run_state_retention", "run_inbox_messages_pkey"],
-  "events.readRun": ["run_events_run"]
+  "events.readRun": ["run_events_run"],
+  "retention.runs": ["run_state_retention", "run_state_pkey", "run_values_pkey", "run_node_state_pkey"],
+  "retention.forget": ["run_events_run"],
+  "retention.events": ["run_events_pkey", "run_state_pkey"]
 }
 
 const checkPlans = (seen: ReadonlyMap<string, string>) =>
