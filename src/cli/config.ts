@@ -256,6 +256,15 @@ export const settings = {
     ),
     ...{ shownDefault: "*:data=7d:runs=30d:audit=30d", absent: [["*", policyOf(defaultSettings)]] }
   } satisfies Setting<ReadonlyArray<Kept>> as Setting<ReadonlyArray<Kept>>,
+  tracesUrl: optional(
+    "PERDURE_TRACES_URL",
+    "none",
+    "where spans are sent by OTLP over HTTP, as `http://127.0.0.1:4318/v1/traces`; wants the package `@effect/opentelemetry`",
+    (given) =>
+      /^https?:$/.test(URL.canParse(given) ? new URL(given).protocol : "")
+        ? Either.right(Redacted.make(given))
+        : Either.left("expected a URL like http://127.0.0.1:4318/v1/traces")
+  ),
   logLevel: choice(
     "PERDURE_LOG_LEVEL",
     "info",

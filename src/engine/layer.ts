@@ -20,6 +20,7 @@ import * as Releaser from "../runtime/Releaser.js"
 import * as RunReader from "../runtime/RunReader.js"
 import * as RunSupervisor from "../runtime/RunSupervisor.js"
 import * as Starter from "../runtime/Starter.js"
+import * as Tracing from "../runtime/Tracing.js"
 import * as Vitality from "../runtime/Vitality.js"
 import * as Waker from "../runtime/Waker.js"
 import type { AuditLog } from "../store/AuditLog.js"
@@ -52,6 +53,7 @@ const ground = Layer.mergeAll(
   Identity.layer,
   Definitions.layer,
   AuditTrail.layer,
+  Tracing.layer,
   LargePayloads.layer,
   Committer.layer,
   Releaser.layer,

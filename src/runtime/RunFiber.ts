@@ -199,7 +199,7 @@ export class RunFiber implements CommitSource, StepKeeper {
   }
 
   private conclude(exit: Exit.Exit<CommitOutcome>): void {
-    const { large, slots, trail } = this.environment
+    const { clock, large, slots, tracing, trail } = this.environment
     const { at, commit, decision } = this.deciding!
     this.deciding = undefined
     const applied = Exit.isSuccess(exit) && exit.value._tag === "Applied"
@@ -211,6 +211,7 @@ export class RunFiber implements CommitSource, StepKeeper {
     if (exit.value._tag === "Stale") return this.depart(Exit.succeed("Lost"))
     this.settle()
     trail.committed(commit, at, this.run.registered.definition)
+    tracing.committed(this.run, commit, at, clock.unsafeNow())
     large.committed(this.run.registered.key.workflow, commit)
     if (commit.steps.length > 0) this.steps?.committed(commit.steps)
     if (isEnded(commit.status)) {
@@ -259,7 +260,8 @@ export class RunFiber implements CommitSource, StepKeeper {
     const words = HashMap.set(this.run.registered.words[node]!, "runId", this.runId)
     const { stepReader } = this.environment
     const { undo } = this.run.registered.plan
-    const work = undo?.index === node ? compensate(site, stepReader, (why) => this.damaged(why)) : attempt(site)
+    const bare = undo?.index === node ? compensate(site, stepReader, (why) => this.damaged(why)) : attempt(site)
+    const work = this.environment.tracing.attempt(this.run, start, bare)
     const fiber = Runtime.runFork(this.runtime)(work, {
       updateRefs: (refs, fiberId) =>
         FiberRefs.updateAs(refs, { fiberId, fiberRef: FiberRef.currentLogAnnotations, value: words })

@@ -122,7 +122,7 @@ scenario("a child stays as long as its parent, and what is still asked of a run 
     yield* engine.start(Chain, { n: 1 }, { runId: "asked" })
     yield* engine.awaitEnd("asked")
     yield* world.sql(
-      "insert into perdure.trigger_inputs (run_id, node_id, input_id, payload) values ('asked', 'x', '1', '1')"
+      "insert into perdure.trigger_inputs (run_id, node_id, input_id, payload, status) values ('asked', 'x', '1', '1', 'held')"
     )
     yield* age(world, 40)
     expect(yield* swept(world)).toMatchObject({ runs: 0 })
@@ -195,7 +195,8 @@ scenario(
       expect(yield* world.sql("select from perdure.run_values")).toHaveLength(1_000)
       const bytes = rounds.map(([, size]) => size.bytes)
       expect(bytes[4]! / bytes[2]!, JSON.stringify(bytes)).toBeLessThan(1.1)
-      expect(rounds.map(([, size]) => size.dead)).toEqual([0, 0, 0, 0, 0])
+      // But for what the worker has written since: its heartbeats, its last events.
+      expect(Math.max(...rounds.map(([, size]) => size.dead))).toBeLessThan(500)
     }),
   { fresh: true }
 )

@@ -62,7 +62,7 @@ describe("The settings", () => {
     ["PERDURE_LOG_LEVEL", "loud"],
     ["PERDURE_LOG_FORMAT", "xml"],
     ["PERDURE_BODY_LIMIT_BYTES", "1"],
-    ["PERDURE_RETENTION", "order"],
+    ["PERDURE_RETENTION", "nonsense"],
     ["PERDURE_RETENTION", "order:runs=30"],
     ["PERDURE_RETENTION", "order:steps=30d"],
     ["PERDURE_RETENTION", "a b:runs=30d"]
