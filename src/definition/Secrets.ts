@@ -124,7 +124,7 @@ export const holdsSecrets = (schema: AnySchema): boolean => secretsIn(schema.ast
  * **Details** In doubt more is hidden: a property that the schema does not know beside one that is secret, a value of no member
  * of a union, a transformation that finds secrets in what looks like none.
  */
-export const withoutSecrets = (schema: AnySchema, value: unknown): unknown => mask(schema.ast, value)
+const withoutSecrets = (schema: AnySchema, value: unknown): unknown => mask(schema.ast, value)
 
 /** What is wrong with a value, without the value where it may hold a secret. */
 export const discreet = (issue: ParseResult.ParseIssue): ParseResult.ParseIssue => {

@@ -35,7 +35,7 @@ export const Limits = {
   /** Rows of ended runs deleted by one transaction. */
   cleanupBatch: 1_000,
   /** Ended runs deleted by one transaction, with all that is theirs. */
-  cleanupRuns: 200,
+  cleanupRuns: 500,
   /** The pause after each of these transactions. */
   cleanupPauseMs: 20,
   /** So long before its messages may be cleaned up a failed run is not tried again any more. */

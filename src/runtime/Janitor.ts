@@ -46,15 +46,25 @@ const nothing = () => Effect.void
 type Take<H extends Hand> = Effect.Effect<H, DatabaseError, Transaction>
 
 /** What a policy says of each set of workflows: those with one of their own, and all others. */
-const agedBy = (settings: SettingsShape, now: number, key: keyof RetentionPolicy): ReadonlyArray<Aged> => {
+const agedBy = (
+  settings: SettingsShape,
+  now: number,
+  ageOf: (policy: RetentionPolicy) => number
+): ReadonlyArray<Aged> => {
   const own = Object.keys(settings.retention)
-  const aged = (ms: number, workflows: ReadonlyArray<string>, others: boolean) =>
-    Number.isFinite(ms) ? [{ before: new Date(now - ms), workflows, others }] : []
+  const aged = (policy: RetentionPolicy, workflows: ReadonlyArray<string>, others: boolean) => {
+    const ms = ageOf(policy)
+    return Number.isFinite(ms) ? [{ before: new Date(now - ms), workflows, others }] : []
+  }
   return [
-    ...aged(policyOf(settings)[key], own, true),
-    ...own.flatMap((workflow) => aged(policyOf(settings, workflow)[key], [workflow], false))
+    ...aged(policyOf(settings), own, true),
+    ...own.flatMap((workflow) => aged(policyOf(settings, workflow), [workflow], false))
   ]
 }
+
+/** What goes with its run needs no sweep of its own. */
+const ofLeftOvers = ({ retentionMs, runRetentionMs }: RetentionPolicy): number =>
+  retentionMs < runRetentionMs ? retentionMs : Number.POSITIVE_INFINITY
 
 /** After so long no run is tried again, whatever its policy. */
 const longest = (settings: SettingsShape): number =>
@@ -111,12 +121,12 @@ const make = Effect.gen(function* () {
 
   const sweep = Effect.gen(function* () {
     const now = yield* clock.now
-    const rest = agedBy(settings, now, "retentionMs")
+    const rest = agedBy(settings, now, ofLeftOvers)
     const messages = yield* sum(rest, (aged) => inbox.cleanup(aged, Limits.cleanupBatch), nothing)
     const inStore = yield* sum(rest, (aged) => steps.cleanup(aged, Limits.cleanupBatch), nothing)
     const inputs = yield* sum(rest, (aged) => triggers.cleanup(aged, Limits.cleanupBatch), nothing)
     const parentsBefore = now - longest(settings)
-    const ended = agedBy(settings, now, "runRetentionMs")
+    const ended = agedBy(settings, now, ({ runRetentionMs }) => runRetentionMs)
     const runs = yield* sum<EndedRuns>(
       ended,
       (aged) => retention.runs({ ...aged, parentsBefore }, Limits.cleanupRuns),
