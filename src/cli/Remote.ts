@@ -67,5 +67,14 @@ export const withServer = <A, E extends { readonly _tag: string; readonly messag
     const options = yield* serverOf(url)
     const http = yield* connect(options)
     const client = yield* HttpClient.HttpClient
-    return yield* orFail(use(http, options, client))
+    return yield* orFail(use(http, options, client)).pipe(
+      Effect.mapError((error) =>
+        error.exitCode === unreachableExit
+          ? new CommandFailed({
+              exitCode: unreachableExit,
+              message: `${error.message} (asked at ${new URL(options.url).origin}; see PERDURE_URL and --url)`
+            })
+          : error
+      )
+    )
   }).pipe(Effect.provide(FetchHttpClient.layer))

@@ -92,6 +92,7 @@ describe("The commands", () => {
     [["runs", "list", "--since", "yesterday"], 2, /^perdure: .*expected a time/],
     [["runs", "list", "--limit", "x"], 2, /./],
     [["frobnicate"], 2, /./],
+    [["runs", "frobnicate"], 2, /^perdure: runs has no command frobnicate: one of cancel, .* watch\n$/],
     [["runs", "list", "--url", "ftp://x"], 2, /^perdure: PERDURE_URL: expected a URL/],
     [["serve", "--workflows", "/nowhere.js"], 2, /^perdure: can't load \/nowhere\.js/]
   ])(
@@ -110,7 +111,10 @@ describe("The commands", () => {
     "end with 3 where no server answers",
     async () => {
       const ended = await run(["runs", "list", "--url", "http://127.0.0.1:1"])
-      expect(ended).toMatchObject({ code: 3, stderr: expect.stringMatching(/^perdure: the server can't be reached/) })
+      expect(ended).toMatchObject({
+        code: 3,
+        stderr: expect.stringMatching(/^perdure: the server can't be reached: .* \(asked at http:\/\/127\.0\.0\.1:1;/)
+      })
     },
     patienceMs
   )

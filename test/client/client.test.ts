@@ -96,7 +96,11 @@ describe("The client", () => {
         expect(yield* Effect.flip(client.signal(Talk, "t-2", "talk", Unsaid, "x", { inputId: "v" }))).toMatchObject({
           ...{ _tag: "SignalNotFound", workflow: "talk", nodeId: "talk", signal: "unsaid" }
         })
-        expect((yield* client.get("t-2")).nodes.map(({ status }) => status)).toEqual(["idle"])
+        const later = client.explain("t-2").pipe(
+          Effect.filterOrFail(({ _tag }) => _tag === "WaitsToStart"),
+          Effect.retry(Schedule.spaced("20 millis"))
+        )
+        expect(yield* later).toEqual({ _tag: "WaitsToStart", dueAt: new Date("2999-01-01T00:00:00Z") })
         const late = { startAt: "2999-01-02", deadline: "2999-01-01" }
         expect(yield* Effect.flip(client.start(Talk, {}, late))).toMatchObject({
           _tag: "InvalidInput",
