@@ -31,6 +31,7 @@ const offences: ReadonlyArray<readonly [rule: string, from: string, code: string
   ["test-kit-is-a-leaf", "src/cli/B.ts", `import "../testing/Fine.js"`],
   ["src-stands-alone", "src/cli/C.ts", `import "../../test/Fine.js"`],
   ["no-dev-dependency-in-src", "src/testing/B.ts", `import "vitest"`],
+  ["optional-peers-apart", "src/http/Otel.ts", `import "@effect/opentelemetry/OtlpTracer"`],
   ["no-cycle", "src/store/Loop.ts", `import type { Loop } from "./Pool.js"`],
   ["resolvable", "src/store/C.ts", `import "./nowhere.js"`]
 ]
