@@ -202,9 +202,9 @@ export class RunFiber implements CommitSource, StepKeeper {
     const { clock, large, slots, tracing, trail } = this.environment
     const { at, commit, decision } = this.deciding!
     this.deciding = undefined
-    const applied = Exit.isSuccess(exit) && exit.value._tag === "Applied"
     // Out of memory meanwhile: whoever has the run now reads from its rows whether the commit is there.
-    if (!applied || this.phase === "gone") slots.release(decision.start.length)
+    const applied = Exit.isSuccess(exit) && exit.value._tag === "Applied" && this.phase !== "gone"
+    if (!applied) slots.release(decision.start.length)
     if (this.phase === "gone") return
     if (Exit.isFailure(exit)) return this.depart(Exit.failCause(exit.cause))
     if (exit.value._tag === "Rejected") return this.park("CommitRejected", exit.value.error.message)
@@ -214,10 +214,9 @@ export class RunFiber implements CommitSource, StepKeeper {
     tracing.committed(this.run, commit, at, clock.unsafeNow())
     large.committed(this.run.registered.key.workflow, commit)
     if (commit.steps.length > 0) this.steps?.committed(commit.steps)
-    if (isEnded(commit.status)) {
-      this.ended = commit
-      if (commit.frontier.parent !== undefined) this.environment.relook(commit.frontier.parent.runId)
-    }
+    if (isEnded(commit.status)) this.ended = commit
+    const { parent } = commit.frontier
+    if (this.ended !== undefined && parent !== undefined) this.environment.relook(parent.runId)
     this.act(decision)
   }
 
@@ -258,11 +257,10 @@ export class RunFiber implements CommitSource, StepKeeper {
     const key = firingName(start)
     const site = new AttemptSite(this.runId, this.run.registered, start, this.environment.clock.now, this)
     const words = HashMap.set(this.run.registered.words[node]!, "runId", this.runId)
-    const { stepReader } = this.environment
-    const { undo } = this.run.registered.plan
-    const bare = undo?.index === node ? compensate(site, stepReader, (why) => this.damaged(why)) : attempt(site)
-    const work = this.environment.tracing.attempt(this.run, start, bare)
-    const fiber = Runtime.runFork(this.runtime)(work, {
+    const { stepReader, tracing } = this.environment
+    const isUndo = this.run.registered.plan.undo?.index === node
+    const work = isUndo ? compensate(site, stepReader, (why) => this.damaged(why)) : attempt(site)
+    const fiber = Runtime.runFork(this.runtime)(tracing.attempt(this.run, start, work), {
       updateRefs: (refs, fiberId) =>
         FiberRefs.updateAs(refs, { fiberId, fiberRef: FiberRef.currentLogAnnotations, value: words })
     })
