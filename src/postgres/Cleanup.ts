@@ -88,6 +88,7 @@ export const makePlaces = () => {
   const keyOf = ({ others, workflows }: Aged) => `${others} ${workflows.join(" ")}`
   return {
     parameters: (aged: Aged, limit: number): ReadonlyArray<unknown> => {
+      if (aged.anew === true) cursors.delete(keyOf(aged))
       const { endedAt, runId } = cursors.get(keyOf(aged)) ?? beginning
       return [aged.before.getTime(), limit, endedAt, runId, textArray(aged.workflows), aged.others]
     },

@@ -38,9 +38,9 @@ export const layer = (schema: SchemaName = defaultSchema): Layer.Layer<TriggerSt
       // Each table in turn, while the hand is not full.
       cleanup: (aged, limit) =>
         Effect.reduce(swept, nothing, (gone, sweep) =>
-          gone.rows === limit
+          gone.rows >= limit && aged.anew !== true
             ? Effect.succeed({ ...gone, done: false })
-            : Effect.map(sweep(aged, limit - gone.rows), ({ done, rows }) => ({
+            : Effect.map(sweep(aged, Math.max(1, limit - gone.rows)), ({ done, rows }) => ({
                 rows: gone.rows + rows,
                 done: gone.done && done
               }))

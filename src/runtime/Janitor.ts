@@ -1,6 +1,7 @@
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import type { DatabaseError } from "../model/Errors.js"
 import { Limits } from "../model/Limits.js"
@@ -91,13 +92,17 @@ const make = Effect.gen(function* () {
 
   const pause = Effect.sleep(Duration.millis(Limits.cleanupPauseMs))
 
+  /** Whether a hand did not commit: the places that the stores remember are ahead of what is gone. */
+  let anew = false
+
   /** Hand after hand, until nothing old is left; others get their turn in between. */
   const all = <H extends Hand>(
-    take: Take<H>,
-    then: (hand: H) => Effect.Effect<void>
+    take: (first: boolean) => Take<H>,
+    then: (hand: H) => Effect.Effect<void>,
+    first = true
   ): Effect.Effect<number, DatabaseError> =>
-    Effect.flatMap(Effect.tap(transactor.transact("cleanup", take), then), ({ done, rows }) =>
-      done ? Effect.succeed(rows) : Effect.map(Effect.zipRight(pause, all(take, then)), (more) => rows + more)
+    Effect.flatMap(Effect.tap(transactor.transact("cleanup", take(first)), then), ({ done, rows }) =>
+      done ? Effect.succeed(rows) : Effect.map(Effect.zipRight(pause, all(take, then, false)), (more) => rows + more)
     )
 
   const sum = <H extends Hand>(
@@ -106,7 +111,7 @@ const make = Effect.gen(function* () {
     then: (hand: H) => Effect.Effect<void>
   ) =>
     Effect.map(
-      Effect.forEach(policies, (aged) => all(take(aged), then)),
+      Effect.forEach(policies, (aged) => all((first) => take({ ...aged, anew: first && anew }), then)),
       (counts) => counts.reduce((a, b) => a + b, 0)
     )
 
@@ -133,7 +138,10 @@ const make = Effect.gen(function* () {
       forget
     )
     const ages = eventAges(settings, now)
-    const events = yield* apart(all(retention.events(ages, Limits.cleanupBatch), nothing), 0)
+    const events = yield* apart(
+      all(() => retention.events(ages, Limits.cleanupBatch), nothing),
+      0
+    )
     return {
       messages,
       steps: inStore,
@@ -144,9 +152,14 @@ const make = Effect.gen(function* () {
     }
   })
 
-  const turn = careful("The cleanup", Effect.asVoid(sweep))
+  const marked = Effect.onExit(sweep, (exit) =>
+    Effect.sync(() => {
+      anew = Exit.isFailure(exit)
+    })
+  )
+  const turn = careful("The cleanup", Effect.asVoid(marked))
   yield* Effect.forkScoped(Effect.forever(Effect.zipRight(Effect.sleep(Duration.millis(settings.cleanupMs)), turn)))
-  return { sweep }
+  return { sweep: marked }
 })
 
 export const layer: Layer.Layer<

@@ -8,6 +8,8 @@ export interface Aged {
   readonly before: Date
   readonly workflows: ReadonlyArray<string>
   readonly others: boolean
+  /** Begin at the beginning: a hand before did not commit, so that its place is not to be trusted. */
+  readonly anew?: boolean
 }
 
 /** What one hand took: how many rows, and whether nothing old is left to look at. */
