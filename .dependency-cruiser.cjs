@@ -130,7 +130,14 @@ module.exports = {
       comment: "It would be missing where the package is installed.",
       severity: "error",
       from: { path: "^src/" },
-      to: { dependencyTypes: ["npm-dev"] }
+      to: { dependencyTypes: ["npm-dev"], pathNot: packages("@effect/opentelemetry") }
+    },
+    {
+      name: "optional-peers-apart",
+      comment: "Who does not have it must not load it: only an entry of its own may.",
+      severity: "error",
+      from: { path: "^src/", pathNot: "^src/opentelemetry/" },
+      to: { path: packages("@effect/opentelemetry") }
     },
     {
       name: "no-cycle",

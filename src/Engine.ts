@@ -19,6 +19,7 @@ import type {
   RunEnded,
   RunFailed,
   RunNotFound,
+  SignalNotFound,
   UndecodableRow,
   WorkflowNotFound
 } from "./model/Errors.js"
@@ -159,6 +160,23 @@ export class Engine extends Context.Tag("perdure/Engine")<
       nodeId: Workflow.NodeId<W>,
       query: Q
     ) => Effect.Effect<Option.Option<Query.Success<Q>>, InvalidInput | RunNotFound | Trouble>
+    /** Sends a signal from its JSON to a node that lists it in its `signals`, of a workflow registered here. */
+    readonly signalEncoded: (request: {
+      readonly runId: string
+      readonly nodeId: string
+      readonly signal: string
+      readonly inputId: string
+      readonly payload: unknown
+    }) => Effect.Effect<
+      { readonly accepted: boolean },
+      InvalidInput | RunNotFound | RunEnded | NodeNotFound | SignalNotFound | WorkflowNotFound | Trouble
+    >
+    /** The JSON text of the last answer a node has published to the query of this name, if any. */
+    readonly queryEncoded: (
+      runId: string,
+      nodeId: string,
+      query: string
+    ) => Effect.Effect<Option.Option<string>, InvalidInput | RunNotFound | Trouble>
     /** Sends an external event from its JSON to a run of a workflow registered here. */
     readonly triggerEncoded: (request: {
       readonly runId: string

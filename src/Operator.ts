@@ -1,8 +1,7 @@
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import type { Attributes } from "./model/Attributes.js"
-import type { CommandRefused, DatabaseError, InvalidInput, RunNotFound, UndecodableRow } from "./model/Errors.js"
-import type { RunStatus } from "./model/Status.js"
+import type { DatabaseError, InvalidInput, UndecodableRow } from "./model/Errors.js"
 import type { Explanation } from "./runtime/Explain.js"
 import type { Backlog, Recent, Watch, Watched, WorkerStanding } from "./store/Overview.js"
 import type { RunSummary } from "./store/StateStore.js"
@@ -43,8 +42,6 @@ export class Operator extends Context.Tag("perdure/Operator")<
     readonly troubled: (limit: number) => Effect.Effect<ReadonlyArray<TroubledRun>, Trouble>
     /** How much waits. */
     readonly backlog: Effect.Effect<Backlog, Trouble>
-    /** Lets a parked run go on: what was held for it counts again. Gives the status it has now. */
-    readonly unpark: (runId: string) => Effect.Effect<RunStatus, RunNotFound | CommandRefused | InvalidInput | Trouble>
     /** What became of runs lately, for those who follow all of them. */
     readonly recent: (after: bigint | undefined, limit: number) => Effect.Effect<Recent, Trouble>
     /** What is new of some runs, for those who follow them; a run that is not there is left out. */

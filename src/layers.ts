@@ -13,14 +13,12 @@ import * as PgStores from "./postgres/layer.js"
 import { type DatabaseNewer, type MigrationChanged, migrate } from "./postgres/Migrations.js"
 import * as PgLifeline from "./postgres/PgLifeline.js"
 import * as PgOverview from "./postgres/PgOverview.js"
-import * as PgParked from "./postgres/PgParked.js"
 import * as PgTransactor from "./postgres/PgTransactor.js"
 import * as PgWakeups from "./postgres/PgWakeups.js"
 import * as Pool from "./postgres/Pool.js"
 import { defaultSchema, type SchemaName } from "./postgres/Statement.js"
 import { Settings, type SettingsShape } from "./runtime/Settings.js"
 import type { Overview } from "./store/Overview.js"
-import type { Parked } from "./store/Parked.js"
 
 /** Where runs are kept. */
 export interface PostgresOptions {
@@ -42,7 +40,7 @@ export interface PostgresOptions {
 export type OpenError = DatabaseError | MigrationChanged | DatabaseNewer
 
 /** The stores of an engine, and those of an operator. */
-export type OperatedStores = EngineLayer.Stores | Overview | Parked
+export type OperatedStores = EngineLayer.Stores | Overview
 
 const migrated = (schema: SchemaName) => Layer.effectDiscard(migrate(schema))
 
@@ -77,7 +75,7 @@ export const layerPostgres = (options: PostgresOptions): Layer.Layer<OperatedSto
       })
     )
   )
-  const operations = Layer.mergeAll(PgOverview.layer(schema), PgParked.layer(schema), questions)
+  const operations = Layer.mergeAll(PgOverview.layer(schema), questions)
   const opened = options.migrate === false ? stores : migrated(schema).pipe(Layer.provideMerge(stores))
   return Layer.mergeAll(opened, sessions, operations)
 }
@@ -116,8 +114,7 @@ export const layerEmbedded = (
   return Layer.mergeAll(
     migrated(schema).pipe(Layer.provideMerge(stores)),
     PgWakeups.layerLocal,
-    PgOverview.layer(schema),
-    PgParked.layer(schema)
+    PgOverview.layer(schema)
   )
 }
 

@@ -31,6 +31,7 @@ const offences: ReadonlyArray<readonly [rule: string, from: string, code: string
   ["test-kit-is-a-leaf", "src/cli/B.ts", `import "../testing/Fine.js"`],
   ["src-stands-alone", "src/cli/C.ts", `import "../../test/Fine.js"`],
   ["no-dev-dependency-in-src", "src/testing/B.ts", `import "vitest"`],
+  ["optional-peers-apart", "src/http/Otel.ts", `import "@effect/opentelemetry"`],
   ["no-cycle", "src/store/Loop.ts", `import type { Loop } from "./Pool.js"`],
   ["resolvable", "src/store/C.ts", `import "./nowhere.js"`]
 ]
@@ -60,7 +61,15 @@ interface Violation {
 let folder: string
 let violations: ReadonlyArray<Violation>
 
-const packageNames = ["effect", "pg", "vitest", "@effect/sql", "@effect/sql-pg", "@effect/platform-node"]
+const packageNames = [
+  "effect",
+  "pg",
+  "vitest",
+  "@effect/sql",
+  "@effect/sql-pg",
+  "@effect/platform-node",
+  "@effect/opentelemetry"
+]
 
 const writePackages = () =>
   Promise.all(

@@ -8,7 +8,7 @@ import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import { HttpAddress } from "../http/server.js"
 import type { Configuration, Reading } from "./config.js"
-import { logging, server, type Workflows, worker } from "./Server.js"
+import { logging, server, traces, type Workflows, worker } from "./Server.js"
 import { watchEventLoop } from "./Watchdog.js"
 
 /** How long a second signal is taken for an echo of the first: npm passes on what its whole group was sent anyway. */
@@ -37,7 +37,7 @@ const program = <E, R>(
     )
     process.stdout.write(`${yield* announce(onStopped)}\n`)
     return yield* Deferred.await(stopped)
-  }).pipe(Effect.scoped, Effect.provide(logging(configuration)))
+  }).pipe(Effect.scoped, Effect.provide(Layer.provideMerge(traces(configuration), logging(configuration))))
 
 /** Says something in one line on standard error. */
 export const complain = (line: string): void => {

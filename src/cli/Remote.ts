@@ -18,7 +18,8 @@ export class CommandFailed extends Data.TaggedError("CommandFailed")<{
 /** Status of a command that was given what it does not take. */
 export const usageExit = 2
 const unreachableExit = 3
-const notFoundExit = 4
+/** Status of a command that asked for something that is not there. */
+export const notFoundExit = 4
 
 /** What all commands that ask a server take. */
 export const remote = {
@@ -45,7 +46,7 @@ export const serverOf = (url: Option.Option<string>): Effect.Effect<ClientOption
 
 const exitOf = (tag: string): number => {
   if (tag === "Unreachable") return unreachableExit
-  if (["RunNotFound", "WorkflowNotFound", "NodeNotFound"].includes(tag)) return notFoundExit
+  if (["RunNotFound", "WorkflowNotFound", "NodeNotFound", "SignalNotFound"].includes(tag)) return notFoundExit
   return tag === "InvalidInput" ? usageExit : 1
 }
 
@@ -66,5 +67,14 @@ export const withServer = <A, E extends { readonly _tag: string; readonly messag
     const options = yield* serverOf(url)
     const http = yield* connect(options)
     const client = yield* HttpClient.HttpClient
-    return yield* orFail(use(http, options, client))
+    return yield* orFail(use(http, options, client)).pipe(
+      Effect.mapError((error) =>
+        error.exitCode === unreachableExit
+          ? new CommandFailed({
+              exitCode: unreachableExit,
+              message: `${error.message} (asked at ${new URL(options.url).origin}; see PERDURE_URL and --url)`
+            })
+          : error
+      )
+    )
   }).pipe(Effect.provide(FetchHttpClient.layer))

@@ -1,6 +1,10 @@
+import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
+import * as FiberRef from "effect/FiberRef"
+import * as HashMap from "effect/HashMap"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
+import * as Redacted from "effect/Redacted"
 import type { Registry } from "../definition/Registry.js"
 import type { Engine } from "../Engine.js"
 import { layerCounted } from "../engine/CountedAudit.js"
@@ -30,10 +34,12 @@ const database = (configuration: Configuration, onStopped: Effect.Effect<void>) 
 }
 
 const engine = (configuration: Configuration) => {
-  const { graceMs, idleMs, leaseMs, maxRuns, pollMs, slots, unknownAfterMs, workerId } = configuration
+  const { graceMs, idleMs, leaseMs, maxRuns, pollMs, retention, slots, unknownAfterMs, workerId } = configuration
   return Perdure.layerEngine({
     ...{ graceMs, idleMs, leaseMs, maxRuns, pollMs, slots, unknownAfterMs, workerId },
-    heartbeatMs: Math.floor(leaseMs / 5)
+    heartbeatMs: Math.floor(leaseMs / 5),
+    ...Object.fromEntries(retention)["*"],
+    retention: Object.fromEntries(retention.filter(([workflow]) => workflow !== "*"))
   })
 }
 
@@ -78,9 +84,29 @@ export const server = <E>(configuration: Configuration, workflows: Workflows<E>,
     Layer.provideMerge(worker(configuration, workflows, onStopped))
   )
 
+/** A collector is to be told, and the package that can is not installed. */
+class TracesUnavailable extends Data.TaggedError("TracesUnavailable")<{ readonly message: string }> {}
+
+/** Spans go where the settings say, if anywhere; the package for that is only loaded then. */
+export const traces = ({ tracesUrl }: Configuration): Layer.Layer<never, TracesUnavailable> =>
+  tracesUrl === undefined
+    ? Layer.empty
+    : Layer.unwrapEffect(
+        Effect.tryPromise({
+          try: () => import("../opentelemetry/index.js"),
+          catch: () =>
+            new TracesUnavailable({
+              message: "PERDURE_TRACES_URL: expected the package @effect/opentelemetry beside it"
+            })
+        }).pipe(Effect.map(({ layer }) => layer({ url: Redacted.value(tracesUrl) })))
+      )
+
 /** The log goes to standard error: standard output has one line, the one that says where the server is. */
-export const logging = ({ logFormat, logLevel }: Configuration) =>
-  Layer.merge(
+export const logging = ({ logFormat, logLevel, workerId }: Configuration) =>
+  Layer.mergeAll(
+    Layer.scopedDiscard(
+      Effect.locallyScopedWith(FiberRef.currentLogAnnotations, HashMap.set("workerId", workerId as unknown))
+    ),
     Logger.replace(
       Logger.defaultLogger,
       Logger.withConsoleError(

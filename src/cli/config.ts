@@ -6,8 +6,9 @@ import { isLoopback } from "../http/Loopback.js"
 import { defaultHttpSettings } from "../http/Settings.js"
 import { parseToken } from "../http/Tokens.js"
 import { parseWebhookKey } from "../http/WebhookKeys.js"
+import { Name } from "../model/Ids.js"
 import { defaultSchema, SchemaName } from "../postgres/Statement.js"
-import { defaultSettings } from "../runtime/Settings.js"
+import { defaultSettings, policyOf, type RetentionPolicy } from "../runtime/Settings.js"
 
 /** One environment variable: its name, what it means, and how its text is read. */
 export interface Setting<A> {
@@ -103,6 +104,35 @@ const list = <A>(
   parse: (given) =>
     given === "none" ? Either.right([]) : Either.all(given.split(",").map((each) => parseOne(each.trim())))
 })
+
+const units: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 }
+
+const keepFor = (text: string): number | undefined => {
+  if (text === "forever") return Number.POSITIVE_INFINITY
+  const [, count, unit] = /^(\d{1,6})([smhd])$/.exec(text) ?? []
+  return unit === undefined ? undefined : Number(count) * units[unit]!
+}
+
+const kept = { data: "retentionMs", runs: "runRetentionMs", audit: "auditRetentionMs" } as const
+
+type Kept = readonly [workflow: string, policy: Partial<RetentionPolicy>]
+
+/** `order:runs=90d:data=7d`; `*` stands for all workflows that are not named. */
+const retentionOf = (given: string): Either.Either<Kept, string> => {
+  const [workflow = "", ...parts] = given.split(":")
+  const policy = parts.map((part) => {
+    const [what, time] = part.split("=")
+    const key = what === "data" || what === "runs" || what === "audit" ? kept[what] : undefined
+    const ms = keepFor(time ?? "")
+    return key === undefined || ms === undefined ? undefined : ([key, ms] as const)
+  })
+  const isFit = policy.every((part) => part !== undefined) && policy.length > 0
+  return isFit && (workflow === "*" || isName(workflow))
+    ? Either.right([workflow, Object.fromEntries(policy)])
+    : Either.left("expected policies like *:data=7d:runs=30d:audit=30d,order:runs=forever, with s, m, h or d")
+}
+
+const isName = Schema.is(Name)
 
 const isSchemaName = Schema.is(SchemaName)
 
@@ -217,6 +247,23 @@ export const settings = {
     defaultSettings.unknownAfterMs,
     [1_000, day],
     "how long nobody may know a workflow before its runs are parked"
+  ),
+  retention: {
+    ...list(
+      "PERDURE_RETENTION",
+      "how long what is kept: `data` of ended runs (messages, steps, inputs), `runs`, `audit`; as `*:runs=30d,order:runs=1d`",
+      retentionOf
+    ),
+    ...{ shownDefault: "*:data=7d:runs=30d:audit=30d", absent: [["*", policyOf(defaultSettings)]] }
+  } satisfies Setting<ReadonlyArray<Kept>> as Setting<ReadonlyArray<Kept>>,
+  tracesUrl: optional(
+    "PERDURE_TRACES_URL",
+    "none",
+    "where spans are sent by OTLP over HTTP, as `http://127.0.0.1:4318/v1/traces`; wants the package `@effect/opentelemetry`",
+    (given) =>
+      /^https?:$/.test(URL.canParse(given) ? new URL(given).protocol : "")
+        ? Either.right(Redacted.make(given))
+        : Either.left("expected a URL like http://127.0.0.1:4318/v1/traces")
   ),
   logLevel: choice(
     "PERDURE_LOG_LEVEL",

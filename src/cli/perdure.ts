@@ -8,9 +8,10 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
-import { doctor, stuck, token, trigger, workers, workflows } from "./commands/operations.js"
+import { doctor, query, signal, stuck, token, trigger, workers, workflows } from "./commands/operations.js"
 import { processes } from "./commands/processes.js"
 import { runs } from "./commands/runs.js"
+import { commandsOf, overview } from "./Help.js"
 import { plain } from "./Printing.js"
 import { complain } from "./Process.js"
 import { CommandFailed, usageExit } from "./Remote.js"
@@ -27,7 +28,20 @@ const { migrate, serve, worker } = processes((then) =>
 
 const perdure = Command.make("perdure").pipe(
   Command.withDescription("Typed dataflow workflows that survive any crash"),
-  Command.withSubcommands([serve, worker, migrate, workflows, runs, trigger, workers, stuck, doctor, token])
+  Command.withSubcommands([
+    serve,
+    worker,
+    migrate,
+    workflows,
+    runs,
+    trigger,
+    signal,
+    query,
+    workers,
+    stuck,
+    doctor,
+    token
+  ])
 )
 
 const cli = Command.run(perdure, { name: "perdure", version })
@@ -47,11 +61,42 @@ const exitCodeOf = (exit: Exit.Exit<void, unknown>): number => {
   return 1
 }
 
-const main = Effect.runFork(Effect.provide(cli(process.argv), NodeContext.layer))
-const stop = () => Effect.runFork(Fiber.interruptFork(main))
-process.once("SIGINT", stop).once("SIGTERM", stop)
-main.addObserver((exit) => {
-  process.off("SIGINT", stop).off("SIGTERM", stop)
-  if (Exit.isSuccess(exit) && becomes !== undefined) return becomes()
-  process.exitCode = exitCodeOf(exit)
-})
+/** What is answered without a command: what there is; and whether it was asked for. */
+const answered = (args: ReadonlyArray<string>): string | undefined => {
+  const asks = (rest: ReadonlyArray<string>) => rest.length === 0 || ["--help", "-h"].includes(rest.join(" "))
+  if (asks(args)) return overview("perdure", "Typed dataflow workflows that survive any crash", commandsOf(perdure))
+  return args[0] === "runs" && asks(args.slice(1))
+    ? overview("perdure runs", "Runs: list, look at, start, steer and follow them", commandsOf(runs))
+    : undefined
+}
+
+/** The parser would tell of the commands above. */
+const unknownOf = ([first, second = "-"]: ReadonlyArray<string>): string | undefined => {
+  const names = commandsOf(runs).map(([name]) => name)
+  return first !== "runs" || second.startsWith("-") || names.includes(second)
+    ? undefined
+    : `runs has no command ${second}: one of ${names.join(", ")}`
+}
+
+const execute = (): void => {
+  const main = Effect.runFork(Effect.provide(cli(process.argv), NodeContext.layer))
+  const stop = () => Effect.runFork(Fiber.interruptFork(main))
+  process.once("SIGINT", stop).once("SIGTERM", stop)
+  main.addObserver((exit) => {
+    process.off("SIGINT", stop).off("SIGTERM", stop)
+    if (Exit.isSuccess(exit) && becomes !== undefined) return becomes()
+    process.exitCode = exitCodeOf(exit)
+  })
+}
+
+const begin = (args: ReadonlyArray<string>): void => {
+  const [text, unknown] = [answered(args), unknownOf(args)]
+  if (text !== undefined) process.stdout.write(text)
+  else if (unknown === undefined) execute()
+  else {
+    complain(plain(unknown))
+    process.exitCode = usageExit
+  }
+}
+
+begin(process.argv.slice(2))

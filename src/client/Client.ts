@@ -1,6 +1,9 @@
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
+import type * as Option from "effect/Option"
 import type * as Stream from "effect/Stream"
+import type * as Query from "../definition/Query.js"
+import type * as Signal from "../definition/Signal.js"
 import type * as Workflow from "../definition/Workflow.js"
 import type { StartedRun, StartOptions } from "../Engine.js"
 import type * as OperatorShapes from "../http/OperatorShapes.js"
@@ -15,6 +18,7 @@ import type {
   RunEnded,
   RunFailed,
   RunNotFound,
+  SignalNotFound,
   WorkflowNotFound
 } from "../model/Errors.js"
 import type { RunStatus } from "../model/Status.js"
@@ -70,7 +74,7 @@ export interface ClientApi {
   readonly start: <W extends Workflow.Any>(
     workflow: W,
     input: Workflow.Input<W>,
-    options?: Omit<StartOptions, "startAt" | "deadline">
+    options?: StartOptions
   ) => Effect.Effect<StartedRun, WorkflowNotFound | InvalidInput | RunConflict | ClientTrouble>
   /** Sends an external event to a node; `accepted` is false when this `inputId` was sent before. */
   readonly trigger: <W extends Workflow.Any, const Id extends Workflow.ExternalNodes<W>>(
@@ -83,6 +87,25 @@ export interface ClientApi {
     { readonly accepted: boolean },
     InvalidInput | RunNotFound | RunEnded | NodeNotFound | WorkflowNotFound | ClientTrouble
   >
+  /** Sends a signal to the steps of a node that lists it; `accepted` is false when this `inputId` was sent before. */
+  readonly signal: <W extends Workflow.Any, S extends Signal.Signal>(
+    workflow: W,
+    runId: string,
+    nodeId: Workflow.NodeId<W>,
+    signal: S,
+    payload: Signal.Payload<S>,
+    options: { readonly inputId: string }
+  ) => Effect.Effect<
+    { readonly accepted: boolean },
+    InvalidInput | RunNotFound | RunEnded | NodeNotFound | SignalNotFound | WorkflowNotFound | ClientTrouble
+  >
+  /** The last answer a node has published, if any. */
+  readonly query: <W extends Workflow.Any, Q extends Query.Query>(
+    workflow: W,
+    runId: string,
+    nodeId: Workflow.NodeId<W>,
+    query: Q
+  ) => Effect.Effect<Option.Option<Query.Success<Q>>, InvalidInput | RunNotFound | DefinitionMismatch | ClientTrouble>
   /** Waits for a run's end and gives its typed output. */
   readonly await: <W extends Workflow.Any>(
     workflow: W,
@@ -91,7 +114,7 @@ export interface ClientApi {
     Workflow.Output<W>,
     RunNotFound | RunFailed | RunCancelled | InvalidInput | DefinitionMismatch | ClientTrouble
   >
-  /** A run with its input, its result and its nodes, as JSON. */
+  /** A run with its input, its result and its nodes, as JSON for people: secrets are hidden. */
   readonly get: (runId: string) => Effect.Effect<Run, RunNotFound | InvalidInput | ClientTrouble>
   /** Runs, newest first, page by page. */
   readonly list: (
@@ -110,9 +133,8 @@ export interface ClientApi {
   readonly cancel: Command
   readonly pause: Command
   readonly resume: Command
-  /** Lets a failed or parked run go on from where it failed. */
+  /** Lets a failed run go on from what failed, or a parked one from where it stands. */
   readonly retry: Command
-  readonly unpark: Command
   /** Why a run is not moving. */
   readonly explain: (runId: string) => Effect.Effect<Explanation, RunNotFound | InvalidInput | ClientTrouble>
   /** The workflows that the server executes. */

@@ -14,6 +14,7 @@ const model = {
   CommandRefused: Model.CommandRefused,
   WorkflowNotFound: Model.WorkflowNotFound,
   NodeNotFound: Model.NodeNotFound,
+  SignalNotFound: Model.SignalNotFound,
   InvalidInput: Model.InvalidInput
 } as const
 
@@ -30,6 +31,17 @@ type Wire = ApiError | HttpApiDecodeError | HttpClientError.HttpClientError | Pa
 
 const isModel = (error: Wire): error is Extract<ApiError, { readonly _tag: ModelTag }> => error._tag in model
 
+/** What is at the bottom of it, as `connect ECONNREFUSED 127.0.0.1:4400`: `fetch` itself only says that it failed. */
+const causeOf = (error: HttpClientError.RequestError): string => {
+  let reason = error.description ?? error.reason
+  let cause: unknown = error.cause
+  for (let depth = 0; depth < 5 && cause instanceof Error; depth++) {
+    if (cause.message !== "") reason = cause.message
+    cause = cause.cause
+  }
+  return reason
+}
+
 const troubleOf = (error: Exclude<Wire, { readonly _tag: ModelTag }>): ClientTrouble => {
   switch (error._tag) {
     case "Unauthorized":
@@ -44,7 +56,7 @@ const troubleOf = (error: Exclude<Wire, { readonly _tag: ModelTag }>): ClientTro
     case "InternalError":
       return new ServerTrouble({ id: error.id, reason: error.message })
     case "RequestError":
-      return new Unreachable({ reason: error.description ?? error.reason })
+      return new Unreachable({ reason: causeOf(error) })
     case "ResponseError":
       return new UnexpectedAnswer({ reason: `status ${error.response.status}` })
     default:

@@ -1,10 +1,20 @@
 import * as HttpClient from "@effect/platform/HttpClient"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
+import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import type { Any } from "../definition/Workflow.js"
-import { encodeInput, encodePayload, fromType, inputIdFrom, runIdFrom } from "../engine/Requests.js"
-import { resultOf } from "../engine/Results.js"
+import {
+  beginsFrom,
+  encodeInput,
+  encodePayload,
+  fromType,
+  inputIdFrom,
+  queryFrom,
+  runIdFrom,
+  signalFrom
+} from "../engine/Requests.js"
+import { answerOf, resultOf } from "../engine/Results.js"
 import { RunCursor } from "../http/Query.js"
 import { InvalidInput, NodeNotFound } from "../model/Errors.js"
 import { toJsonText } from "../model/Json.js"
@@ -24,14 +34,21 @@ const waitSeconds = 30
 const textOf = (value: unknown): string | null =>
   value === undefined ? null : Either.match(toJsonText(value), { onLeft: () => null, onRight: ({ text }) => text })
 
-const makeStarts = (http: Http): Pick<ClientApi, "start" | "trigger"> => ({
+/** A time as it goes over the wire. */
+const momentOf = <K extends string>(key: K, ms: number | undefined): { readonly [P in K]?: string } =>
+  ms === undefined ? {} : ({ [key]: new Date(ms).toISOString() } as { readonly [P in K]: string })
+
+const makeStarts = (http: Http): Pick<ClientApi, "start" | "trigger" | "signal"> => ({
   start: (workflow, input, options = {}) =>
     Effect.gen(function* () {
       const { ports } = yield* encodeInput(workflow, input, fromType)
       const runId = yield* runIdFrom(options.runId ?? crypto.randomUUID())
       const values = Object.fromEntries(Object.entries(ports).map(([port, { value }]) => [port, value]))
       const { name, version } = workflow
-      const payload = { ...options, workflow: name, version, runId, input: values }
+      const { deadline: _, startAt: __, ...rest } = options
+      const begins = yield* beginsFrom(options)
+      const times = { ...momentOf("startAt", begins.startAt), ...momentOf("deadline", begins.deadline) }
+      const payload = { ...rest, ...times, workflow: name, version, runId, input: values }
       const [run, response] = yield* persistently(
         locally(http.starts.start({ payload, urlParams: {}, withResponse: true }))
       )
@@ -46,8 +63,29 @@ const makeStarts = (http: Http): Pick<ClientApi, "start" | "trigger"> => ({
       const { value } = yield* encodePayload(schema, payload, fromType)
       const call = { path: { runId, nodeId }, payload: { inputId, payload: value }, urlParams: {} }
       return yield* persistently(locally(http.runs.trigger(call)))
+    }),
+  signal: (_, id, nodeId, signal, payload, options) =>
+    Effect.gen(function* () {
+      const path = { runId: yield* runIdFrom(id), nodeId, signal: yield* signalFrom(signal.name) }
+      const inputId = yield* inputIdFrom(options.inputId)
+      const { value } = yield* encodePayload(signal.payload, payload, fromType)
+      return yield* persistently(
+        locally(http.runs.signal({ path, payload: { inputId, payload: value }, urlParams: {} }))
+      )
     })
 })
+
+const makeQuery =
+  (http: Http): ClientApi["query"] =>
+  (workflow, id, nodeId, query) =>
+    Effect.gen(function* () {
+      const path = { runId: yield* runIdFrom(id), nodeId, query: yield* queryFrom(query.name) }
+      const found = yield* persistently(locally(http.runs.query({ path, urlParams: {} })))
+      const text = found.answered ? Option.fromNullable(textOf(found.answer)) : Option.none()
+      return yield* Effect.catchTag(answerOf(query, id, text), "UndecodableRow", ({ reason }) =>
+        mismatch(workflow, reason)
+      )
+    })
 
 const makeAwait = (http: Http): ClientApi["await"] => {
   const look = (runId: Effect.Effect.Success<ReturnType<typeof runIdFrom>>) =>
@@ -103,9 +141,9 @@ const makeReads = (http: Http): Pick<ClientApi, "get" | "list" | "events" | "exp
   workflows: persistently(locally(http.workflows.workflows({ urlParams: {} })))
 })
 
-const makeCommands = ({ runs }: Http): Pick<ClientApi, "cancel" | "pause" | "resume" | "retry" | "unpark"> => {
+const makeCommands = ({ runs }: Http): Pick<ClientApi, "cancel" | "pause" | "resume" | "retry"> => {
   const command =
-    (verb: "cancel" | "pause" | "resume" | "retry" | "unpark") =>
+    (verb: "cancel" | "pause" | "resume" | "retry") =>
     (id: string): ReturnType<ClientApi["cancel"]> =>
       Effect.gen(function* () {
         const runId = yield* runIdFrom(id)
@@ -116,8 +154,7 @@ const makeCommands = ({ runs }: Http): Pick<ClientApi, "cancel" | "pause" | "res
     cancel: command("cancel"),
     pause: command("pause"),
     resume: command("resume"),
-    retry: command("retry"),
-    unpark: command("unpark")
+    retry: command("retry")
   }
 }
 
@@ -131,6 +168,7 @@ export const make = (options: ClientOptions): Effect.Effect<ClientApi, never, Ht
       ...makeReads(http),
       ...makeCommands(http),
       await: makeAwait(http),
+      query: makeQuery(http),
       follow: follow(client, options)
     }
   })

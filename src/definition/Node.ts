@@ -7,6 +7,7 @@ import type { AnySchema, Input, InputFields, Inputs } from "./Input.js"
 import type { CompensationPolicy, NodeDefinition } from "./NodeDefinition.js"
 import type { Output, OutputFields, Outputs } from "./Output.js"
 import { type RetryOptions, retryPolicy } from "./Retry.js"
+import type { Signal } from "./Signal.js"
 
 export type { NodeDefinition } from "./NodeDefinition.js"
 export type { RetryOptions } from "./Retry.js"
@@ -110,6 +111,8 @@ interface CommonOptions<In, Out, Failure extends AnySchema | undefined, Undo ext
   readonly timeout?: Duration.DurationInput | undefined
   /** An attempt that gives no `Step.heartbeat` for so long has failed, as by a time-out. */
   readonly heartbeat?: Duration.DurationInput | undefined
+  /** What its handler takes with `Step.awaitSignal`: over HTTP only these can be sent, and are checked on arrival. */
+  readonly signals?: ReadonlyArray<Signal> | undefined
   /** Firings of one run at once; all that the worker has room for if absent. */
   readonly concurrency?: number | undefined
   /** Whether what a firing did can be undone, and how that is tried again. */
@@ -219,7 +222,8 @@ const define = <N extends NodeDefinition, Failure extends AnySchema | undefined>
     timeout: options.timeout === undefined ? undefined : Duration.decode(options.timeout),
     heartbeat: options.heartbeat === undefined ? undefined : Duration.decode(options.heartbeat),
     retry: options.retry === undefined ? undefined : retryPolicy(options.retry),
-    compensate: options.compensate === undefined ? undefined : compensationPolicy(options.compensate)
+    compensate: options.compensate === undefined ? undefined : compensationPolicy(options.compensate),
+    signals: new Map((options.signals ?? []).map((signal) => [signal.name, signal]))
   }
   const node = {
     ...definition,

@@ -2,6 +2,7 @@ import type * as Duration from "effect/Duration"
 import type * as Schedule from "effect/Schedule"
 import type { AnySchema, Input } from "./Input.js"
 import type { Output } from "./Output.js"
+import type { Signal } from "./Signal.js"
 
 /**
  * How often, and after what pauses, a failed attempt is tried again.
@@ -45,4 +46,6 @@ export interface NodeDefinition {
   readonly heartbeat: Duration.Duration | undefined
   readonly retry: RetryPolicy | undefined
   readonly compensate: CompensationPolicy | undefined
+  /** Signals that may be sent to it from another process, by name. */
+  readonly signals?: ReadonlyMap<string, Signal>
 }

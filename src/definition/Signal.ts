@@ -13,7 +13,7 @@ export type Payload<S extends Signal> = Schema.Schema.Type<S["payload"]>
 /**
  * Defines a signal: handler and sender share it, so that the payload is checked on both sides.
  *
- * **Details** Signals go to a node of a run, by name and in the order in which they arrive; each is taken by one
+ * **Details** A node that lists it in its `signals` takes it over HTTP, too. Signals go to a node of a run, by name and in the order in which they arrive; each is taken by one
  * `Step.awaitSignal`.
  *
  * @example

@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto"
+import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import type { WorkflowDefinition } from "../definition/WorkflowDefinition.js"
@@ -8,6 +9,7 @@ import type { RunId } from "../model/Ids.js"
 import { compilePlan, type Plan } from "../runtime/Plan.js"
 import type { Begins } from "../runtime/RunState.js"
 import { Starter, type StartRequest, type StartResult } from "../runtime/Starter.js"
+import { Tracing } from "../runtime/Tracing.js"
 import { Joined } from "./Joined.js"
 import { attributesFrom, beginsFrom, type EncodedInput, priorityFrom, runIdFrom } from "./Requests.js"
 
@@ -23,6 +25,7 @@ const planOf = (definition: WorkflowDefinition): Plan => {
 
 /** What a start asks for, checked. */
 const requestOf = (
+  tracing: Context.Tag.Service<Tracing>,
   definition: WorkflowDefinition,
   encoded: EncodedInput,
   options: StartOptions,
@@ -30,15 +33,17 @@ const requestOf = (
 ): Effect.Effect<StartRequest, InvalidInput> =>
   Effect.gen(function* () {
     const runId = yield* runIdFrom(options.runId ?? randomUUID())
+    const asked = begins ?? (yield* beginsFrom(options))
+    const key = { workflow: definition.name, workflowVersion: definition.version }
+    const trace = yield* tracing.begin({ runId, key })
     return {
-      workflow: definition.name,
-      workflowVersion: definition.version,
+      ...key,
       plan: planOf(definition),
       runId,
       priority: yield* priorityFrom(options.priority ?? 0),
       text: encoded.text,
       input: encoded.ports,
-      begins: begins ?? (yield* beginsFrom(options)),
+      begins: trace === undefined ? asked : { ...asked, trace },
       ...(options.attributes === undefined ? {} : { attributes: yield* attributesFrom(options.attributes) })
     }
   })
@@ -57,6 +62,7 @@ export type Asked<E> = Effect.Effect<
 /** How runs begin, one by one or many at once; inside a caller's transaction as a part of that. */
 export const makeBegin = Effect.gen(function* () {
   const starter = yield* Starter
+  const tracing = yield* Tracing
 
   const send = (request: StartRequest) =>
     Effect.gen(function* () {
@@ -68,7 +74,7 @@ export const makeBegin = Effect.gen(function* () {
     })
 
   const one = (definition: WorkflowDefinition, encoded: EncodedInput, options: StartOptions, begins?: Begins) =>
-    Effect.flatMap(requestOf(definition, encoded, options, begins), send)
+    Effect.flatMap(requestOf(tracing, definition, encoded, options, begins), send)
 
   /** Each run's outcome by itself, in the order asked. */
   const many = <E>(runs: ReadonlyArray<Asked<E>>) =>
@@ -76,7 +82,7 @@ export const makeBegin = Effect.gen(function* () {
       const joined = yield* Joined
       const checked = yield* Effect.forEach(runs, (run) =>
         Effect.either(
-          Effect.flatMap(run, ({ definition, encoded, options }) => requestOf(definition, encoded, options))
+          Effect.flatMap(run, ({ definition, encoded, options }) => requestOf(tracing, definition, encoded, options))
         )
       )
       if (joined !== undefined) {

@@ -70,7 +70,7 @@ const ofBacklog = (backlog: Backlog) => [
     "parked",
     backlog.parked === 0,
     `${backlog.parked} runs are parked`,
-    "see perdure stuck, then unpark or cancel"
+    "see perdure stuck, then perdure runs retry or cancel"
   ),
   finding(
     "backlog",

@@ -33,6 +33,12 @@ export const runIdFrom = checked(RunId, "runId")
 /** An input id from outside. */
 export const inputIdFrom = checked(InputId, "inputId")
 
+/** The name of a signal, from outside. */
+export const signalFrom = checked(InputId, "signal")
+
+/** The name of a query, from outside. */
+export const queryFrom = checked(InputId, "query")
+
 const decodeAttributes = ParseResult.decodeUnknownEither(Attributes)
 
 /** Attributes from outside. */

@@ -45,10 +45,10 @@ export const outputOf = (
 export const answerOf = <Q extends Query>(
   query: Q,
   key: string,
-  text: string | undefined
+  text: Option.Option<string>
 ): Effect.Effect<Option.Option<Success<Q>>, UndecodableRow> => {
-  if (text === undefined) return Effect.succeedNone
-  const answer = Either.flatMap(parseJson(text), codecOf(query.success).decode)
+  if (Option.isNone(text)) return Effect.succeedNone
+  const answer = Either.flatMap(parseJson(text.value), codecOf(query.success).decode)
   return Either.match(answer, {
     onLeft: ({ message, path }) =>
       Effect.fail(

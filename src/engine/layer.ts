@@ -20,11 +20,13 @@ import * as Releaser from "../runtime/Releaser.js"
 import * as RunReader from "../runtime/RunReader.js"
 import * as RunSupervisor from "../runtime/RunSupervisor.js"
 import * as Starter from "../runtime/Starter.js"
+import * as Tracing from "../runtime/Tracing.js"
 import * as Vitality from "../runtime/Vitality.js"
 import * as Waker from "../runtime/Waker.js"
 import type { AuditLog } from "../store/AuditLog.js"
 import type { Inbox } from "../store/Inbox.js"
 import type { Lifeline } from "../store/Lifeline.js"
+import type { Retention } from "../store/Retention.js"
 import type { StateStore } from "../store/StateStore.js"
 import type { StepStore } from "../store/StepStore.js"
 import type { Transactor } from "../store/Transactor.js"
@@ -40,6 +42,7 @@ export type Stores =
   | Inbox
   | StepStore
   | TriggerStore
+  | Retention
   | Workers
   | Lifeline
   | Wakeups
@@ -50,6 +53,7 @@ const ground = Layer.mergeAll(
   Identity.layer,
   Definitions.layer,
   AuditTrail.layer,
+  Tracing.layer,
   LargePayloads.layer,
   Committer.layer,
   Releaser.layer,

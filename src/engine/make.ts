@@ -6,7 +6,14 @@ import type { Query } from "../definition/Query.js"
 import type { Payload, Signal } from "../definition/Signal.js"
 import type * as Workflow from "../definition/Workflow.js"
 import type { EncodedStart, Engine, Resumption, RunDetail, StartOptions } from "../Engine.js"
-import { AwaitInTransaction, CommandRefused, NodeNotFound, RunEnded, RunNotFound } from "../model/Errors.js"
+import {
+  AwaitInTransaction,
+  CommandRefused,
+  NodeNotFound,
+  RunEnded,
+  RunNotFound,
+  SignalNotFound
+} from "../model/Errors.js"
 import type { EncodedValue } from "../model/Firing.js"
 import type { RunId } from "../model/Ids.js"
 import type { CommandKind } from "../model/Run.js"
@@ -131,18 +138,21 @@ const makeReads = Effect.gen(function* () {
       return explainRun(standing, open, here, yield* clock.now)
     })
 
+  const queryEncoded = (id: string, nodeId: string, query: string) =>
+    Effect.gen(function* () {
+      const runId = yield* runIdFrom(id)
+      yield* row(runId)
+      return Option.fromNullable(yield* transactor.read("query", steps.published(runId, nodeId, query)))
+    })
+
   const calls = {
     get,
     explain,
     awaitEnd,
     resumability,
+    queryEncoded,
     query: <Q extends Query>(_workflow: Workflow.Any, id: string, nodeId: string, query: Q) =>
-      Effect.gen(function* () {
-        const runId = yield* runIdFrom(id)
-        yield* row(runId)
-        const text = yield* transactor.read("query", steps.published(runId, nodeId, query.name))
-        return yield* answerOf(query, `${runId}/${nodeId}`, text)
-      }),
+      Effect.flatMap(queryEncoded(id, nodeId, query.name), (text) => answerOf(query, `${id}/${nodeId}`, text)),
     await: <W extends Workflow.Any>(workflow: W, id: string) =>
       Effect.flatMap(awaitEnd(id), (run) => resultOf(workflow, run)),
     list: (filter: RunFilter) => reads.transact("list", states.list(filter), bounds),
@@ -245,6 +255,11 @@ const makeWrites = (reads: Reads) =>
         return { definition, encoded: yield* encodeInput(definition, request.input, fromJson), options: request }
       })
 
+    const registeredOf = (runId: RunId) =>
+      Effect.flatMap(addressee(runId), ({ workflow, workflowVersion }) =>
+        definitions.resolve(workflow, workflowVersion)
+      )
+
     const payloadSchema = (definition: Workflow.WorkflowDefinition, nodeId: string) => {
       const schema = definition.nodes.get(nodeId)?.payload
       return schema === undefined
@@ -300,11 +315,29 @@ const makeWrites = (reads: Reads) =>
         readonly payload: unknown
       }) =>
         Effect.gen(function* () {
-          const { workflow, workflowVersion } = yield* addressee(yield* runIdFrom(request.runId))
-          const { definition } = yield* definitions.resolve(workflow, workflowVersion)
+          const { definition } = yield* registeredOf(yield* runIdFrom(request.runId))
           const schema = yield* payloadSchema(definition, request.nodeId)
           const payload = yield* encodePayload(schema, request.payload, fromJson)
           return yield* deliver(request.runId, request.nodeId, payload, request.inputId)
+        }),
+      signalEncoded: (request: {
+        readonly runId: string
+        readonly nodeId: string
+        readonly signal: string
+        readonly inputId: string
+        readonly payload: unknown
+      }) =>
+        Effect.gen(function* () {
+          const { nodeId } = request
+          const { definition } = yield* registeredOf(yield* runIdFrom(request.runId))
+          const node = definition.nodes.get(nodeId)
+          if (node === undefined) return yield* new NodeNotFound({ workflow: definition.name, nodeId })
+          const signal = node.signals?.get(request.signal)
+          if (signal === undefined) {
+            return yield* new SignalNotFound({ workflow: definition.name, nodeId, signal: request.signal })
+          }
+          const payload = yield* encodePayload(signal.payload, request.payload, fromJson)
+          return yield* deliver(request.runId, nodeId, payload, request.inputId, signal.name)
         }),
       cancel: command("cancel"),
       pause: command("pause"),

@@ -4,13 +4,10 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { Engine } from "../Engine.js"
-import { CommandRefused, RunNotFound } from "../model/Errors.js"
 import { Operator } from "../Operator.js"
 import { Overview, type Watch, type WorkerStanding } from "../store/Overview.js"
-import { Parked } from "../store/Parked.js"
 import { ReadTransactor } from "../store/ReadTransactor.js"
 import { Transactor } from "../store/Transactor.js"
-import { Wakeups } from "../store/Wakeups.js"
 import { Workers } from "../store/Workers.js"
 import { diagnosis } from "./Diagnosis.js"
 import { runIdFrom } from "./Requests.js"
@@ -24,9 +21,7 @@ const lateMs = 10_000
 const make = Effect.gen(function* () {
   const engine = yield* Engine
   const overview = yield* Overview
-  const parked = yield* Parked
   const transactor = yield* Transactor
-  const wakeups = yield* Wakeups
   const { exclusive } = yield* Workers
   const reads = (yield* ReadTransactor) ?? transactor
 
@@ -48,21 +43,6 @@ const make = Effect.gen(function* () {
       return explained.flat().filter(({ explanation }) => explanation._tag !== "AtWork" && explanation._tag !== "Ended")
     })
 
-  const unpark = (id: string) =>
-    Effect.gen(function* () {
-      const runId = yield* runIdFrom(id)
-      const outcome = yield* transactor.transact("unpark", parked.unpark(runId))
-      switch (outcome._tag) {
-        case "RunNotFound":
-          return yield* new RunNotFound({ runId })
-        case "Refused":
-          return yield* new CommandRefused({ runId, command: "unpark", status: outcome.status })
-        case "Unparked":
-          yield* wakeups.announce([{ kind: "ready", runId }])
-          return outcome.status
-      }
-    })
-
   // Where one process at a time has the database, no heart beats: what it says of itself stands here.
   const alone = (found: ReadonlyArray<WorkerStanding>) =>
     Effect.gen(function* () {
@@ -80,7 +60,6 @@ const make = Effect.gen(function* () {
     backlog,
     diagnose,
     troubled,
-    unpark,
     attributes: (id) => Effect.flatMap(runIdFrom(id), (runId) => ask("attributes", overview.attributes(runId))),
     recent: (after, limit) => ask("recent", overview.recent(after, limit)),
     watched: (watches: ReadonlyArray<Watch>, limit: number) => ask("watched", overview.watched(watches, limit))
@@ -88,8 +67,10 @@ const make = Effect.gen(function* () {
 })
 
 /** The operator's facade beside an engine. */
-export const layer: Layer.Layer<Operator, never, Engine | Overview | Parked | Transactor | Wakeups | Workers> =
-  Layer.effect(Operator, make)
+export const layer: Layer.Layer<Operator, never, Engine | Overview | Transactor | Workers> = Layer.effect(
+  Operator,
+  make
+)
 
 /** Connections of their own for questions, as {@link ReadTransactor}. */
 export const layerReads: Layer.Layer<ReadTransactor, never, Transactor> = Layer.effect(

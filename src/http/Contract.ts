@@ -4,7 +4,7 @@ import * as HttpApiGroup from "@effect/platform/HttpApiGroup"
 import * as HttpApiSchema from "@effect/platform/HttpApiSchema"
 import * as OpenApi from "@effect/platform/OpenApi"
 import * as Schema from "effect/Schema"
-import { Name, RunId } from "../model/Ids.js"
+import { InputId, Name, RunId } from "../model/Ids.js"
 import { AccessOf } from "./Access.js"
 import * as Errors from "./Errors.js"
 import * as OperatorShapes from "./OperatorShapes.js"
@@ -13,6 +13,8 @@ import * as Shapes from "./Shapes.js"
 
 const ofRun = Schema.Struct({ runId: RunId })
 const ofNode = Schema.Struct({ runId: RunId, nodeId: Name })
+const ofSignal = Schema.Struct({ ...ofNode.fields, signal: InputId })
+const ofQuery = Schema.Struct({ ...ofNode.fields, query: InputId })
 
 /** Text of another type than JSON. */
 const text = (contentType: string) => HttpApiSchema.Text({ contentType })
@@ -146,11 +148,38 @@ const runs = HttpApiGroup.make("runs")
       .annotate(AccessOf, "write")
       .annotate(OpenApi.Summary, "Sends an external event to a node; the same inputId again changes nothing")
   )
+  .add(
+    HttpApiEndpoint.post("signal", "/api/runs/:runId/signals/:nodeId/:signal")
+      .setPath(ofSignal)
+      .setUrlParams(Query.NoQuery)
+      .setPayload(Shapes.SendTrigger)
+      .addSuccess(Shapes.Accepted, { status: 202 })
+      .addSuccess(Shapes.Accepted, { status: 200 })
+      .addError(Errors.RunNotFound)
+      .addError(Errors.NodeNotFound)
+      .addError(Errors.SignalNotFound)
+      .addError(Errors.WorkflowNotFound)
+      .addError(Errors.RunEnded)
+      .addError(Errors.InvalidJson)
+      .addError(Errors.BodyTooLarge)
+      .addError(Errors.UnsupportedMediaType)
+      .annotate(AccessOf, "write")
+      .annotate(OpenApi.Summary, "Sends a signal to the steps of a node; the same inputId again changes nothing")
+  )
+  .add(
+    HttpApiEndpoint.get("query", "/api/runs/:runId/queries/:nodeId/:query")
+      .setPath(ofQuery)
+      .setUrlParams(Query.NoQuery)
+      .addSuccess(Shapes.Answered)
+      .addError(Errors.RunNotFound)
+      .annotate(AccessOf, "read")
+      .annotate(OpenApi.Summary, "The last answer that a node has published to a query, in full")
+  )
   .add(command("cancel", "Ends a run: nothing more starts, what runs is interrupted"))
   .add(command("pause", "Lets what runs end and starts nothing more"))
   .add(command("resume", "Lets a paused run go on"))
-  .add(command("retry", "Lets a failed or parked run go on from where it failed"))
-  .add(command("unpark", "Lets a parked run go on"))
+  .add(command("retry", "Lets a failed run go on from what failed, or a parked one from where it stands"))
+  .add(command("unpark", "The same as retry"))
 
 const events = text("text/event-stream")
 

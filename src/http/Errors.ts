@@ -24,6 +24,7 @@ export const RunEnded = ofModel(Model.RunEnded, 409)
 export const CommandRefused = ofModel(Model.CommandRefused, 409)
 export const WorkflowNotFound = ofModel(Model.WorkflowNotFound, 404)
 export const NodeNotFound = ofModel(Model.NodeNotFound, 404)
+export const SignalNotFound = ofModel(Model.SignalNotFound, 404)
 export const InvalidInput = ofModel(Model.InvalidInput, 400)
 
 /** The body is not JSON. */
@@ -73,6 +74,7 @@ export const all = {
   CommandRefused,
   WorkflowNotFound,
   NodeNotFound,
+  SignalNotFound,
   InvalidInput,
   InvalidJson,
   BodyTooLarge,

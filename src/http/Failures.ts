@@ -12,6 +12,7 @@ type EngineError =
   | Model.CommandRefused
   | Model.WorkflowNotFound
   | Model.NodeNotFound
+  | Model.SignalNotFound
   | Model.InvalidInput
   | Model.DatabaseError
   | Model.UndecodableRow

@@ -3,14 +3,16 @@ import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import * as Queue from "effect/Queue"
 import type * as Scope from "effect/Scope"
 import type { RunId } from "../model/Ids.js"
 import { isEnded } from "../model/Status.js"
 import { Operator } from "../Operator.js"
 import type { Recent, Watched } from "../store/Overview.js"
-import { endFrame, eventFrame, runsFrame, skippedFrame, statusFrame } from "./Frames.js"
+import { beat, endFrame, eventFrame, greeting, runsFrame, skippedFrame, statusFrame } from "./Frames.js"
 import { HttpSettings } from "./Settings.js"
+import { Stopping } from "./Stopping.js"
 
 /** Events of one run that one look brings; the next look brings more. */
 const eventsPerLook = 500
@@ -18,8 +20,14 @@ const eventsPerLook = 500
 /** Rows of the audit log that one look takes in, for those who follow all runs; what is beyond is left out, and said. */
 const rowsPerLook = 1_000
 
-/** Events of all runs in one frame: more than that nobody reads. */
-const eventsPerFrame = 100
+/** Events of all runs in one frame: more than that nobody reads, and each goes to everybody. */
+const eventsPerFrame = 25
+
+/** Turns from one look at all runs to the next: what is for people need not come at once. */
+const turnsPerLookAtAll = 2
+
+/** A quiet connection is closed by some proxies; a comment in between keeps it. */
+const beatMs = 15_000
 
 /** Frames that wait for one reader of all runs; who is slower misses some, and is told. */
 const framesWaiting = 8
@@ -38,6 +46,8 @@ export type Frame = Uint8Array | undefined
  *
  * **Details** A run's stream is complete, as far as the audit log is. That of all runs is for people: it tells what becomes of
  * runs, and where there is more than people can read it leaves some out and says so. Nothing is read for who does not read.
+ * Greeting, beats and the end of a stop come from here, too: a stream is nothing but its queue, because with hundreds of them
+ * whatever stands between a frame and its socket is paid hundreds of times; `npm run soak:streams` measures it.
  */
 export class Feed extends Context.Tag("perdure/http/Feed")<
   Feed,
@@ -176,6 +186,7 @@ const makeAll = (operator: OperatorApi) => {
 
 const make = Effect.gen(function* () {
   const operator = yield* Operator
+  const stopping = yield* Stopping
   const { streamMs } = yield* HttpSettings
   const runs = makeRuns(operator)
   const all = makeAll(operator)
@@ -184,17 +195,34 @@ const make = Effect.gen(function* () {
   const careful = (look: Effect.Effect<void, { readonly _tag: string }>) =>
     Effect.catchAllCause(look, (cause) => Effect.logWarning("The streams could not be told the news", cause))
 
+  const everybody = () => [...runs.readers, ...all.readers]
+  const tellEnd = Effect.sync(() => everybody().forEach(({ queue }) => queue.unsafeOffer(undefined)))
+  // Who does not read what there is needs no more of it.
+  const tellBeat = Effect.sync(() => {
+    for (const { queue } of everybody()) if (Option.contains(queue.unsafeSize(), 0)) queue.unsafeOffer(beat)
+  })
+
+  let turns = 0
+  let beatAt = 0
   const turn = Effect.gen(function* () {
     if (runs.readers.size + all.readers.size === 0) yield* somebody.close
     yield* somebody.await
     yield* careful(runs.look)
-    yield* careful(all.look)
+    if (turns++ % turnsPerLookAtAll === 0) yield* careful(all.look)
+    const now = yield* Clock.currentTimeMillis
+    if (now - beatAt < beatMs) return
+    beatAt = now
+    yield* tellBeat
   })
+  yield* Effect.forkScoped(Effect.zipRight(stopping.wait, tellEnd))
   yield* Effect.forkScoped(Effect.forever(Effect.zipRight(turn, Effect.sleep(Duration.millis(streamMs)))))
 
   const join = <A extends { readonly queue: Queue.Queue<Frame> }>(readers: Set<A>, reader: A) =>
     Effect.acquireRelease(
-      Effect.sync(() => readers.add(reader)),
+      Effect.map(stopping.hasBegun, (isOver) => {
+        readers.add(reader)
+        reader.queue.unsafeOffer(isOver ? undefined : greeting)
+      }),
       () =>
         Effect.zipRight(
           Queue.shutdown(reader.queue),
@@ -212,4 +240,4 @@ const make = Effect.gen(function* () {
   })
 })
 
-export const layer: Layer.Layer<Feed, never, Operator> = Layer.scoped(Feed, make)
+export const layer: Layer.Layer<Feed, never, Operator | Stopping> = Layer.scoped(Feed, make)

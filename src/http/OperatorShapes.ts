@@ -43,6 +43,7 @@ export const Explanation = Schema.Union(
   }),
   Schema.TaggedStruct("NoRoom", {}),
   Schema.TaggedStruct("TakenUpSoon", { inputs: Schema.Int, commands: Schema.Int }),
+  Schema.TaggedStruct("WaitsToStart", { dueAt: Schema.Date }),
   Schema.TaggedStruct("WaitsForTrigger", { ...reason, ...place }),
   Schema.TaggedStruct("WaitsForTime", { dueAt: Schema.Date, ...reason, ...place })
 )

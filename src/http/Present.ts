@@ -1,6 +1,8 @@
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as ParseResult from "effect/ParseResult"
+import { failureWithoutSecrets, inputWithoutSecrets, outputWithoutSecrets } from "../definition/Secrets.js"
+import type { WorkflowDefinition } from "../definition/WorkflowDefinition.js"
 import type { RunDetail } from "../Engine.js"
 import { UndecodableRow } from "../model/Errors.js"
 import { type Failure, FailureText } from "../model/Failure.js"
@@ -18,17 +20,17 @@ const given = <Key extends string, A>(key: Key, value: A | null | undefined): { 
 const undecodable = (table: string, key: string) => (error: { readonly message: string }) =>
   new UndecodableRow({ table, key, reason: error.message })
 
-const jsonOf = (runId: string, text: string): Either.Either<Json, UndecodableRow> =>
-  Either.mapLeft(fromJsonText(text), undecodable("run_values", runId))
+/** The JSON of a column. */
+export const jsonOf = (table: string, key: string, text: string): Either.Either<Json, UndecodableRow> =>
+  Either.mapLeft(fromJsonText(text), undecodable(table, key))
 
 const decodeFailure = ParseResult.decodeEither(FailureText)
 
 const failureOf = (table: string, key: string, text: string | null): Either.Either<Failure | null, UndecodableRow> =>
   text === null
     ? Either.right(null)
-    : Either.mapLeft(decodeFailure(text), (issue) =>
-        undecodable(table, key)({ message: ParseResult.TreeFormatter.formatIssueSync(issue) })
-      )
+    : // The text may hold a secret: what is wrong with it is not told.
+      Either.mapLeft(decodeFailure(text), () => undecodable(table, key)({ message: "its failure can't be read" }))
 
 /** A run as a list shows it. */
 export const summaryOf = (run: RunSummary): (typeof Shapes.RunPage.Type)["runs"][number] => ({
@@ -41,7 +43,7 @@ export const summaryOf = (run: RunSummary): (typeof Shapes.RunPage.Type)["runs"]
   ...given("endedAt", run.endedAt)
 })
 
-const nodeOf = (runId: string, node: NodeView) =>
+const nodeOf = (runId: string, definition: WorkflowDefinition | undefined, node: NodeView) =>
   Either.map(failureOf("run_node_state", `${runId}/${node.nodeId}/${node.firing}`, node.failure), (failure) => ({
     nodeId: node.nodeId,
     status: node.status,
@@ -50,13 +52,17 @@ const nodeOf = (runId: string, node: NodeView) =>
     crashes: node.crashes,
     ...given("reason", node.reason),
     ...given("notBefore", node.notBefore === null ? null : new Date(node.notBefore)),
-    ...given("error", failure)
+    ...given("error", failure === null ? null : failureWithoutSecrets(definition, failure))
   }))
 
-/** A run with its result, if it has one. */
+/**
+ * How a run stands, with its result if it has one.
+ *
+ * **Details** In full, secrets too: it is the answer to an application, which decodes it by the definition.
+ */
 export const resultOf = (run: RunEnd): Effect.Effect<typeof Shapes.Result.Type, UndecodableRow> =>
   Effect.gen(function* () {
-    const output = run.output === null ? null : { value: yield* jsonOf(run.runId, run.output) }
+    const output = run.output === null ? null : { value: yield* jsonOf("run_values", run.runId, run.output) }
     const failure = yield* failureOf("run_values", run.runId, run.failure)
     return {
       status: run.status,
@@ -65,12 +71,27 @@ export const resultOf = (run: RunEnd): Effect.Effect<typeof Shapes.Result.Type, 
     }
   })
 
-/** A run with its values and its nodes. */
-export const runOf = (run: RunDetail): Effect.Effect<typeof Shapes.Run.Type, UndecodableRow> =>
+/**
+ * A run with its values and its nodes, for people: what the definition marks as secret is hidden.
+ *
+ * **Details** Of a definition that is not known here nothing says what is secret: then all values are hidden.
+ */
+export const runOf = (
+  run: RunDetail,
+  definition: WorkflowDefinition | undefined
+): Effect.Effect<typeof Shapes.Run.Type, UndecodableRow> =>
   Effect.gen(function* () {
-    const input = yield* jsonOf(run.runId, run.input)
-    const nodes = yield* Either.all(run.nodes.map((node) => nodeOf(run.runId, node)))
-    return { ...summaryOf(run), input, ...(yield* resultOf(run)), nodes }
+    const input = inputWithoutSecrets(definition, yield* jsonOf("run_values", run.runId, run.input))
+    const nodes = yield* Either.all(run.nodes.map((node) => nodeOf(run.runId, definition, node)))
+    const { error, output, status } = yield* resultOf(run)
+    return {
+      ...summaryOf(run),
+      input,
+      status,
+      ...(output === undefined ? {} : { output: outputWithoutSecrets(definition, output) }),
+      ...given("error", error === undefined ? undefined : failureWithoutSecrets(definition, error)),
+      nodes
+    }
   })
 
 /** An event of the audit trail. */

@@ -1,4 +1,5 @@
 import * as HttpApiBuilder from "@effect/platform/HttpApiBuilder"
+import type * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
@@ -10,7 +11,7 @@ import { readBody, readOptionalBody } from "./Body.js"
 import { Api } from "./Contract.js"
 import { onTheWire } from "./Failures.js"
 import * as OperatorShapes from "./OperatorShapes.js"
-import { eventOf, resultOf, runOf, summaryOf } from "./Present.js"
+import { eventOf, jsonOf, resultOf, runOf, summaryOf } from "./Present.js"
 import { type ListEvents, type ListRuns, toCursor } from "./Query.js"
 import { answer } from "./Respond.js"
 import * as Shapes from "./Shapes.js"
@@ -74,6 +75,32 @@ const result = (engine: EngineApi, stopping: (typeof Stopping)["Service"], runId
     onTheWire
   )
 
+/** A run as people see it. */
+const detail = (engine: EngineApi, operator: Context.Tag.Service<Operator>, runId: string) =>
+  Effect.gen(function* () {
+    const found = yield* onTheWire(engine.get(runId))
+    const definition = (yield* engine.workflows).find(
+      ({ name, version }) => name === found.workflow && version === found.workflowVersion
+    )
+    const run = yield* onTheWire(runOf(found, definition))
+    const attributes = yield* onTheWire(operator.attributes(runId))
+    return yield* answer(Shapes.Run, Object.keys(attributes).length === 0 ? run : { ...run, attributes })
+  })
+
+/** The answer to a query, as its node has published it. */
+const answerTo = (
+  engine: EngineApi,
+  path: { readonly runId: string; readonly nodeId: string; readonly query: string }
+) =>
+  Effect.flatMap(
+    engine.queryEncoded(path.runId, path.nodeId, path.query),
+    Option.match({
+      onNone: () => Effect.succeed({ answered: false }),
+      onSome: (text) =>
+        Effect.map(jsonOf("run_steps", path.runId, text), (found) => ({ answered: true, answer: found }))
+    })
+  )
+
 /** The calls about runs. */
 export const layer = HttpApiBuilder.group(Api, "runs", (handlers) =>
   Effect.gen(function* () {
@@ -90,13 +117,7 @@ export const layer = HttpApiBuilder.group(Api, "runs", (handlers) =>
 
     return handlers
       .handleRaw("list", ({ urlParams }) => list(engine, urlParams))
-      .handleRaw("run", ({ path }) =>
-        Effect.gen(function* () {
-          const run = yield* onTheWire(Effect.flatMap(engine.get(path.runId), runOf))
-          const attributes = yield* onTheWire(operator.attributes(path.runId))
-          return yield* answer(Shapes.Run, Object.keys(attributes).length === 0 ? run : { ...run, attributes })
-        })
-      )
+      .handleRaw("run", ({ path }) => detail(engine, operator, path.runId))
       .handleRaw("result", ({ path, urlParams }) => result(engine, stopping, path.runId, urlParams.wait ?? 0))
       .handleRaw("trigger", ({ path, request }) =>
         Effect.gen(function* () {
@@ -105,11 +126,21 @@ export const layer = HttpApiBuilder.group(Api, "runs", (handlers) =>
           return yield* answer(Shapes.Accepted, { accepted }, accepted ? 202 : 200)
         })
       )
+      .handleRaw("signal", ({ path, request }) =>
+        Effect.gen(function* () {
+          const body = yield* readBody(request, Shapes.SendTrigger)
+          const { accepted } = yield* onTheWire(engine.signalEncoded({ ...path, ...body }))
+          return yield* answer(Shapes.Accepted, { accepted }, accepted ? 202 : 200)
+        })
+      )
+      .handleRaw("query", ({ path }) =>
+        Effect.flatMap(onTheWire(answerTo(engine, path)), (found) => answer(Shapes.Answered, found))
+      )
       .handleRaw("cancel", ({ path, request }) => command(engine.cancel)(request, path.runId))
       .handleRaw("pause", ({ path, request }) => command(engine.pause)(request, path.runId))
       .handleRaw("resume", ({ path, request }) => command(engine.resume)(request, path.runId))
       .handleRaw("retry", ({ path, request }) => command(engine.retry)(request, path.runId))
-      .handleRaw("unpark", ({ path, request }) => command(operator.unpark)(request, path.runId))
+      .handleRaw("unpark", ({ path, request }) => command(engine.retry)(request, path.runId))
       .handleRaw("explain", ({ path }) =>
         Effect.flatMap(onTheWire(engine.explain(path.runId)), (explanation) =>
           answer(OperatorShapes.Explained, { runId: path.runId, explanation })

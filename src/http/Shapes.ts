@@ -11,9 +11,17 @@ const maybe = <A, I>(schema: Schema.Schema<A, I>) => Schema.optionalWith(schema,
 /** A value that has to be there; what it must look like, the workflow says. */
 const Value = Schema.Unknown.pipe(Schema.filter((value) => value !== undefined || "is missing"))
 
+const noMoment = "expected a time like 2026-11-23 or 2026-11-23T08:30:00Z"
+
 /** A body that takes these fields and no others. */
 const closed = <Fields extends Schema.Struct.Fields>(fields: Fields) =>
   Schema.Struct(fields).annotations({ parseOptions: { onExcessProperty: "error" } })
+
+/** A day, or a moment with its offset from UTC; its milliseconds are what counts. */
+const Moment = Schema.String.pipe(
+  Schema.pattern(/^\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:\d\d))?$/, { message: () => noMoment }),
+  Schema.filter((text) => !Number.isNaN(Date.parse(text)) || noMoment)
+)
 
 /** What starts a run. */
 export const StartRun = closed({
@@ -22,11 +30,16 @@ export const StartRun = closed({
   input: Value,
   runId: maybe(RunId),
   priority: maybe(Schema.Int.pipe(Schema.between(-100, 100))),
+  startAt: maybe(Moment),
+  deadline: maybe(Moment),
   attributes: maybe(Attributes)
 })
 
 /** What is sent to a node. */
 export const SendTrigger = closed({ inputId: InputId, payload: Value })
+
+/** The answer to a query, if the node has published one. */
+export const Answered = Schema.Struct({ answered: Schema.Boolean, answer: maybe(Schema.Unknown) })
 
 /** The body of a call that needs none: an empty object. A struct without fields would take anything. */
 export const Nothing = Schema.Record({

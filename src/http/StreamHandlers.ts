@@ -1,23 +1,16 @@
 import * as HttpApiBuilder from "@effect/platform/HttpApiBuilder"
 import { HttpServerRequest } from "@effect/platform/HttpServerRequest"
 import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type * as Queue from "effect/Queue"
-import * as Schedule from "effect/Schedule"
 import * as Stream from "effect/Stream"
 import { Engine } from "../Engine.js"
 import { Api } from "./Contract.js"
 import { invalid, type TooManyStreams } from "./Errors.js"
 import { onTheWire } from "./Failures.js"
 import { Feed, type Frame } from "./Feed.js"
-import { beat, greeting } from "./Frames.js"
 import { HttpSettings } from "./Settings.js"
-import { Stopping } from "./Stopping.js"
-
-/** A quiet connection is closed by some proxies; a comment in between keeps it. */
-const beatEvery = Duration.seconds(15)
 
 const eventType = "text/event-stream"
 
@@ -36,12 +29,13 @@ const tooMany = (limit: number): TooManyStreams => ({
   limit
 })
 
+const isBytes = (frame: Frame): frame is Uint8Array => frame !== undefined
+
 /** The calls that follow runs. */
 export const layer = HttpApiBuilder.group(Api, "streams", (handlers) =>
   Effect.gen(function* () {
     const engine = yield* Engine
     const feed = yield* Feed
-    const stopping = yield* Stopping
     const { maxStreams } = yield* HttpSettings
     let open = 0
 
@@ -52,14 +46,8 @@ export const layer = HttpApiBuilder.group(Api, "streams", (handlers) =>
       return Effect.addFinalizer(() => Effect.sync(() => open--))
     })
 
-    const respond = (frames: Queue.Dequeue<Frame>) => {
-      const news = Stream.fromQueue(frames).pipe(Stream.takeWhile((frame) => frame !== undefined))
-      const beats = Stream.as(Stream.fromSchedule(Schedule.spaced(beatEvery)), beat)
-      const body = Stream.concat(Stream.make(greeting), Stream.merge(news, beats, { haltStrategy: "left" })).pipe(
-        Stream.interruptWhen(stopping.wait)
-      )
-      return HttpServerResponse.stream(body, { contentType: eventType })
-    }
+    const respond = (frames: Queue.Dequeue<Frame>) =>
+      HttpServerResponse.stream(Stream.takeWhile(Stream.fromQueue(frames), isBytes), { contentType: eventType })
 
     const isHead = Effect.map(HttpServerRequest, ({ method }) => method === "HEAD")
     const headers = HttpServerResponse.empty({ status: 200, headers: { "content-type": eventType } })

@@ -57,6 +57,17 @@ export class NodeNotFound extends Schema.TaggedError<NodeNotFound>()("NodeNotFou
   }
 }
 
+/** The node does not say that it takes a signal of this name. */
+export class SignalNotFound extends Schema.TaggedError<SignalNotFound>()("SignalNotFound", {
+  workflow: Schema.String,
+  nodeId: Schema.String,
+  signal: Schema.String
+}) {
+  override get message(): string {
+    return `node ${this.nodeId} of workflow ${this.workflow} does not list a signal ${this.signal}`
+  }
+}
+
 /**
  * A value from outside does not fit.
  *

@@ -19,6 +19,7 @@ export type Parent = typeof Parent.Type
  * `undo` is there where nodes compensate: `count` firings have left what it takes to undo them, and `over`, once the run is winding
  * down, tells since which commit, and why: the failure as JSON text, or null if it was cancelled.
  * `parent` is the node that waits for this run as its child, and how deep below the first of them it is.
+ * `trace` is the span the run began with (W3C `traceparent`), where somebody listened.
  * Everything else can be derived from firing and message rows; the invariants compare the two.
  */
 export const Frontier = Schema.Struct({
@@ -47,7 +48,8 @@ export const Frontier = Schema.Struct({
       })
     }),
     { exact: true }
-  )
+  ),
+  trace: Schema.optionalWith(Schema.String, { exact: true })
 })
 export type Frontier = typeof Frontier.Type
 export type FrontierUndo = NonNullable<Frontier["undo"]>

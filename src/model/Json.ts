@@ -38,13 +38,19 @@ export const fromJsonText = (text: string): Either.Either<Json, NotJson> => {
   try {
     value = JSON.parse(text)
   } catch (error) {
-    return Either.left({ path: [], message: error instanceof Error ? error.message : "not JSON" })
+    return Either.left({ path: [], message: syntaxOf(error) })
   }
   const scan: Scan = { path: [], message: undefined, negativeZero: false }
   visit(value, 0, scan)
   return scan.message === undefined
     ? Either.right(value as Json)
     : Either.left({ path: scan.path, message: scan.message })
+}
+
+/** Where the text ceases to be JSON; not a part of the text, which may be secret. */
+const syntaxOf = (error: unknown): string => {
+  const [, position] = /at position (\d+)/.exec(error instanceof Error ? error.message : "") ?? []
+  return position === undefined ? "unexpected text or end" : `unexpected text or end at position ${position}`
 }
 
 interface Scan {

@@ -40,6 +40,10 @@ export const Limits = {
   signalBatch: 16,
   /** Rows of ended runs deleted by one transaction. */
   cleanupBatch: 1_000,
+  /** Ended runs deleted by one transaction, with all that is theirs. */
+  cleanupRuns: 500,
+  /** The pause after each of these transactions. */
+  cleanupPauseMs: 20,
   /** So long before its messages may be cleaned up a failed run is not tried again any more. */
   cleanupMarginMs: 60_000,
   /** How long a batch of starts waits for a stranger's uncommitted run of the same name. */

@@ -7,12 +7,12 @@ const eventsPerRow = 4_096
 /** Counting ends here. */
 const most = 10_000
 
-/** A definition with what of it nobody holds though it could go on: `kind` says why it could. */
-const late = (s: string, condition: string): string => `
+/** What of each definition nobody holds though it could go on, in the order of the index that finds it. */
+const late = (s: string, condition: string, order: string): string => `
   select r.run_id from ${s}.definitions d cross join lateral (
     select r.run_id from ${s}.run_state r
     where r.workflow = d.workflow and r.workflow_version = d.workflow_version and r.worker is null and ${condition}
-    limit $2::int4
+    order by ${order} limit $2::int4
   ) r limit $2::int4`
 
 const eventColumns = `
@@ -75,8 +75,8 @@ const troubleStatements = (schema: SchemaName) => {
           select r.run_id from ${s}.run_state r where r.status = 'parked'
           order by r.created_at desc, r.run_id desc limit $2::int4
         )
-        union (${late(s, `r.ready and r.updated_at < ${ago}`)})
-        union (${late(s, `r.due_at < ${ago}`)})
+        union (${late(s, `r.ready and r.updated_at < ${ago}`, "r.priority desc, r.created_at")})
+        union (${late(s, `r.due_at < ${ago}`, "r.due_at")})
         union (
           select f.run_id from ${s}.workers w cross join lateral (
             select r.run_id from ${s}.run_state r where r.worker = w.incarnation limit $2::int4

@@ -1,5 +1,6 @@
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import type { Swept } from "../store/Retention.js"
 import { TriggerStore } from "../store/TriggerStore.js"
 import { makeLink } from "./Children.js"
 import { makeCleanup } from "./Cleanup.js"
@@ -8,6 +9,8 @@ import { makeRequest } from "./Request.js"
 import { makeSettle, makeSettleLate } from "./Settle.js"
 import { defaultSchema, type SchemaName } from "./Statement.js"
 import { makeTriggerReads } from "./TriggerReads.js"
+
+const nothing: Swept = { rows: 0, done: true }
 
 /** What arrives from outside, in PostgreSQL. */
 export const layer = (schema: SchemaName = defaultSchema): Layer.Layer<TriggerStore> =>
@@ -33,9 +36,14 @@ export const layer = (schema: SchemaName = defaultSchema): Layer.Layer<TriggerSt
       settleLate: makeSettleLate(schema),
       ...makeTriggerReads(schema),
       // Each table in turn, while the hand is not full.
-      cleanup: (endedBefore, limit) =>
-        Effect.reduce(swept, 0, (gone, sweep) =>
-          gone === limit ? Effect.succeed(gone) : Effect.map(sweep(endedBefore, limit - gone), (more) => gone + more)
+      cleanup: (aged, limit) =>
+        Effect.reduce(swept, nothing, (gone, sweep) =>
+          gone.rows >= limit && aged.anew !== true
+            ? Effect.succeed({ ...gone, done: false })
+            : Effect.map(sweep(aged, Math.max(1, limit - gone.rows)), ({ done, rows }) => ({
+                rows: gone.rows + rows,
+                done: gone.done && done
+              }))
         )
     }
   })

@@ -2,6 +2,7 @@ import * as Layer from "effect/Layer"
 import type { AuditLog } from "../store/AuditLog.js"
 import type { Inbox } from "../store/Inbox.js"
 import type { Lifeline } from "../store/Lifeline.js"
+import type { Retention } from "../store/Retention.js"
 import type { StateStore } from "../store/StateStore.js"
 import type { StepStore } from "../store/StepStore.js"
 import type { Transactor } from "../store/Transactor.js"
@@ -10,6 +11,7 @@ import type { Workers } from "../store/Workers.js"
 import * as PgAuditLog from "./PgAuditLog.js"
 import * as PgInbox from "./PgInbox.js"
 import * as PgLifeline from "./PgLifeline.js"
+import * as PgRetention from "./PgRetention.js"
 import * as PgStateStore from "./PgStateStore.js"
 import * as PgStepStore from "./PgStepStore.js"
 import * as PgTransactor from "./PgTransactor.js"
@@ -19,7 +21,16 @@ import type { PgPool } from "./Pool.js"
 import { defaultSchema, type SchemaName } from "./Statement.js"
 
 /** The ports without `Wakeups`: hints need a session of their own, or none. */
-export type Stores = StateStore | Inbox | StepStore | TriggerStore | Workers | Lifeline | AuditLog | Transactor
+export type Stores =
+  | StateStore
+  | Inbox
+  | StepStore
+  | TriggerStore
+  | Retention
+  | Workers
+  | Lifeline
+  | AuditLog
+  | Transactor
 
 /**
  * All stores over one pool.
@@ -44,6 +55,7 @@ export const layer = (
     PgInbox.layer(schema),
     PgStepStore.layer(schema),
     PgTriggerStore.layer(schema),
+    PgRetention.layer(schema),
     PgWorkers.layer(schema, options.exclusive),
     PgAuditLog.layer(schema),
     PgLifeline.layerShared

@@ -1,8 +1,13 @@
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
 import * as Metric from "effect/Metric"
+import * as ParseResult from "effect/ParseResult"
+import { failureWithoutSecrets } from "../definition/Secrets.js"
+import type { WorkflowDefinition } from "../definition/WorkflowDefinition.js"
+import { FailureText } from "../model/Failure.js"
 import { Limits } from "../model/Limits.js"
 import type { RunCommit } from "../model/Run.js"
 import { type AuditEvent, AuditLog } from "../store/AuditLog.js"
@@ -17,19 +22,37 @@ export const auditDropped = Metric.counter("perdure_audit_dropped_total", {
 export class AuditTrail extends Context.Tag("perdure/AuditTrail")<
   AuditTrail,
   {
-    /** Never waits and never fails; what finds no room is dropped and counted. */
-    readonly committed: (commit: RunCommit, at: number) => void
+    /**
+     * Never waits and never fails; what finds no room is dropped and counted. Of typed errors only what their schema in the
+     * definition does not mark as secret is told; without a definition nothing of them.
+     */
+    readonly committed: (commit: RunCommit, at: number, definition?: WorkflowDefinition) => void
     /** Ends when everything told so far has been recorded, or lost. */
     readonly settled: Effect.Effect<void>
   }
 >() {}
 
+const decodeFailure = ParseResult.decodeEither(FailureText)
+
+/** A failure as the audit log keeps it: for longer, and for more eyes, than the run itself. */
+const shown = (failure: string, definition: WorkflowDefinition | undefined): string =>
+  Either.match(decodeFailure(failure), {
+    onLeft: () => "a failure that can't be read",
+    onRight: (decoded) => JSON.stringify(failureWithoutSecrets(definition, decoded))
+  })
+
 /** What a commit has to tell: one event for each firing that changed, one for the run's step. */
-const tell = (events: Array<AuditEvent>, commit: RunCommit, at: number): void => {
+const tell = (
+  events: Array<AuditEvent>,
+  commit: RunCommit,
+  at: number,
+  definition: WorkflowDefinition | undefined
+): void => {
   const { runId, version } = commit
   for (const firings of [commit.firings, commit.started]) {
     for (const { attempt, failure, firing, nodeId, reason, status } of firings) {
-      events.push({ runId, version, at, kind: `firing.${status}`, nodeId, firing, attempt, detail: failure ?? reason })
+      const detail = failure === null ? reason : shown(failure, definition)
+      events.push({ runId, version, at, kind: `firing.${status}`, nodeId, firing, attempt, detail })
     }
   }
   const detail = commit.reason
@@ -88,12 +111,12 @@ const make = Effect.gen(function* () {
   // Interrupted in the middle, by a stop that has waited long enough, it still counts what is lost.
   yield* Effect.forkScoped(Effect.forever(Effect.zipRight(gathered, Effect.uninterruptible(handle))))
 
-  const committed = (commit: RunCommit, at: number): void => {
+  const committed = (commit: RunCommit, at: number, definition?: WorkflowDefinition): void => {
     if (waiting.length >= Limits.auditQueue) {
       auditDropped.unsafeUpdate(countOf(commit), [])
       return
     }
-    tell(waiting, commit, at)
+    tell(waiting, commit, at, definition)
     told += countOf(commit)
     some.unsafeOpen()
     if (waiting.length >= Limits.auditBatch) now.unsafeOpen()

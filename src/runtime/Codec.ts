@@ -2,6 +2,7 @@ import * as Either from "effect/Either"
 import * as ParseResult from "effect/ParseResult"
 import type * as Schema from "effect/Schema"
 import type { NodeDefinition } from "../definition/NodeDefinition.js"
+import { discreet, holdsSecrets } from "../definition/Secrets.js"
 import type { EncodedValue } from "../model/Firing.js"
 import { fromJsonText, type Json, type NotJson, toJsonText } from "../model/Json.js"
 import { Limits } from "../model/Limits.js"
@@ -30,12 +31,13 @@ export const codecOf = (schema: AnySchema): ValueCodec => {
   if (known !== undefined) return known
   const encodeSchema = ParseResult.encodeUnknownEither(schema)
   const decodeSchema = ParseResult.decodeUnknownEither(schema)
-  const decode: ValueCodec["decode"] = (value) => Either.mapLeft(guarded(decodeSchema, value), toRefusal)
+  const refusal = holdsSecrets(schema) ? toDiscreetRefusal : toRefusal
+  const decode: ValueCodec["decode"] = (value) => Either.mapLeft(guarded(decodeSchema, value), refusal)
   const codec: ValueCodec = {
     decode,
     encode: (value) => {
       const encoded = guarded(encodeSchema, value)
-      if (Either.isLeft(encoded)) return Either.left(toRefusal(encoded.left))
+      if (Either.isLeft(encoded)) return Either.left(refusal(encoded.left))
       const json = toJsonText(encoded.right)
       if (Either.isLeft(json)) return Either.left(json.left)
       if (json.right.text.length > Limits.payloadBytes) {
@@ -72,6 +74,10 @@ const toRefusal = (issue: ParseResult.ParseIssue | Refusal): Refusal => {
     ? { path: [], message: "does not fit its schema" }
     : { path: first.path.map((part) => (typeof part === "number" ? part : String(part))), message: first.message }
 }
+
+/** The same where a value may hold a secret: its schema may have thrown with it in its hands. */
+const toDiscreetRefusal = (issue: ParseResult.ParseIssue | Refusal): Refusal =>
+  "_tag" in issue ? toRefusal(discreet(issue)) : { path: [], message: "its schema failed" }
 
 /** `input.order.amount`, as errors name a field. */
 export const fieldName = (root: string, path: ReadonlyArray<string | number>): string => [root, ...path].join(".")

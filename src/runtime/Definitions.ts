@@ -13,6 +13,7 @@ import { Transactor } from "../store/Transactor.js"
 import { Workers } from "../store/Workers.js"
 import { compileNode, type NodeCodec } from "./Codec.js"
 import { compilePlan, type Plan } from "./Plan.js"
+import { Settings } from "./Settings.js"
 
 /** A definition this process can execute, compiled. */
 export interface Registered {
@@ -48,7 +49,8 @@ const keyOf = (workflow: string, version: number): string => `${workflow}@${vers
 const compile = (
   definition: WorkflowDefinition,
   handlers: ReadonlyMap<string, AnyHandler>,
-  compensations: ReadonlyMap<string, AnyCompensation>
+  compensations: ReadonlyMap<string, AnyCompensation>,
+  workerId: string
 ): Registered => {
   const plan = compilePlan(definition.graph)
   return {
@@ -61,13 +63,14 @@ const compile = (
     }),
     handlers: plan.nodes.map((node) => handlers.get(node.id)),
     compensations,
-    words: plan.nodes.map((node) => HashMap.make(["nodeId", node.id]))
+    words: plan.nodes.map((node) => HashMap.make(["nodeId", node.id], ["workerId", workerId]))
   }
 }
 
 const make = Effect.gen(function* () {
   const transactor = yield* Transactor
   const workers = yield* Workers
+  const { workerId } = yield* Settings
   const known = new Map<string, Registered>()
   const calls: Array<(registered: Registered) => Effect.Effect<void>> = []
   const leaving: Array<(registered: Registered) => Effect.Effect<void>> = []
@@ -95,7 +98,7 @@ const make = Effect.gen(function* () {
           difference: difference(JSON.parse(theirs.graph) as Graph, definition.graph)
         })
       }
-      const registered = compile(definition, handlers, compensations)
+      const registered = compile(definition, handlers, compensations, workerId)
       const key = keyOf(definition.name, definition.version)
       known.set(key, registered)
       yield* Effect.addFinalizer(() =>

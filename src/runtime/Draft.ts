@@ -277,14 +277,15 @@ export class Draft {
     return startAt !== undefined && this.now < startAt
   }
 
-  /** The frontier of a run that has a time to begin or to end at, a parent, or something that compensates. */
+  /** The frontier of a run that has a time to begin or to end at, a parent, a trace, or something that compensates. */
   private keeping(frontier: Frontier): Frontier {
-    const { deadline, parent, startAt } = this.state.frontier
+    const { deadline, parent, startAt, trace } = this.state.frontier
     return {
       ...frontier,
       ...(startAt !== undefined && this.early ? { startAt } : {}),
       ...(deadline === undefined ? {} : { deadline }),
       ...(parent === undefined ? {} : { parent }),
+      ...(trace === undefined ? {} : { trace }),
       ...(this.undo === undefined ? {} : { undo: this.undo })
     }
   }
@@ -305,7 +306,8 @@ export class Draft {
       skipped: this.skipsChanged ? packBits(this.nodes.length, skipped) : before.skipped,
       nodes
     }
-    const told = before.startAt !== undefined || before.deadline !== undefined || before.parent !== undefined
+    const { deadline, parent, startAt, trace } = before
+    const told = startAt !== undefined || deadline !== undefined || parent !== undefined || trace !== undefined
     return !told && this.undo === undefined ? frontier : this.keeping(frontier)
   }
 }

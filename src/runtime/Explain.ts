@@ -44,6 +44,8 @@ export type Explanation =
   | { readonly _tag: "NoRoom" }
   /** It could go on: a worker takes it, or what arrived for it, with its next look. */
   | { readonly _tag: "TakenUpSoon"; readonly inputs: number; readonly commands: number }
+  /** It was started for a later time. */
+  | { readonly _tag: "WaitsToStart"; readonly dueAt: Date }
   | ({ readonly _tag: "WaitsForTrigger"; readonly reason: string | null } & Place)
   | ({ readonly _tag: "WaitsForTime"; readonly dueAt: Date; readonly reason: string | null } & Place)
 
@@ -108,10 +110,13 @@ const held = (
     const why = here.isHolder ? { why: whyNot(startable, here) } : {}
     return { _tag: "WaitsForSlot", ...why, ...holder }
   }
-  if (standing.unappliedInputs + standing.unappliedCommands > 0 || waits === undefined) {
-    return { _tag: "TakenUpSoon", inputs: standing.unappliedInputs, commands: standing.unappliedCommands }
+  const { dueAt, unappliedCommands, unappliedInputs } = standing
+  if (unappliedInputs + unappliedCommands > 0) {
+    return { _tag: "TakenUpSoon", inputs: unappliedInputs, commands: unappliedCommands }
   }
-  return waits
+  // Nothing of it is open, and it is not its turn.
+  if (waits === undefined && dueAt !== null) return { _tag: "WaitsToStart", dueAt }
+  return waits ?? { _tag: "TakenUpSoon", inputs: 0, commands: 0 }
 }
 
 const whyNot = (startable: ReadonlyArray<FiringRow>, here: Here): "slots" | "alone" | "heartbeat" | "memory" => {

@@ -11,7 +11,7 @@ import { Definitions } from "./Definitions.js"
 import type { Plan } from "./Plan.js"
 import { reopen } from "./Reopen.js"
 import { RunSupervisor } from "./RunSupervisor.js"
-import { Settings } from "./Settings.js"
+import { policyOf, Settings } from "./Settings.js"
 
 /** The commit by which a failed run goes on, or by which that is refused. */
 const commitOf = (
@@ -47,8 +47,9 @@ export const makeRetry = Effect.gen(function* () {
   const clock = yield* DatabaseClock
 
   const answer = (run: FailedRun, plan: Plan, commands: ReadonlyArray<RunCommand>, now: number): RunCommit => {
-    const margin = Math.min(Limits.cleanupMarginMs, settings.retentionMs / 2)
-    const isKept = run.endedAt > now - settings.retentionMs + margin
+    const { retentionMs } = policyOf(settings, run.row.workflow)
+    const margin = Math.min(Limits.cleanupMarginMs, retentionMs / 2)
+    const isKept = run.endedAt > now - retentionMs + margin
     return isKept
       ? commitOf(run, { status: "pending", ...reopen(plan, run.row, run.firings) }, commands)
       : commitOf(run, { status: "failed", frontier: run.row.frontier, firings: [] }, commands)

@@ -12,6 +12,7 @@ import type { Releaser } from "./Releaser.js"
 import type { SettingsShape } from "./Settings.js"
 import type { Slots } from "./Slots.js"
 import type { StepReader } from "./StepReader.js"
+import type { Tracing } from "./Tracing.js"
 
 /** A run to be parked under its lease, and why. */
 export interface Parking extends Lease {
@@ -26,6 +27,7 @@ export interface RunEnvironment {
   readonly clock: Context.Tag.Service<DatabaseClock>
   readonly trail: Context.Tag.Service<AuditTrail>
   readonly large: Context.Tag.Service<LargePayloads>
+  readonly tracing: Context.Tag.Service<Tracing>
   readonly slots: Slots
   readonly settings: SettingsShape
   readonly stepReader: StepReader

@@ -185,24 +185,24 @@ export class RunFiber implements CommitSource, StepKeeper {
   }
 
   private conclude(exit: Exit.Exit<CommitOutcome>): void {
-    const { large, slots, trail } = this.environment
+    const { clock, large, slots, tracing, trail } = this.environment
     const { at, commit, decision, events } = this.deciding!
     this.deciding = undefined
-    const applied = Exit.isSuccess(exit) && exit.value._tag === "Applied"
     // Out of memory meanwhile: whoever has the run now reads from its rows whether the commit is there.
-    if (!applied || this.phase === "gone") slots.release(decision.start.length)
+    const applied = Exit.isSuccess(exit) && exit.value._tag === "Applied" && this.phase !== "gone"
+    if (!applied) slots.release(decision.start.length)
     if (this.phase === "gone") return
     if (Exit.isFailure(exit)) return this.depart(Exit.failCause(exit.cause))
     if (exit.value._tag === "Rejected") return this.park("CommitRejected", exit.value.error.message)
     if (exit.value._tag === "Stale") return this.depart(Exit.succeed("Lost"))
     this.settle()
-    trail.committed(commit, at)
+    trail.committed(commit, at, this.run.registered.definition)
+    tracing.committed(this.run, commit, at, clock.unsafeNow())
     large.committed(this.run.registered.key.workflow, commit)
     this.hosts?.committed(commit, events, decision.state)
-    if (isEnded(commit.status)) {
-      this.ended = commit
-      if (commit.frontier.parent !== undefined) this.environment.relook(commit.frontier.parent.runId)
-    }
+    if (isEnded(commit.status)) this.ended = commit
+    const { parent } = commit.frontier
+    if (this.ended !== undefined && parent !== undefined) this.environment.relook(parent.runId)
     this.act(decision)
   }
 
@@ -245,10 +245,10 @@ export class RunFiber implements CommitSource, StepKeeper {
     const key = firingName(start)
     const site = new AttemptSite(this.runId, this.run.registered, start, this.environment.clock.now, this)
     const words = HashMap.set(this.run.registered.words[node]!, "runId", this.runId)
-    const { stepReader } = this.environment
-    const { undo } = this.run.registered.plan
-    const work = undo?.index === node ? compensate(site, stepReader, (why) => this.damaged(why)) : attempt(site)
-    const fiber = Runtime.runFork(this.runtime)(work, {
+    const { stepReader, tracing } = this.environment
+    const isUndo = this.run.registered.plan.undo?.index === node
+    const work = isUndo ? compensate(site, stepReader, (why) => this.damaged(why)) : attempt(site)
+    const fiber = Runtime.runFork(this.runtime)(tracing.attempt(this.run, start, work), {
       updateRefs: (refs, fiberId) =>
         FiberRefs.updateAs(refs, { fiberId, fiberRef: FiberRef.currentLogAnnotations, value: words })
     })

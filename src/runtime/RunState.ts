@@ -104,8 +104,8 @@ export const noneAhead: ReadonlyMap<number, number> = new Map()
 
 const freshEdge: EdgeState = { expected: 1, early: [], next: [0, 0], ahead: noneAhead }
 
-/** What a run is told at its start and keeps: when it begins, by when it has to be over, whose child it is. */
-export type Begins = Pick<Frontier, "startAt" | "deadline" | "parent">
+/** What a run is told at its start and keeps: when it begins, by when it has to be over, whose child it is, its trace. */
+export type Begins = Pick<Frontier, "startAt" | "deadline" | "parent" | "trace">
 
 /** As most runs begin: at once, with all the time, for nobody. */
 export const anyhow: Begins = {}

@@ -27,6 +27,7 @@ import { RunFiber } from "./RunFiber.js"
 import { Settings } from "./Settings.js"
 import { Slots } from "./Slots.js"
 import { makeStepReader } from "./StepReader.js"
+import { Tracing } from "./Tracing.js"
 import { Vitality } from "./Vitality.js"
 
 /**
@@ -93,6 +94,7 @@ const make = Effect.gen(function* () {
     releaser: yield* Releaser,
     clock: yield* DatabaseClock,
     trail: yield* AuditTrail,
+    tracing: yield* Tracing,
     large: yield* LargePayloads,
     slots,
     settings,
@@ -202,5 +204,6 @@ export const layer: Layer.Layer<
   | Awaiters
   | Facade
   | Definitions
+  | Tracing
   | Vitality
 > = Layer.scoped(RunSupervisor, make)

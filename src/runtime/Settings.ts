@@ -19,8 +19,14 @@ export interface SettingsShape {
   readonly graceMs: number
   /** How long nobody may serve a definition before its runs are parked. */
   readonly unknownAfterMs: number
-  /** How long the messages, inputs and commands of an ended run are kept. */
+  /** How long the messages, steps, inputs and commands of an ended run are kept; so long a failed run can be tried again. */
   readonly retentionMs: number
+  /** How long an ended run itself is kept, with its values and its firings. */
+  readonly runRetentionMs: number
+  /** How long events stay in the audit log; those of a run that is gone go with it. */
+  readonly auditRetentionMs: number
+  /** Workflows that are kept for longer or shorter than others, by name. */
+  readonly retention: { readonly [workflow: string]: Partial<RetentionPolicy> }
   /** Time between two sweeps of what is older. */
   readonly cleanupMs: number
   /** How deep children may have children. */
@@ -43,10 +49,27 @@ export const defaultSettings: SettingsShape = {
   graceMs: 10_000,
   unknownAfterMs: 60_000,
   retentionMs: 7 * 24 * 3_600_000,
+  runRetentionMs: 30 * 24 * 3_600_000,
+  auditRetentionMs: 30 * 24 * 3_600_000,
+  retention: {},
   cleanupMs: 60_000,
   childDepth: 16,
   childFanOut: 1_000,
   alwaysEvict: false
+}
+
+/** How long what is kept, in milliseconds; `Infinity`: for ever. */
+export type RetentionPolicy = Pick<SettingsShape, "retentionMs" | "runRetentionMs" | "auditRetentionMs">
+
+/** The policy of a workflow, or without one that of all which have none of their own. Nothing is kept for longer than its run. */
+export const policyOf = (settings: SettingsShape, workflow?: string): RetentionPolicy => {
+  const own = workflow === undefined ? undefined : settings.retention[workflow]
+  const runRetentionMs = own?.runRetentionMs ?? settings.runRetentionMs
+  return {
+    runRetentionMs,
+    retentionMs: Math.min(own?.retentionMs ?? settings.retentionMs, runRetentionMs),
+    auditRetentionMs: own?.auditRetentionMs ?? settings.auditRetentionMs
+  }
 }
 
 /** The settings of an engine; without a layer the defaults hold. */

@@ -4,6 +4,7 @@ import type { DatabaseError, UndecodableRow } from "../model/Errors.js"
 import type { RunId } from "../model/Ids.js"
 import type { Message, Position } from "../model/Message.js"
 import type { RunCommit } from "../model/Run.js"
+import type { Aged, Swept } from "./Retention.js"
 import type { Transaction } from "./Transactor.js"
 
 /** A range of one edge's messages: from a position on, at most `limit`. */
@@ -57,7 +58,7 @@ export class Inbox extends Context.Tag("perdure/Inbox")<
       DatabaseError | UndecodableRow,
       Transaction
     >
-    /** Deletes consumed and discarded messages of runs that ended before `endedBefore`, at most `limit`; gives how many. */
-    readonly cleanup: (endedBefore: Date, limit: number) => Effect.Effect<number, DatabaseError, Transaction>
+    /** Deletes consumed and discarded messages of runs that are old enough, at most `limit`. */
+    readonly cleanup: (aged: Aged, limit: number) => Effect.Effect<Swept, DatabaseError, Transaction>
   }
 >() {}

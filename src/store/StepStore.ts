@@ -4,6 +4,7 @@ import type { DatabaseError, UndecodableRow } from "../model/Errors.js"
 import type { FiringKey, RunId } from "../model/Ids.js"
 import type { Lease, RunCommit } from "../model/Run.js"
 import type { PendingSignal, StepRow } from "../model/StepRow.js"
+import type { Aged, Swept } from "./Retention.js"
 import type { Transaction } from "./Transactor.js"
 
 type Read<A> = Effect.Effect<A, DatabaseError | UndecodableRow, Transaction>
@@ -35,7 +36,7 @@ export class StepStore extends Context.Tag("perdure/StepStore")<
     ) => Read<ReadonlyArray<PendingSignal>>
     /** The last answer to a query that a node has published, as JSON text. */
     readonly published: (runId: RunId, nodeId: string, name: string) => Read<string | undefined>
-    /** Deletes the steps of runs that ended before `endedBefore`, at most `limit`; gives how many. */
-    readonly cleanup: (endedBefore: Date, limit: number) => Effect.Effect<number, DatabaseError, Transaction>
+    /** Deletes the steps of runs that are old enough, at most `limit`. */
+    readonly cleanup: (aged: Aged, limit: number) => Effect.Effect<Swept, DatabaseError, Transaction>
   }
 >() {}

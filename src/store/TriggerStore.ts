@@ -4,6 +4,7 @@ import type { DatabaseError, UndecodableRow } from "../model/Errors.js"
 import type { DefinitionKey, Incarnation, RunId } from "../model/Ids.js"
 import type { CommandKind, RunCommand, RunCommit, RunStart, TriggerDelivery, TriggerInput } from "../model/Run.js"
 import type { RunStatus } from "../model/Status.js"
+import type { Aged, Swept } from "./Retention.js"
 import type { Transaction } from "./Transactor.js"
 
 /** What became of an external event. */
@@ -75,7 +76,7 @@ export class TriggerStore extends Context.Tag("perdure/TriggerStore")<
       after: string,
       limit: number
     ) => Effect.Effect<ReadonlyArray<TriggerInput>, DatabaseError | UndecodableRow, Transaction>
-    /** Deletes settled inputs and commands of runs that ended before `endedBefore`, at most `limit`; gives how many. */
-    readonly cleanup: (endedBefore: Date, limit: number) => Effect.Effect<number, DatabaseError, Transaction>
+    /** Deletes settled inputs and commands of runs that are old enough, at most `limit`. */
+    readonly cleanup: (aged: Aged, limit: number) => Effect.Effect<Swept, DatabaseError, Transaction>
   }
 >() {}

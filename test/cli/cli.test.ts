@@ -92,6 +92,7 @@ describe("The commands", () => {
     [["runs", "list", "--since", "yesterday"], 2, /^perdure: .*expected a time/],
     [["runs", "list", "--limit", "x"], 2, /./],
     [["frobnicate"], 2, /./],
+    [["runs", "frobnicate"], 2, /^perdure: runs has no command frobnicate: one of cancel, .* watch\n$/],
     [["runs", "list", "--url", "ftp://x"], 2, /^perdure: PERDURE_URL: expected a URL/],
     [["serve", "--workflows", "/nowhere.js"], 2, /^perdure: can't load \/nowhere\.js/]
   ])(
@@ -110,7 +111,10 @@ describe("The commands", () => {
     "end with 3 where no server answers",
     async () => {
       const ended = await run(["runs", "list", "--url", "http://127.0.0.1:1"])
-      expect(ended).toMatchObject({ code: 3, stderr: expect.stringMatching(/^perdure: the server can't be reached/) })
+      expect(ended).toMatchObject({
+        code: 3,
+        stderr: expect.stringMatching(/^perdure: the server can't be reached: .* \(asked at http:\/\/127\.0\.0\.1:1;/)
+      })
     },
     patienceMs
   )
@@ -136,6 +140,48 @@ describe("The commands", () => {
         expect(stdout).toContain("USAGE")
       }
       expect((await run(["--completions", "bash"])).stdout).toContain("perdure")
+    },
+    patienceMs
+  )
+
+  it(
+    "send signals, ask queries, and keep secrets to themselves",
+    async () => {
+      const own = perdure(["serve", "--workflows", module], {
+        PERDURE_PORT: "0",
+        PERDURE_DATA_DIR: join(folder, "signalled"),
+        PERDURE_LOG_LEVEL: "none"
+      })
+      const [, url] = await own.line(/perdure is ready at (\S+)\n/)
+      const ask = (...args: ReadonlyArray<string>) => perdure(args, { PERDURE_URL: url! }).ended
+      const times = ["--deadline", "2999-01-01", "--priority", "5"]
+      expect(
+        await ask("runs", "start", "session", "--input", '{"password":"tell nobody"}', "--run-id", "s-1", ...times)
+      ).toMatchObject({ code: 0, stderr: "" })
+      const watching = perdure(["runs", "watch", "s-1"], { PERDURE_URL: url! })
+      await watching.line(/firing\.suspended login\/1/)
+      expect(await ask("query", "s-1", "login", "progress")).toMatchObject({ code: 0, stdout: '{"percent":50}\n' })
+      expect(await ask("query", "s-1", "login", "nothing")).toMatchObject({
+        code: 4,
+        stderr: expect.stringMatching(/no answer/)
+      })
+      expect(await ask("signal", "s-1", "login", "nothing", "--payload", "1")).toMatchObject({ code: 4 })
+      const wrong = await ask("signal", "s-1", "login", "code", "--payload", '{"code":[4711]}')
+      expect(wrong).toMatchObject({ code: 2, stderr: expect.stringMatching(/payload\.code: does not fit/) })
+      expect(wrong.stderr).not.toContain("4711")
+      const sent = ["signal", "s-1", "login", "code", "--payload", '{"code":"4711"}', "--input-id", "i-1"]
+      expect((await ask(...sent)).stdout).toBe("accepted as i-1\n")
+      expect(await watching.ended).toMatchObject({ code: 0 })
+      const shown = await ask("runs", "show", "s-1")
+      expect(shown.stdout).toContain('{"password":"<redacted>"}')
+      expect(await ask("runs", "rerun", "s-1")).toMatchObject({
+        code: 1,
+        stderr: expect.stringMatching(/holds secrets/)
+      })
+      const late = await ask("runs", "start", "session", "--input", '{"password":"x"}', "--start-at", "tomorrow")
+      expect(late).toMatchObject({ code: 2, stderr: expect.stringMatching(/expected a time like/) })
+      own.child.kill("SIGTERM")
+      expect((await own.ended).code).toBe(0)
     },
     patienceMs
   )

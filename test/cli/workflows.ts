@@ -1,7 +1,7 @@
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
-import { Node, Workflow } from "perdure"
+import { Node, Query, Signal, Step, Workflow } from "perdure"
 
 const Greet = Node.make("greet", { inputs: { name: Schema.String }, outputs: { greeting: Schema.String } })
 
@@ -9,7 +9,28 @@ const Hello = Workflow.make("hello", { version: 1, input: { name: Schema.String 
   .node("greet", Greet, ({ input }) => ({ name: input.name }))
   .output(({ greet }) => ({ greeting: greet.greeting }))
 
+const Code = Signal.make("code", { payload: Schema.Struct({ code: Schema.Redacted(Schema.String) }) })
+const Progress = Query.make("progress", { success: Schema.Struct({ percent: Schema.Number }) })
+const Login = Node.make("login", {
+  inputs: { password: Schema.Redacted(Schema.String) },
+  outputs: { user: Schema.String },
+  signals: [Code]
+})
+
+const Session = Workflow.make("session", { version: 1, input: { password: Schema.Redacted(Schema.String) } })
+  .node("login", Login, ({ input }) => ({ password: input.password }))
+  .output(({ login }) => ({ user: login.user }))
+
+const login = Login.toLayer(() =>
+  Effect.gen(function* () {
+    yield* Step.publish(Progress, { percent: 50 })
+    yield* Step.awaitSignal(Code)
+    return { user: "ada" }
+  })
+)
+
 /** What `perdure serve --workflows` loads. */
-export const workflows = Hello.layer.pipe(
-  Layer.provide(Greet.toLayer(({ name }) => Effect.succeed({ greeting: `Hello, ${name}` })))
+export const workflows = Layer.merge(
+  Hello.layer.pipe(Layer.provide(Greet.toLayer(({ name }) => Effect.succeed({ greeting: `Hello, ${name}` })))),
+  Session.layer.pipe(Layer.provide(login))
 )

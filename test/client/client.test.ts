@@ -4,13 +4,18 @@ import { fileURLToPath } from "node:url"
 import * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
+import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import ts from "typescript"
 import { describe, expect, it } from "vitest"
 import * as Node from "../../src/definition/Node.js"
+import * as Query from "../../src/definition/Query.js"
+import * as Signal from "../../src/definition/Signal.js"
+import * as Step from "../../src/definition/Step.js"
 import * as Workflow from "../../src/definition/Workflow.js"
 import * as Effects from "../../src/example/Effects.js"
 import { handlers, Order } from "../../src/example/order.js"
@@ -20,6 +25,25 @@ import { serve } from "./harness.js"
 const order = { id: "o-1", item: "book", quantity: 1, amount: 40, card: "ok" } as const
 
 const orders = Order.layer.pipe(Layer.provide(handlers), Layer.provide(Effects.layer()))
+
+const Said = Signal.make("said", { payload: Schema.Struct({ who: Schema.Redacted(Schema.String) }) })
+const Unsaid = Signal.make("unsaid", { payload: Schema.String })
+const Asked = Query.make("asked", { success: Schema.Struct({ question: Schema.String }) })
+const Unasked = Query.make("un asked", { success: Schema.String })
+const Talking = Node.make("talk", { outputs: { heard: Schema.String }, signals: [Said] })
+const Talk = Workflow.make("talk", { version: 1, input: {} })
+  .node("talk", Talking, () => ({}))
+  .output(({ talk }) => ({ heard: talk.heard }))
+const talks = Talk.layer.pipe(
+  Layer.provide(
+    Talking.toLayer(() =>
+      Effect.gen(function* () {
+        yield* Step.publish(Asked, { question: "who?" })
+        return { heard: Redacted.value((yield* Step.awaitSignal(Said)).who) }
+      })
+    )
+  )
+)
 
 const run = <A, E>(effect: Effect.Effect<A, E, Scope.Scope>) => Effect.runPromise(Effect.scoped(effect))
 
@@ -48,6 +72,42 @@ describe("The client", () => {
         expect(yield* client.explain("r-1")).toMatchObject({ _tag: "Ended" })
         expect((yield* client.workflows).map(({ name }) => name)).toEqual(["order"])
         expect((yield* client.events("r-1", { limit: 1 })).length).toBe(1)
+      })
+    ))
+
+  it("sends signals, asks queries and says when a run begins and has to have ended", () =>
+    run(
+      Effect.gen(function* () {
+        const client = yield* (yield* serve(talks)).client()
+        yield* client.start(Talk, {}, { runId: "t-1", deadline: "2999-01-01T00:00:00Z", priority: 3 })
+        const ask = client
+          .query(Talk, "t-1", "talk", Asked)
+          .pipe(Effect.filterOrFail(Option.isSome), Effect.retry(Schedule.spaced("20 millis")))
+        expect(yield* ask).toEqual(Option.some({ question: "who?" }))
+        expect(yield* client.query(Talk, "t-1", "talk", Unasked)).toEqual(Option.none())
+        const said = { who: Redacted.make("ada") }
+        expect(yield* client.signal(Talk, "t-1", "talk", Said, said, { inputId: "s" })).toEqual({ accepted: true })
+        expect(yield* client.signal(Talk, "t-1", "talk", Said, said, { inputId: "s" })).toEqual({ accepted: false })
+        expect(yield* client.await(Talk, "t-1")).toEqual({ heard: "ada" })
+        expect(yield* Effect.flip(client.signal(Talk, "t-1", "talk", Said, said, { inputId: "u" }))).toMatchObject({
+          _tag: "RunEnded"
+        })
+        yield* client.start(Talk, {}, { runId: "t-2", startAt: "2999-01-01T00:00:00Z" })
+        expect(yield* Effect.flip(client.signal(Talk, "t-2", "talk", Unsaid, "x", { inputId: "v" }))).toMatchObject({
+          ...{ _tag: "SignalNotFound", workflow: "talk", nodeId: "talk", signal: "unsaid" }
+        })
+        const later = client.explain("t-2").pipe(
+          Effect.filterOrFail(({ _tag }) => _tag === "WaitsToStart"),
+          Effect.retry(Schedule.spaced("20 millis"))
+        )
+        expect(yield* later).toEqual({ _tag: "WaitsToStart", dueAt: new Date("2999-01-01T00:00:00Z") })
+        const late = { startAt: "2999-01-02", deadline: "2999-01-01" }
+        expect(yield* Effect.flip(client.start(Talk, {}, late))).toMatchObject({
+          _tag: "InvalidInput",
+          field: "deadline"
+        })
+        const over = yield* client.start(Talk, {}, { deadline: new Date(0) })
+        expect(yield* Effect.flip(client.await(Talk, over.runId))).toMatchObject({ _tag: "RunFailed" })
       })
     ))
 
@@ -88,7 +148,7 @@ describe("The client", () => {
         yield* client.cancel("r-1")
         expect(yield* Effect.flip(client.await(Order, "r-1"))).toMatchObject({ _tag: "RunCancelled" })
         expect(yield* Effect.flip(client.resume("r-1"))).toMatchObject({ _tag: "CommandRefused", status: "cancelled" })
-        expect(yield* Effect.flip(client.unpark("r-1"))).toMatchObject({ _tag: "CommandRefused", command: "unpark" })
+        expect(yield* Effect.flip(client.retry("r-1"))).toMatchObject({ _tag: "CommandRefused", command: "retry" })
         expect(yield* Effect.flip(client.get("nobody"))).toMatchObject({ _tag: "RunNotFound", runId: "nobody" })
         expect(yield* Effect.flip(client.get("a/b"))).toMatchObject({ _tag: "InvalidInput", field: "runId" })
       })

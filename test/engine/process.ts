@@ -26,6 +26,8 @@ export interface ProcessOptions {
   readonly audit?: Layer.Layer<AuditLog>
   /** Replaces the way of hints. */
   readonly wakeups?: Layer.Layer<Wakeups>
+  /** What the engine is built in: a tracer, say. */
+  readonly around?: Layer.Layer<never>
   /** Stands between the engine and its connections. */
   readonly pool?: (pool: Layer.Layer<Pool.PgPool>) => Layer.Layer<Pool.PgPool>
 }
@@ -73,6 +75,7 @@ const layersOf = (ground: Ground, sessions: string, lent: pg.Pool, options: Proc
   const all = options.audit === undefined ? base : Layer.merge(base, options.audit)
   return options.workflows.pipe(
     Layer.provideMerge(layerEngine({ ...quick, workerId: sessions, ...options.settings })),
+    Layer.provide(options.around ?? Layer.empty),
     Layer.provide(all)
   )
 }

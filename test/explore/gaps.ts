@@ -36,6 +36,8 @@ export const gaps: Readonly<Record<string, string>> = {
   "retry.unparkFirings@never":
     "Only for a run that an operator brings back after it was parked; test/engine/again.test.ts parks one by hand.",
   "retry.answer@never": "As retry.unparkFirings.",
+  "retention.forget@never":
+    "Only when a run goes, a month after its end; test/engine/retention.test.ts makes runs older, and breaks the audit log.",
   "settle.run_commands.late@never":
     "Only for a failed run that an input or a command reached while it failed, and nobody has asked to try it again; test/engine/again.test.ts puts both there by hand."
 }

@@ -318,7 +318,9 @@ describe("two sessions in every order of their statements", () => {
         alive: true,
         first: transact(
           "cleanup",
-          Effect.flatMap(Inbox, (inbox) => inbox.cleanup(new Date(Date.UTC(2100, 0)), 100))
+          Effect.flatMap(Inbox, (inbox) =>
+            inbox.cleanup({ before: new Date(Date.UTC(2100, 0)), workflows: [], others: true }, 100)
+          )
         ),
         second: commit({
           messages: [
@@ -334,7 +336,7 @@ describe("two sessions in every order of their statements", () => {
           ]
         }),
         holds: ({ first, second }, row) => {
-          expect(answerOf(first)).toBe(0)
+          expect(answerOf(first)).toEqual({ rows: 0, done: true })
           expect(answerOf(second)).toBe("Written")
           expect(row.version).toBe(2)
         }

@@ -15,7 +15,13 @@ const bearer = (secret: string) => ({ authorization: `Bearer ${secret}` })
 
 const routes = routesOf(Api)
 const methods = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"]
-const concrete = (path: string) => path.replace(":runId", "r-1").replace(":nodeId", "n").replace(":source", "s")
+const concrete = (path: string) =>
+  path
+    .replace(":runId", "r-1")
+    .replace(":nodeId", "n")
+    .replace(":source", "s")
+    .replace(":signal", "s")
+    .replace(":query", "q")
 const paths = [...new Set(routes.map(({ path }) => concrete(path)))]
 
 /** Ways in which a path was read in one form by a guard, and in another by what stood behind it. */

@@ -36,6 +36,14 @@ describe("The settings", () => {
     expect(JSON.stringify(configuration)).not.toContain("secret")
   })
 
+  it("say how long what is kept", () => {
+    const { retention } = read({ PERDURE_RETENTION: "*:data=36h:audit=90d, order:runs=forever:data=2m" }).configuration
+    expect(retention).toEqual([
+      ["*", { retentionMs: 36 * 3_600_000, auditRetentionMs: 90 * 86_400_000 }],
+      ["order", { runRetentionMs: Number.POSITIVE_INFINITY, retentionMs: 120_000 }]
+    ])
+  })
+
   it.each([
     ["DATABASE_URL", "mysql://db"],
     ["DATABASE_URL", "nonsense"],
@@ -53,7 +61,11 @@ describe("The settings", () => {
     ["PERDURE_LEASE_MS", "10"],
     ["PERDURE_LOG_LEVEL", "loud"],
     ["PERDURE_LOG_FORMAT", "xml"],
-    ["PERDURE_BODY_LIMIT_BYTES", "1"]
+    ["PERDURE_BODY_LIMIT_BYTES", "1"],
+    ["PERDURE_RETENTION", "nonsense"],
+    ["PERDURE_RETENTION", "order:runs=30"],
+    ["PERDURE_RETENTION", "order:steps=30d"],
+    ["PERDURE_RETENTION", "a b:runs=30d"]
   ])("refuse %s=%s in one line that names the variable and not the value", (name, value) => {
     const lines = problems({ [name]: value })
     expect(lines).toHaveLength(1)

@@ -73,11 +73,11 @@ const nodeId = oneof({ weight: 3, arbitrary: constantFrom("approval", "charge") 
 const inUrl = (text: string): string => encodeURIComponent(text.toWellFormed())
 
 const pathOf = (route: Route): FastCheck.Arbitrary<string> =>
-  FastCheck.tuple(runId, nodeId, word).map(([run, node, other]) =>
+  FastCheck.tuple(runId, nodeId, oneof(word, constant("nudge"))).map(([run, node, other]) =>
     route.path
       .replace(":runId", () => inUrl(run))
       .replace(":nodeId", () => inUrl(node))
-      .replace(":source", () => inUrl(other))
+      .replace(/:(source|signal|query)/, () => inUrl(other))
   )
 
 const queryOf = (route: Route): FastCheck.Arbitrary<string> => {
@@ -122,6 +122,8 @@ const startBody = record(
     input: oneof({ weight: 3, arbitrary: record({ order }) }, { weight: 1, arbitrary: FastCheck.jsonValue() }),
     runId,
     version: mostly(constant(1), integer()),
+    startAt: mostly(constantFrom("2026-11-23", "2026-11-23T08:30:00Z"), word),
+    deadline: mostly(constantFrom("2999-01-01", "2999-01-01T00:00:00.5+01:00"), word),
     priority: mostly(constant(5), integer({ min: -200, max: 200 })),
     attributes: mostly(constant({ customer: "c-1" }), FastCheck.dictionary(word, word, { maxKeys: 3 }))
   },

@@ -34,6 +34,8 @@ describe("The route table", () => {
         "GET /api/runs/:runId/result",
         "GET /api/runs/:runId/events",
         "POST /api/runs/:runId/triggers/:nodeId",
+        "POST /api/runs/:runId/signals/:nodeId/:signal",
+        "GET /api/runs/:runId/queries/:nodeId/:query",
         "POST /api/runs/:runId/cancel",
         "POST /api/runs/:runId/pause",
         "POST /api/runs/:runId/resume",

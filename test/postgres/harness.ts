@@ -16,6 +16,7 @@ import { emptyTables } from "../../src/postgres/embedded/emptyTables.js"
 import { type Stores, layer as stores } from "../../src/postgres/layer.js"
 import { migrate } from "../../src/postgres/Migrations.js"
 import * as Pool from "../../src/postgres/Pool.js"
+import type { Aged } from "../../src/store/Retention.js"
 import { type RawRow, Transaction, Transactor } from "../../src/store/Transactor.js"
 import { freshDatabase } from "../support/database.js"
 
@@ -161,6 +162,9 @@ export const delivery = (id: string, inputId: string, payload: unknown = null): 
   inputId: InputId.make(inputId),
   payload: JSON.stringify(payload)
 })
+
+/** All runs that ended before a time. */
+export const endedBefore = (before: Date): Aged => ({ before, workflows: [], others: true })
 
 /** A frontier with one node whose firings from `low` on are open. */
 export const open = (nodeId: string, low: number, next: number): RunCommit["frontier"] => ({

@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import type { MessageRow } from "../../src/model/Message.js"
 import { Inbox, type PendingRange } from "../../src/store/Inbox.js"
 import { StateStore } from "../../src/store/StateStore.js"
-import { both, commit, message, one, query, runId, start, transact } from "./harness.js"
+import { both, commit, endedBefore, message, one, query, runId, start, transact } from "./harness.js"
 
 const append = (id: string, ...messages: ReadonlyArray<MessageRow>) =>
   Effect.flatMap(Inbox, (inbox) => transact(inbox.append([commit(id, { messages })])))
@@ -135,7 +135,7 @@ describe("an inbox", () => {
         where run_id in ('old', 'older')`)
       const inbox = yield* Inbox
       const now = Number((yield* one("select (extract(epoch from now()) * 1000)::float8 as now"))["now"])
-      const sweep = transact(inbox.cleanup(new Date(now - 60_000), 2))
+      const sweep = Effect.map(transact(inbox.cleanup(endedBefore(new Date(now - 60_000)), 2)), ({ rows }) => rows)
       const counts: Array<number> = []
       for (let i = 0; i < 6; i++) counts.push(yield* sweep)
       expect(counts).toEqual([2, 2, 2, 0, 0, 0])

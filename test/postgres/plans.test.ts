@@ -3,16 +3,20 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type { Query } from "../../src/postgres/Connection.js"
 import { layer as stores } from "../../src/postgres/layer.js"
+import * as PgOverview from "../../src/postgres/PgOverview.js"
 import { PgPool } from "../../src/postgres/Pool.js"
 import { AuditLog } from "../../src/store/AuditLog.js"
 import { Inbox } from "../../src/store/Inbox.js"
-import { type ClaimLook, StateStore } from "../../src/store/StateStore.js"
+import { Overview } from "../../src/store/Overview.js"
+import { Retention } from "../../src/store/Retention.js"
+import { type ClaimLook, type RunFilter, StateStore } from "../../src/store/StateStore.js"
 import { TriggerStore } from "../../src/store/TriggerStore.js"
 import { Workers } from "../../src/store/Workers.js"
 import {
   commit,
   definition,
   delivery,
+  endedBefore,
   firing,
   incarnation,
   message,
@@ -26,6 +30,15 @@ import {
 } from "./harness.js"
 
 const id = runId("a")
+const place = { createdAt: new Date(0), runId: id }
+
+/** What an operator looks for, beside workflow and status. */
+const searches: ReadonlyArray<Omit<RunFilter, "limit">> = [
+  { attributes: { customer: "c-1" } },
+  { attributes: { customer: "c-1", region: "eu" }, status: "failed", workflow: "order", after: place },
+  { since: new Date(0), until: new Date(1) },
+  { since: new Date(0), after: place }
+]
 const worker = incarnation(1)
 const definitions = [definition]
 
@@ -116,12 +129,21 @@ const everything = Effect.gen(function* () {
   yield* transact(inbox.pending([{ ...place, producer: "a.out", from: { firing: 0, ordinal: 0 } }]))
   yield* transact(inbox.highest(id, "n", "in"))
   yield* transact(Effect.all([triggers.look("input", "0", 10), triggers.look("command", "0", 10)]))
-  yield* transact(Effect.all([triggers.history(id, "0", 10), triggers.cleanup(new Date(), 10)]))
-  yield* transact(inbox.cleanup(new Date(), 10))
+  yield* transact(Effect.all([triggers.history(id, "0", 10), triggers.cleanup(endedBefore(new Date()), 10)]))
+  yield* transact(inbox.cleanup(endedBefore(new Date()), 10))
   yield* transact(Effect.all([workers.list, workers.clock, workers.cleanup, workers.leave(worker)]))
+  const retention = yield* Retention
+  yield* transact(retention.runs({ ...endedBefore(new Date()), parentsBefore: 0 }, 10))
+  yield* transact(retention.forget([id]))
+  yield* transact(retention.events({ before: 0, workflows: { order: 0 } }, 10))
+  const overview = yield* Overview
+  yield* transact(Effect.all([overview.workers, overview.troubled(1_000, 10), overview.backlog, overview.database]))
+  yield* transact(Effect.all([overview.attributes(id), overview.watched([{ runId: id, after: "0" }], 10)]))
+  for (const filter of searches) yield* transact(states.list({ ...filter, limit: 10 }))
   yield* audit.record([
     { runId: id, kind: "k", nodeId: null, firing: null, attempt: null, version: 1, at: 0, detail: "" }
   ])
+  yield* transact(overview.recent(0n, 10))
   yield* audit.read(id, { limit: 1 })
   yield* audit.read(id, { limit: 1, nodeId: "n" })
 })
@@ -138,7 +160,10 @@ const statements = Effect.gen(function* () {
       return connection.execute(one)
     }
   }))
-  yield* everything.pipe(Effect.provide(stores().pipe(Layer.provide(Layer.succeed(PgPool, { ...pool, acquire })))))
+  yield* everything.pipe(
+    Effect.provide(PgOverview.layer()),
+    Effect.provide(stores().pipe(Layer.provide(Layer.succeed(PgPool, { ...pool, acquire }))))
+  )
   return seen
 })
 
@@ -171,6 +196,10 @@ const grow = Effect.gen(function* () {
     from generate_series(1, 20000) n`)
   yield* query(`insert into perdure.run_commands (run_id, kind, status, settled_at)
     select 'r' || n, 'cancel', 'applied', now() from generate_series(1, 20000) n`)
+  yield* query(`insert into perdure.run_attributes (run_id, name, value, created_at)
+    select 'r' || n, 'customer', 'c-' || n % 500, now() from generate_series(1, 20000) n`)
+  yield* query(`insert into perdure.run_events (run_id, events)
+    select 'r' || n, json_build_array(json_build_object('kind', 'run.completed', 'at', 0)) from generate_series(1, 20000) n`)
   yield* query("analyze")
 })
 
@@ -206,7 +235,22 @@ const indexes: Readonly<Record<string, ReadonlyArray<string>>> = {
   "run.list.all": ["run_state_list"],
   "run.firings": ["run_node_state_pkey"],
   "cleanup.run_inbox_messages": ["run_state_retention", "run_inbox_messages_pkey"],
-  "events.readRun": ["run_events_run"]
+  "overview.workers": ["run_state_claim_orphaned"],
+  "overview.troubled": ["run_state_claim_ready", "run_state_claim_due", "run_state_claim_orphaned"],
+  "overview.backlog": ["run_state_parked", "run_state_claim_ready", "trigger_inputs_look", "run_commands_look"],
+  "overview.attributes": ["run_attributes_pkey"],
+  "overview.watchedEvents": ["run_events_run"],
+  "overview.watchedStatus": ["run_state_pkey"],
+  "overview.recent": ["run_events_pkey"],
+  "overview.last": ["run_events_pkey"],
+  "run.search.1": ["run_attributes_list", "run_state_pkey"],
+  "run.search.awt2": ["run_attributes_list", "run_state_pkey", "run_attributes_pkey"],
+  "run.search.su0": ["run_state_list"],
+  "run.search.as0": ["run_state_list"],
+  "events.readRun": ["run_events_run"],
+  "retention.runs": ["run_state_retention", "run_state_pkey", "run_values_pkey", "run_node_state_pkey"],
+  "retention.forget": ["run_events_run"],
+  "retention.events": ["run_events_pkey", "run_state_pkey"]
 }
 
 const checkPlans = (seen: ReadonlyMap<string, string>) =>

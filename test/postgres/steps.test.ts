@@ -4,7 +4,7 @@ import type { StepRow } from "../../src/model/StepRow.js"
 import { StateStore } from "../../src/store/StateStore.js"
 import { StepStore } from "../../src/store/StepStore.js"
 import { TriggerStore } from "../../src/store/TriggerStore.js"
-import { both, commit, delivery, query, runId, start, transact } from "./harness.js"
+import { both, commit, delivery, endedBefore, query, runId, start, transact } from "./harness.js"
 
 const step = (changes: Partial<StepRow> = {}): StepRow => ({
   nodeId: "approval",
@@ -85,7 +85,11 @@ both(
       Effect.flatMap(StateStore, (states) => states.start([start("a", {}, { status: "completed" }), start("b")]))
     )
     yield* write([step({ key: "1" }), step({ key: "2" }), step({ key: "3" })])
-    const cleanup = (before: Date) => transact(Effect.flatMap(StepStore, (steps) => steps.cleanup(before, 2)))
+    const cleanup = (before: Date) =>
+      Effect.map(
+        transact(Effect.flatMap(StepStore, (steps) => steps.cleanup(endedBefore(before), 2))),
+        ({ rows }) => rows
+      )
     expect(yield* cleanup(new Date(0))).toBe(0)
     const later = new Date(8_640_000_000_000)
     expect([yield* cleanup(later), yield* cleanup(later), yield* cleanup(later)]).toEqual([2, 1, 0])

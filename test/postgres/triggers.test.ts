@@ -8,6 +8,7 @@ import {
   both,
   commit,
   delivery,
+  endedBefore,
   holding,
   incarnation,
   onFreshDatabase,
@@ -264,7 +265,7 @@ describe("cleanup", () => {
       const hourAgo = new Date(
         Number((yield* query("select extract(epoch from now())::float8 as now"))[0]?.["now"]) * 1000 - 3_600_000
       )
-      const cleanup = transact(triggers.cleanup(hourAgo, 2))
+      const cleanup = Effect.map(transact(triggers.cleanup(endedBefore(hourAgo), 2)), ({ rows }) => rows)
       expect([yield* cleanup, yield* cleanup, yield* cleanup, yield* cleanup]).toEqual([2, 2, 0, 0])
       expect(
         yield* query("select run_id, count(*)::int4 as count from perdure.trigger_inputs group by 1 order by 1")

@@ -6,11 +6,11 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import { locally } from "../../client/Trouble.js"
-import { inputIdFrom, runIdFrom } from "../../engine/Requests.js"
+import { inputIdFrom, queryFrom, runIdFrom, signalFrom } from "../../engine/Requests.js"
 import { scopes } from "../../http/Access.js"
 import { showToken, tokenOf } from "../../http/Tokens.js"
 import { json, line, table } from "../Printing.js"
-import { CommandFailed, remote, withServer } from "../Remote.js"
+import { CommandFailed, notFoundExit, remote, withServer } from "../Remote.js"
 import { jsonArgument } from "../Values.js"
 
 /** What the server executes. */
@@ -25,6 +25,17 @@ export const workflows = Command.make("workflows", remote, (options) =>
   )
 ).pipe(Command.withDescription("The workflows the server executes"))
 
+const payloadOption = Options.text("payload").pipe(Options.withDescription("JSON, @file, or - for standard input"))
+
+const inputIdOption = Options.text("input-id").pipe(
+  Options.withDescription("The event's own name: sent again, it changes nothing"),
+  Options.optional
+)
+
+/** Says what became of something that was sent. */
+const sent = (asJson: boolean, accepted: boolean, inputId: string) =>
+  asJson ? json({ accepted, inputId }) : line(accepted ? `accepted as ${inputId}` : `${inputId} was there already`)
+
 /** Sends an external event. */
 export const trigger = Command.make(
   "trigger",
@@ -32,11 +43,8 @@ export const trigger = Command.make(
     ...remote,
     runId: Args.text({ name: "runId" }),
     nodeId: Args.text({ name: "nodeId" }),
-    payload: Options.text("payload").pipe(Options.withDescription("JSON, @file, or - for standard input")),
-    inputId: Options.text("input-id").pipe(
-      Options.withDescription("The event's own name: sent again, it changes nothing"),
-      Options.optional
-    )
+    payload: payloadOption,
+    inputId: inputIdOption
   },
   (options) =>
     Effect.gen(function* () {
@@ -47,12 +55,68 @@ export const trigger = Command.make(
           const inputId = yield* inputIdFrom(Option.getOrElse(options.inputId, () => crypto.randomUUID()))
           const path = { runId, nodeId: options.nodeId }
           const { accepted } = yield* locally(http.runs.trigger({ path, payload: { inputId, payload }, urlParams: {} }))
-          if (options.json) return yield* json({ accepted, inputId })
-          yield* line(accepted ? `accepted as ${inputId}` : `${inputId} was there already`)
+          yield* sent(options.json, accepted, inputId)
         })
       )
     })
 ).pipe(Command.withDescription("Sends an external event to a node of a run"))
+
+/** Sends a signal. */
+export const signal = Command.make(
+  "signal",
+  {
+    ...remote,
+    runId: Args.text({ name: "runId" }),
+    nodeId: Args.text({ name: "nodeId" }),
+    signal: Args.text({ name: "signal" }),
+    payload: payloadOption,
+    inputId: inputIdOption
+  },
+  (options) =>
+    Effect.gen(function* () {
+      const payload = yield* jsonArgument("payload", options.payload)
+      yield* withServer(options.url, (http) =>
+        Effect.gen(function* () {
+          const inputId = yield* inputIdFrom(Option.getOrElse(options.inputId, () => crypto.randomUUID()))
+          const path = {
+            runId: yield* runIdFrom(options.runId),
+            nodeId: options.nodeId,
+            signal: yield* signalFrom(options.signal)
+          }
+          const { accepted } = yield* locally(http.runs.signal({ path, payload: { inputId, payload }, urlParams: {} }))
+          yield* sent(options.json, accepted, inputId)
+        })
+      )
+    })
+).pipe(Command.withDescription("Sends a signal to the steps of a node that lists it"))
+
+/** Asks what a node has published. */
+export const query = Command.make(
+  "query",
+  {
+    ...remote,
+    runId: Args.text({ name: "runId" }),
+    nodeId: Args.text({ name: "nodeId" }),
+    query: Args.text({ name: "query" })
+  },
+  (options) =>
+    withServer(options.url, (http) =>
+      Effect.gen(function* () {
+        const path = {
+          runId: yield* runIdFrom(options.runId),
+          nodeId: options.nodeId,
+          query: yield* queryFrom(options.query)
+        }
+        const found = yield* locally(http.runs.query({ path, urlParams: {} }))
+        if (options.json) return yield* json(found)
+        if (found.answered) return yield* line(JSON.stringify(found.answer))
+        return yield* new CommandFailed({
+          exitCode: notFoundExit,
+          message: `${options.nodeId} has published no answer to ${options.query}`
+        })
+      })
+    )
+).pipe(Command.withDescription("Prints the last answer that a node has published to a query"))
 
 /** Who executes runs. */
 export const workers = Command.make("workers", remote, (options) =>

@@ -7,8 +7,10 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import type { Http } from "../../client/Connect.js"
 import { locally } from "../../client/Trouble.js"
+import { hidden } from "../../definition/Secrets.js"
 import { runIdFrom } from "../../engine/Requests.js"
 import { ListRuns } from "../../http/Query.js"
+import { StartRun } from "../../http/Shapes.js"
 import { RunStatus } from "../../model/Status.js"
 import { json, line, table } from "../Printing.js"
 import { CommandFailed, orFail, remote, usageExit, withServer } from "../Remote.js"
@@ -112,8 +114,14 @@ const show = Command.make("show", { ...remote, runId }, (options) =>
   )
 ).pipe(Command.withDescription("A run with its values, its nodes, and why it is not moving"))
 
+/** When a run begins, and by when it has to have ended. */
+const Moments = Schema.Struct({ startAt: StartRun.fields.startAt, deadline: StartRun.fields.deadline })
+type Moments = typeof Moments.Type
+
 interface Start {
   readonly workflow: string
+  readonly priority?: number
+  readonly moments?: Moments
   readonly version: Option.Option<number>
   readonly runId: Option.Option<string>
   readonly input: unknown
@@ -123,11 +131,25 @@ interface Start {
 const startRun = (http: Http, start: Start) =>
   Effect.gen(function* () {
     const id = yield* runIdFrom(Option.getOrElse(start.runId, () => crypto.randomUUID()))
-    const { attributes, input, workflow } = start
-    const payload = { workflow, input, runId: id, ...given("version", start.version) }
+    const { attributes, input, moments, priority, workflow } = start
+    const payload = {
+      ...{ workflow, input, runId: id, ...moments, ...given("version", start.version) },
+      ...(priority === undefined ? {} : { priority })
+    }
     const marked = Object.keys(attributes).length === 0 ? payload : { ...payload, attributes }
     return yield* locally(http.starts.start({ payload: marked, urlParams: {} }))
   })
+
+/** Times as the server will read them. */
+const momentsOf = (moments: Moments) =>
+  Effect.as(
+    Schema.decodeUnknown(Moments)(moments).pipe(
+      Effect.mapError(
+        (error) => new CommandFailed({ exitCode: usageExit, message: error.message.split("\n").at(-1)?.trim() ?? "" })
+      )
+    ),
+    moments
+  )
 
 const start = Command.make(
   "start",
@@ -138,6 +160,18 @@ const start = Command.make(
     input: Options.text("input").pipe(Options.withDescription("JSON, @file, or - for standard input")),
     version: Options.integer("version").pipe(Options.withDescription("The highest unless given"), Options.optional),
     runId: Options.text("run-id").pipe(Options.withDescription("Makes the start idempotent"), Options.optional),
+    priority: Options.integer("priority").pipe(
+      Options.withDescription("-100 to 100, higher is first"),
+      Options.withDefault(0)
+    ),
+    startAt: Options.text("start-at").pipe(
+      Options.withDescription("Nothing starts before, as 2026-11-23T08:30:00Z"),
+      Options.optional
+    ),
+    deadline: Options.text("deadline").pipe(
+      Options.withDescription("Failed if not ended by then, as 2026-11-23T08:30:00Z"),
+      Options.optional
+    ),
     watch: Options.boolean("watch").pipe(Options.withDescription("Then follow the run to its end"))
   },
   (options) =>
@@ -146,7 +180,11 @@ const start = Command.make(
       yield* withServer(options.url, (http, server, client) =>
         Effect.gen(function* () {
           const marks = Option.getOrElse(attributesOf(options.attributes), () => ({}))
-          const run = yield* startRun(http, { ...options, input, attributes: marks })
+          const moments = yield* momentsOf({
+            ...given("startAt", options.startAt),
+            ...given("deadline", options.deadline)
+          })
+          const run = yield* startRun(http, { ...options, moments, input, attributes: marks })
           if (options.json) yield* json(run)
           else yield* line(`${run.runId} ${run.status}`)
           if (options.watch) yield* watch(client, server, run.runId, options.json)
@@ -168,6 +206,12 @@ const rerun = Command.make(
         const path = { runId: yield* runIdFrom(options.runId) }
         const run = yield* locally(http.runs.run({ path, urlParams: {} }))
         const { input, version, workflow } = run
+        if (JSON.stringify(input).includes(JSON.stringify(hidden))) {
+          return yield* new CommandFailed({
+            exitCode: 1,
+            message: "its input holds secrets, which are not shown: start it with perdure runs start --input"
+          })
+        }
         const again = { workflow, version: Option.some(version), runId: options.newId, input }
         const started = yield* startRun(http, { ...again, attributes: run.attributes ?? {} })
         yield* options.json ? json(started) : line(`${started.runId} ${started.status}`)
@@ -175,7 +219,7 @@ const rerun = Command.make(
     )
 ).pipe(Command.withDescription("Starts a new run with the input of another one"))
 
-type Verb = "cancel" | "pause" | "resume" | "retry" | "unpark"
+type Verb = "cancel" | "pause" | "resume" | "retry"
 
 const command = (verb: Verb, description: string) =>
   Command.make(verb, { ...remote, runId }, (options) =>
@@ -202,8 +246,7 @@ export const runs = Command.make("runs").pipe(
     command("cancel", "Ends a run"),
     command("pause", "Lets what runs end and starts nothing more"),
     command("resume", "Lets a paused run go on"),
-    command("retry", "Lets a failed or parked run go on from where it failed"),
-    command("unpark", "Lets a parked run go on"),
+    command("retry", "Lets a failed run go on from what failed, or a parked one from where it stands"),
     rerun,
     watchCommand
   ])
