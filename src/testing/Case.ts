@@ -17,7 +17,7 @@ const stoppedForMs = 20_000
 const maxLives = 8
 
 /** A whole recovery by somebody new, and a second sweep by everybody, take long: they are done in one of so many cases. */
-const thoroughEvery = 4
+const thoroughEvery = 6
 
 const leasedStatement = `
   select r.run_id, w.worker_id from perdure.run_state r join perdure.workers w on w.incarnation = r.worker

@@ -5,8 +5,6 @@ const lifelines =
 const damaged =
   "Only for a run whose rows were damaged so that its frontier can't be read; test/engine/recovery.test.ts damages them."
 
-const operators = "Only for an operator who brings a parked run back: one transaction that nothing else belongs to."
-
 /** Pairs of a point and a mode that no case hits, and why; `*` is anything, `@never` a statement that nothing passed. */
 export const gaps: Readonly<Record<string, string>> = {
   "claim.recover@never":
@@ -26,8 +24,6 @@ export const gaps: Readonly<Record<string, string>> = {
   "inputs.history@never": read,
   "steps.published@never": read,
   "overview.*@never": read,
-  "unpark.lock@never": operators,
-  "unpark.forgive@never": operators,
   "deliver.addressee@never":
     "Only for a trigger from JSON inside a transaction of the caller; test/engine/transaction.test.ts has one.",
   "steps.hold@never":

@@ -42,7 +42,7 @@ if (given.help || !Number.isInteger(seed) || !(minutes > 0) || subjects.length =
 }
 
 /** How often a first injection is followed by a second one, drawn by seed, unless all pairs are asked for. */
-const doubleChance = 0.08
+const doubleChance = 0.05
 
 /** Lines of a failing execution's log that are shown at once; a replay shows all. */
 const shownLog = 15
