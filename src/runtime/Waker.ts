@@ -147,7 +147,7 @@ const make = Effect.gen(function* () {
   /** Runs end in other processes too; who waits for one should not wait for a whole sweep. */
   const foreignEnds = Effect.zipRight(
     careful("A look", awaiters.look(supervisor.has)),
-    Effect.sleep(Duration.millis(settings.pollMs / foreignEndsPerPoll))
+    Effect.sleep(Duration.millis(Math.min(settings.pollMs, foreignEndMs)))
   )
 
   yield* Effect.forkScoped(Effect.forever(named))
@@ -159,8 +159,8 @@ const make = Effect.gen(function* () {
   return { sweep, claim: claims, look }
 })
 
-/** Looks at runs that are waited for and live elsewhere, for each look at everything. */
-const foreignEndsPerPoll = 5
+/** Time between two looks at runs that are waited for and live elsewhere. */
+const foreignEndMs = 200
 
 const isLate = (unapplied: Unapplied): boolean => isEnded(unapplied.runStatus) || unapplied.runStatus === "parked"
 

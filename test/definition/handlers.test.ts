@@ -135,7 +135,8 @@ describe("a node keeps its policies as the runtime reads them", () => {
       repeated: 1,
       concurrency: null,
       timeout: undefined,
-      retry: undefined
+      retry: undefined,
+      signals: new Map()
     })
   })
 
