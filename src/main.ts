@@ -1,6 +1,7 @@
 import * as Either from "effect/Either"
 import { readConfiguration, settingsHelp } from "./cli/config.js"
-import { complain, runServer } from "./cli/Process.js"
+import { complain } from "./cli/Printing.js"
+import { runServer } from "./cli/Process.js"
 import { example } from "./cli/Server.js"
 
 const usage = `Runs the Perdure server with the bundled example workflow.

@@ -23,6 +23,11 @@ export const plain = (text: string): string => {
   return shown
 }
 
+/** Says something in one line on standard error. */
+export const complain = (text: string): void => {
+  process.stderr.write(`perdure: ${text}\n`)
+}
+
 /** One line. */
 export const line = (text: string): Effect.Effect<void> => Console.log(plain(text))
 

@@ -8,6 +8,7 @@ import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import { HttpAddress } from "../http/server.js"
 import type { Configuration, Reading } from "./config.js"
+import { complain } from "./Printing.js"
 import { logging, server, traces, type Workflows, worker } from "./Server.js"
 import { watchEventLoop } from "./Watchdog.js"
 
@@ -38,11 +39,6 @@ const program = <E, R>(
     process.stdout.write(`${yield* announce(onStopped)}\n`)
     return yield* Deferred.await(stopped)
   }).pipe(Effect.scoped, Effect.provide(Layer.provideMerge(traces(configuration), logging(configuration))))
-
-/** Says something in one line on standard error. */
-export const complain = (line: string): void => {
-  process.stderr.write(`perdure: ${line}\n`)
-}
 
 const messageOf = (error: unknown): { readonly tag: string; readonly message: string } =>
   error instanceof Error

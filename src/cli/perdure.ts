@@ -12,8 +12,7 @@ import { doctor, query, signal, stuck, token, trigger, workers, workflows } from
 import { processes } from "./commands/processes.js"
 import { runs } from "./commands/runs.js"
 import { commandsOf, overview } from "./Help.js"
-import { plain } from "./Printing.js"
-import { complain } from "./Process.js"
+import { complain, plain } from "./Printing.js"
 import { CommandFailed, usageExit } from "./Remote.js"
 
 const { version } = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8"))

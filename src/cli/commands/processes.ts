@@ -7,11 +7,9 @@ import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
-import { type Reading, readConfiguration } from "../config.js"
-import { migration } from "../Migration.js"
-import { runServer, runWorker } from "../Process.js"
+import { readConfiguration } from "../config.js"
 import { CommandFailed, usageExit } from "../Remote.js"
-import { example, type Workflows } from "../Server.js"
+import type { Workflows } from "../Server.js"
 
 const configured = Effect.suspend(() =>
   Either.match(readConfiguration(process.env), {
@@ -49,25 +47,32 @@ const workflows = Options.text("workflows").pipe(
   Options.optional
 )
 
+// Most commands only talk to a server: what makes one takes a second to load, and is loaded when it is needed.
+const loaded = {
+  process: Effect.promise(() => import("../Process.js")),
+  server: Effect.promise(() => import("../Server.js")),
+  migration: Effect.promise(() => import("../Migration.js"))
+}
+
 /** What the process turns into once the command line has been read. */
 export type Afterwards = (then: () => void) => Effect.Effect<void>
 
 /** Commands that become a process of their own. */
 export const processes = (afterwards: Afterwards) => {
-  const becomes =
-    (run: (reading: Reading, workflows: Workflows) => void) => (options: { workflows: Option.Option<string> }) =>
-      Effect.gen(function* () {
-        const reading = yield* configured
-        const served = Option.isNone(options.workflows)
-          ? example(reading.configuration)
-          : yield* load(options.workflows.value)
-        yield* afterwards(() => run(reading, served))
-      })
+  const becomes = (which: "runServer" | "runWorker") => (options: { workflows: Option.Option<string> }) =>
+    Effect.gen(function* () {
+      const reading = yield* configured
+      const served = Option.isNone(options.workflows)
+        ? (yield* loaded.server).example(reading.configuration)
+        : yield* load(options.workflows.value)
+      const { [which]: run } = yield* loaded.process
+      yield* afterwards(() => run(reading, served))
+    })
   return {
-    serve: Command.make("serve", { workflows }, becomes(runServer)).pipe(
+    serve: Command.make("serve", { workflows }, becomes("runServer")).pipe(
       Command.withDescription("Serves workflows over HTTP and executes them; settings are environment variables")
     ),
-    worker: Command.make("worker", { workflows }, becomes(runWorker)).pipe(
+    worker: Command.make("worker", { workflows }, becomes("runWorker")).pipe(
       Command.withDescription("Executes workflows without a server")
     ),
     migrate: Command.make("migrate", {}, () =>
@@ -80,6 +85,7 @@ export const processes = (afterwards: Afterwards) => {
             message: "DATABASE_URL: expected a database to migrate"
           })
         }
+        const { migration } = yield* loaded.migration
         const done = yield* Effect.mapError(
           migration({ url, schema: configuration.schema }),
           ({ message }) => new CommandFailed({ exitCode: 1, message })
