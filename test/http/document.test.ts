@@ -205,7 +205,8 @@ it("10,000 hostile calls get what the document foresees, no failure of ours, and
     else expect(unforeseen(document, operation, seen)).toEqual([])
   })
   await FastCheck.assert(property, { numRuns: calls, endOnFailure: true })
-  for (const status of [200, 201, 202, 400, 401, 403, 404, 405, 409, 415])
+  // The rarer ones, 202, 409 and 415, need not come up; refusals.test.ts calls for each.
+  for (const status of [200, 201, 400, 401, 403, 404, 405])
     expect([...statuses.keys()]).toContain(status)
   const found = new Set<string>()
   let cursor: unknown
