@@ -206,8 +206,7 @@ it("10,000 hostile calls get what the document foresees, no failure of ours, and
   })
   await FastCheck.assert(property, { numRuns: calls, endOnFailure: true })
   // The rarer ones, 202, 409 and 415, need not come up; refusals.test.ts calls for each.
-  for (const status of [200, 201, 400, 401, 403, 404, 405])
-    expect([...statuses.keys()]).toContain(status)
+  for (const status of [200, 201, 400, 401, 403, 404, 405]) expect([...statuses.keys()]).toContain(status)
   const found = new Set<string>()
   let cursor: unknown
   do {
