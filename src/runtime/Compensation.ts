@@ -57,7 +57,8 @@ export const compensate = (
       text === undefined
         ? park("what a compensation needs is gone")
         : Either.match(decodeRecord(text), {
-            onLeft: (error) => park(error.message),
+            // Without the parser's own words: they quote what was read, and that may be a secret.
+            onLeft: () => park("what a compensation needs can't be read"),
             onRight: (record) => undertake(site, record, park)
           })
     ),
