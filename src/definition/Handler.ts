@@ -18,7 +18,7 @@ export interface Handler<Name extends string> {
 }
 
 /**
- * A handler as the runtime calls it, its environment already captured.
+ * A handler as the runtime calls it, within the environment that its layer has captured.
  *
  * **Details** Inputs, event and outputs are decoded values. `event` is the payload of a trigger, for a resumable node an
  * `Option` of `{ state, input }`, otherwise `undefined`.
@@ -28,17 +28,27 @@ export type AnyHandler = (
   event: unknown
 ) => Effect.Effect<{ readonly [port: string]: unknown } | Suspend, unknown, NodeContext>
 
-/** A compensation as the runtime calls it, its environment already captured; inputs and outputs are decoded values. */
+/** A compensation as the runtime calls it, within the same environment; inputs and outputs are decoded values. */
 export type AnyCompensation = (
   inputs: { readonly [handle: string]: unknown },
   outputs: Option.Option<{ readonly [port: string]: unknown }>
 ) => Effect.Effect<unknown, unknown, NodeContext>
 
-/** A handler, what undoes its work, and the node they were written for. */
-export interface NodeHandler {
-  readonly node: NodeDefinition
+/**
+ * A handler, what undoes its work, and what both need.
+ *
+ * **Details** The environment stands beside the functions, so that a firing's fiber begins with it: to provide it around each
+ * attempt, and `NodeContext` on top, took 45 of the 56 operations of Effect that an attempt of a plain handler was.
+ */
+export interface Handling {
+  readonly environment: Context.Context<never>
   readonly run: AnyHandler
   readonly compensate?: AnyCompensation
+}
+
+/** A node's handler, and the node it was written for. */
+export interface NodeHandler extends Handling {
+  readonly node: NodeDefinition
 }
 
 /** The key of a node's handler in a context. */
@@ -165,12 +175,9 @@ export const layer = <
       const environment = yield* Effect.context<Environment<F> | Environment<C>>()
       const handle = Effect.isEffect(build) ? yield* build : build
       // the types of this node's values were checked above; the runtime knows them by schema
-      const erased = handle as unknown as AnyHandler
-      const within = <A, E>(effect: Effect.Effect<A, E, NodeContext>) =>
-        Effect.mapInputContext(effect, (attempt: Context.Context<NodeContext>) => Context.merge(environment, attempt))
-      const run: AnyHandler = (inputs, event) => within(erased(inputs, event))
-      if (compensate === undefined) return { node, run }
-      const undo = compensate as unknown as AnyCompensation
-      return { node, run, compensate: (inputs, outputs) => within(undo(inputs, outputs)) }
+      const run = handle as unknown as AnyHandler
+      const within = environment as Context.Context<never>
+      if (compensate === undefined) return { node, environment: within, run }
+      return { node, environment: within, run, compensate: compensate as unknown as AnyCompensation }
     })
   )

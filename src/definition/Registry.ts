@@ -2,14 +2,13 @@ import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { DatabaseError, DefinitionConflict } from "../model/Errors.js"
-import type { AnyCompensation, AnyHandler } from "./Handler.js"
+import type { Handling } from "./Handler.js"
 import type { WorkflowDefinition } from "./WorkflowDefinition.js"
 
 /**
  * Where a process says which workflows it can run.
  *
- * **Details** `register` holds for the life of the scope. The handlers, and the compensations of those that have one, go by
- * node id.
+ * **Details** `register` holds for the life of the scope. The handlers go by node id.
  *
  * **Errors** `DefinitionConflict`: the database knows the name and version with another graph.
  */
@@ -18,8 +17,7 @@ export class Registry extends Context.Tag("perdure/Registry")<
   {
     readonly register: (
       definition: WorkflowDefinition,
-      handlers: ReadonlyMap<string, AnyHandler>,
-      compensations?: ReadonlyMap<string, AnyCompensation>
+      handlers: ReadonlyMap<string, Handling>
     ) => Effect.Effect<void, DefinitionConflict | DatabaseError, Scope.Scope>
   }
 >() {}

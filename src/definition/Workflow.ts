@@ -6,7 +6,7 @@ import type * as Schema from "effect/Schema"
 import type * as Types from "effect/Types"
 import type { DatabaseError, DefinitionConflict } from "../model/Errors.js"
 import * as Draft from "./Draft.js"
-import { type AnyCompensation, type AnyHandler, type Handler, tag } from "./Handler.js"
+import { type Handler, type Handling, tag } from "./Handler.js"
 import type { AnySchema } from "./Input.js"
 import { InvalidWorkflow } from "./InvalidWorkflow.js"
 import type { NodeDefinition } from "./NodeDefinition.js"
@@ -180,15 +180,13 @@ const layer = (definition: WorkflowDefinition) =>
     Effect.gen(function* () {
       const registry = yield* Registry
       const context = yield* Effect.context<never>()
-      const { compensations, handlers } = yield* collect(definition, context)
-      yield* registry.register(definition, handlers, compensations)
+      yield* registry.register(definition, yield* collect(definition, context))
     })
   )
 
 /** The handlers of a workflow by node id; its layer's type has asked for each of them. */
 const collect = Effect.fnUntraced(function* (definition: WorkflowDefinition, context: Context.Context<never>) {
-  const handlers = new Map<string, AnyHandler>()
-  const compensations = new Map<string, AnyCompensation>()
+  const handlers = new Map<string, Handling>()
   const refuse = (issue: string) => Effect.die(new InvalidWorkflow({ workflow: definition.name, issues: [issue] }))
   for (const [id, node] of definition.nodes) {
     const handler = Context.unsafeGet(context, tag(node.name))
@@ -198,8 +196,7 @@ const collect = Effect.fnUntraced(function* (definition: WorkflowDefinition, con
     if (node.compensate !== undefined && handler.compensate === undefined) {
       return yield* refuse(`the handler for node "${id}" has no function that compensates`)
     }
-    handlers.set(id, handler.run)
-    if (handler.compensate !== undefined) compensations.set(id, handler.compensate)
+    handlers.set(id, handler)
   }
-  return { handlers, compensations }
+  return handlers
 })

@@ -1,4 +1,5 @@
 import * as Cause from "effect/Cause"
+import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
@@ -42,6 +43,31 @@ export class AttemptSite implements StepSite {
     readonly now: Effect.Effect<number>,
     private readonly keeper: StepKeeper
   ) {}
+
+  /** What the handler is given beside its inputs, for a firing of the node itself or one that it stands for. */
+  nodeContext(
+    nodeId = this.registered.plan.nodes[this.start.node]!.id,
+    firing = this.start.firing.firing
+  ): NodeContext["Type"] {
+    const { runId } = this
+    const { attempt, crashes } = this.start.firing
+    return {
+      ...this.registered.key,
+      runId,
+      nodeId,
+      firing,
+      attempt,
+      crashes,
+      idempotencyKey: idempotencyKey({ runId, nodeId, firing }),
+      [StepsTypeId]: this
+    }
+  }
+
+  /** What the attempt's fiber begins with. */
+  get context(): Context.Context<NodeContext> {
+    const environment = this.registered.handlers[this.start.node]?.environment ?? Context.empty()
+    return Context.add(environment, NodeContext, this.nodeContext())
+  }
 
   /** Made when the first step asks. */
   get steps(): StepHost {
@@ -89,36 +115,21 @@ const silence = (site: AttemptSite, longest: Duration.Duration): Effect.Effect<n
  * **Details** Never fails: errors, defects, time-outs and undecodable values are outcomes. Interrupted from outside it ends
  * as interrupted.
  */
-export const attempt = (site: AttemptSite): Effect.Effect<AttemptOutcome> =>
+export const attempt = (site: AttemptSite): Effect.Effect<AttemptOutcome, never, NodeContext> =>
   Effect.catchAllDefect(
     Effect.suspend(() => undertake(site)),
     // The handler's own defects are outcomes already; this is a schema of the author's that threw.
     (defect) => Effect.succeed<AttemptOutcome>({ _tag: "Failed", kind: "defect", message: describe(defect) })
   )
 
-const undertake = (site: AttemptSite): Effect.Effect<AttemptOutcome> => {
+const undertake = (site: AttemptSite): Effect.Effect<AttemptOutcome, never, NodeContext> => {
   const codec = site.registered.codecs[site.start.node]!
   const handler = site.registered.handlers[site.start.node]!
   const decoded = decodeInputs(site, codec)
   if (Either.isLeft(decoded)) return Effect.succeed(undecodable(decoded.left))
   const { event, inputs } = decoded.right
-  const { firing } = site.start.firing
-  const nodeId = site.registered.plan.nodes[site.start.node]!.id
-  const handled = Effect.suspend(() => handler(inputs, event))
-  const given = codec.givesStreams ? Effect.flatMap(handled, (result) => drain(site, codec, result)) : handled
-  const work = given.pipe(
-    Effect.provideService(NodeContext, {
-      runId: site.runId,
-      workflow: site.registered.key.workflow,
-      workflowVersion: site.registered.key.workflowVersion,
-      nodeId,
-      firing,
-      attempt: site.start.firing.attempt,
-      crashes: site.start.firing.crashes,
-      idempotencyKey: idempotencyKey({ runId: site.runId, nodeId, firing }),
-      [StepsTypeId]: site
-    })
-  )
+  const handled = Effect.suspend(() => handler.run(inputs, event))
+  const work = codec.givesStreams ? Effect.flatMap(handled, (result) => drain(site, codec, result)) : handled
   const { heartbeat, timeout } = codec.definition
   const beating = heartbeat === undefined ? work : Effect.raceFirst(work, silence(site, heartbeat))
   const timed =

@@ -1,4 +1,5 @@
 import * as Cause from "effect/Cause"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
@@ -6,10 +7,9 @@ import * as Schema from "effect/Schema"
 import type { OutputMode } from "../definition/Graph.js"
 import { NodeContext } from "../definition/NodeContext.js"
 import type { CompensationPolicy } from "../definition/NodeDefinition.js"
-import { StepsTypeId } from "../definition/StepHost.js"
 import type { UndecodableRow } from "../model/Errors.js"
 import type { AttemptOutcome } from "../model/Firing.js"
-import { idempotencyKey, type RunId } from "../model/Ids.js"
+import type { RunId } from "../model/Ids.js"
 import { compensationNode } from "../model/Message.js"
 import { type AttemptSite, describe, retried, TimedOut } from "./Attempt.js"
 import { fieldName, type NodeCodec, type Refusal } from "./Codec.js"
@@ -74,11 +74,12 @@ const undertake = (
   record: UndoRecord,
   park: (why: string) => Effect.Effect<never>
 ): Effect.Effect<AttemptOutcome> => {
-  const { codecs, compensations, plan } = site.registered
-  const codec = codecs[plan.byId.get(record.node)?.index ?? -1]
-  const run = compensations.get(record.node)
+  const { codecs, handlers, plan } = site.registered
+  const index = plan.byId.get(record.node)?.index ?? -1
+  const [codec, handling] = [codecs[index], handlers[index]]
+  const run = handling?.compensate
   const policy = codec?.definition.compensate
-  if (codec === undefined || run === undefined || policy === undefined) {
+  if (codec === undefined || handling === undefined || run === undefined || policy === undefined) {
     return park(`node ${record.node} can't be compensated`)
   }
   const what = `compensation of ${record.node}/${record.firing}`
@@ -87,10 +88,11 @@ const undertake = (
     return Effect.succeed({ _tag: "Failed", kind: "undecodable", message: `${what}: ${values.left}` })
   }
   const [inputs, outputs] = values.right
-  const work = Effect.provideService(
+  // The firing that is undone, with the tries of the compensation.
+  const context = Context.add(handling.environment, NodeContext, site.nodeContext(record.node, record.firing))
+  const work = Effect.provide(
     Effect.suspend(() => run(inputs, outputs)),
-    NodeContext,
-    contextOf(site, record)
+    context
   )
   return Effect.matchCauseEffect(inTime(work, policy), {
     onSuccess: () => Effect.succeed<AttemptOutcome>({ _tag: "Completed", outputs: {} }),
@@ -111,19 +113,6 @@ const inTime = <A, E>(work: Effect.Effect<A, E>, { timeout }: CompensationPolicy
         duration: timeout,
         onTimeout: () => new TimedOut("it took longer than its time-out")
       })
-
-/** The firing that is undone, with the tries of the compensation. */
-const contextOf = (site: AttemptSite, { firing, node: nodeId }: UndoRecord): NodeContext["Type"] => ({
-  runId: site.runId,
-  workflow: site.registered.key.workflow,
-  workflowVersion: site.registered.key.workflowVersion,
-  nodeId,
-  firing,
-  attempt: site.start.firing.attempt,
-  crashes: site.start.firing.crashes,
-  idempotencyKey: idempotencyKey({ runId: site.runId, nodeId, firing }),
-  [StepsTypeId]: site
-})
 
 type Values = Record<string, unknown>
 

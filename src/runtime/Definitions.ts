@@ -4,7 +4,7 @@ import * as HashMap from "effect/HashMap"
 import * as Layer from "effect/Layer"
 import { difference } from "../definition/Difference.js"
 import type { Graph } from "../definition/Graph.js"
-import type { AnyCompensation, AnyHandler } from "../definition/Handler.js"
+import type { Handling } from "../definition/Handler.js"
 import { Registry } from "../definition/Registry.js"
 import type { WorkflowDefinition } from "../definition/WorkflowDefinition.js"
 import { DefinitionConflict, WorkflowNotFound } from "../model/Errors.js"
@@ -22,8 +22,7 @@ export interface Registered {
   readonly plan: Plan
   /** By index of the plan's nodes; the pseudo nodes have none. */
   readonly codecs: ReadonlyArray<NodeCodec | undefined>
-  readonly handlers: ReadonlyArray<AnyHandler | undefined>
-  readonly compensations: ReadonlyMap<string, AnyCompensation>
+  readonly handlers: ReadonlyArray<Handling | undefined>
   /** What every log line of a node's firings bears. */
   readonly words: ReadonlyArray<HashMap.HashMap<string, unknown>>
 }
@@ -48,8 +47,7 @@ const keyOf = (workflow: string, version: number): string => `${workflow}@${vers
 
 const compile = (
   definition: WorkflowDefinition,
-  handlers: ReadonlyMap<string, AnyHandler>,
-  compensations: ReadonlyMap<string, AnyCompensation>,
+  handlers: ReadonlyMap<string, Handling>,
   workerId: string
 ): Registered => {
   const plan = compilePlan(definition.graph)
@@ -62,7 +60,6 @@ const compile = (
       return found === undefined ? undefined : compileNode(found)
     }),
     handlers: plan.nodes.map((node) => handlers.get(node.id)),
-    compensations,
     words: plan.nodes.map((node) => HashMap.make(["nodeId", node.id], ["workerId", workerId]))
   }
 }
@@ -75,11 +72,7 @@ const make = Effect.gen(function* () {
   const calls: Array<(registered: Registered) => Effect.Effect<void>> = []
   const leaving: Array<(registered: Registered) => Effect.Effect<void>> = []
 
-  const register = (
-    definition: WorkflowDefinition,
-    handlers: ReadonlyMap<string, AnyHandler>,
-    compensations: ReadonlyMap<string, AnyCompensation> = new Map()
-  ) =>
+  const register = (definition: WorkflowDefinition, handlers: ReadonlyMap<string, Handling>) =>
     Effect.gen(function* () {
       const mine = {
         workflow: definition.name,
@@ -98,7 +91,7 @@ const make = Effect.gen(function* () {
           difference: difference(JSON.parse(theirs.graph) as Graph, definition.graph)
         })
       }
-      const registered = compile(definition, handlers, compensations, workerId)
+      const registered = compile(definition, handlers, workerId)
       const key = keyOf(definition.name, definition.version)
       known.set(key, registered)
       yield* Effect.addFinalizer(() =>

@@ -1,3 +1,4 @@
+import type { RunCommand, TriggerInput } from "../model/Run.js"
 import type { Registered } from "./Definitions.js"
 import type { RunState, StartFiring } from "./RunState.js"
 
@@ -8,4 +9,7 @@ export interface HeldRun {
   readonly fence: number
   /** Firings whose commit is there and which only need their fibers. */
   readonly starts: ReadonlyArray<StartFiring>
+  /** What waited for it when it was claimed. */
+  readonly inputs: ReadonlyArray<TriggerInput>
+  readonly commands: ReadonlyArray<RunCommand>
 }

@@ -8,7 +8,6 @@ import type { CommandKind, TriggerDelivery } from "../model/Run.js"
 import type { RunStatus } from "../model/Status.js"
 import { Transaction, Transactor } from "../store/Transactor.js"
 import { type DeliverOutcome, type RequestOutcome, TriggerStore } from "../store/TriggerStore.js"
-import { Wakeups } from "../store/Wakeups.js"
 import * as GroupWriter from "./GroupWriter.js"
 import { RunSupervisor } from "./RunSupervisor.js"
 
@@ -39,15 +38,10 @@ const admits: Record<CommandKind, ReadonlyArray<RunStatus>> = {
 const make = Effect.gen(function* () {
   const transactor = yield* Transactor
   const triggers = yield* TriggerStore
-  const wakeups = yield* Wakeups
   const supervisor = yield* RunSupervisor
 
-  const wake = (runId: RunId, kind: "input" | "command" | "ready") =>
-    Effect.suspend(() => {
-      // A run nobody holds is claimed from here; one that lives elsewhere hears of it by the hint, or by its next look.
-      supervisor.lookAt(runId)
-      return supervisor.has(runId) ? Effect.void : wakeups.announce([{ kind, runId }])
-    })
+  /** A run nobody holds is claimed from here; one that lives elsewhere hears of it once that is known, or by its next look. */
+  const wake = (runId: RunId, kind: "input" | "command" | "ready") => Effect.sync(() => supervisor.lookAt(runId, kind))
 
   const write = (inputs: ReadonlyArray<TriggerDelivery>) => transactor.transact("deliver", triggers.deliver(inputs))
 
@@ -83,7 +77,4 @@ const make = Effect.gen(function* () {
   }
 })
 
-export const layer: Layer.Layer<Intake, never, Transactor | TriggerStore | Wakeups | RunSupervisor> = Layer.scoped(
-  Intake,
-  make
-)
+export const layer: Layer.Layer<Intake, never, Transactor | TriggerStore | RunSupervisor> = Layer.scoped(Intake, make)

@@ -5,9 +5,11 @@ import * as Layer from "effect/Layer"
 import type { DatabaseError, UndecodableRow } from "../model/Errors.js"
 import type { RunId } from "../model/Ids.js"
 import { Limits } from "../model/Limits.js"
+import type { RunCommand, TriggerInput } from "../model/Run.js"
 import { Inbox, type InboxMessage, type PendingMessages } from "../store/Inbox.js"
 import { type ClaimedRun, type ClaimLook, type Claims, StateStore } from "../store/StateStore.js"
 import { Transactor } from "../store/Transactor.js"
+import { TriggerStore } from "../store/TriggerStore.js"
 import { groupByRun } from "./ByRun.js"
 import { Definitions, type Registered } from "./Definitions.js"
 import type { HeldRun } from "./HeldRun.js"
@@ -21,17 +23,20 @@ import { Vitality } from "./Vitality.js"
 /**
  * Brings runs that nobody alive holds to life here: the one program for boot, steady sweep and wake-up.
  *
- * **Details** In one transaction: claim under a new fence, count crashes, read what is pending. Then it commits, and only
- * then are fibers built from the rows. No history is read or replayed.
+ * **Details** In one transaction: claim under a new fence, count crashes, read what is pending, inputs and commands from outside
+ * included. Then it commits, and only then are fibers built from the rows. No history is read or replayed.
  */
 export class Recovery extends Context.Tag("perdure/Recovery")<
   Recovery,
   {
-    /** Claims at most `limit` runs, look by look in one transaction, and brings them to life; gives how many were claimed. */
+    /**
+     * Claims at most `limit` runs, look by look in one transaction, and brings them to life with all that waits for them; gives
+     * those that were claimed.
+     */
     readonly claim: (
       looks: ReadonlyArray<ClaimLook>,
       limit: number
-    ) => Effect.Effect<number, DatabaseError | UndecodableRow>
+    ) => Effect.Effect<ReadonlyArray<RunId>, DatabaseError | UndecodableRow>
   }
 >() {}
 
@@ -45,6 +50,7 @@ const make = Effect.gen(function* () {
   const transactor = yield* Transactor
   const states = yield* StateStore
   const inbox = yield* Inbox
+  const triggers = yield* TriggerStore
   const supervisor = yield* RunSupervisor
   const definitions = yield* Definitions
   const identity = yield* Identity
@@ -78,16 +84,30 @@ const make = Effect.gen(function* () {
       yield* states.release(strange.map(({ row }) => ({ ...row, ready: true, dueAt: null, force: true })))
       const ranges = known.flatMap(({ registered, run }) => pendingRanges(registered.plan, run.row))
       const { messages, undecodable: unreadable } = yield* inbox.pending(ranges)
-      return { claimed: known, messages, undecodable, unreadable, count: claimed.length + undecodable.length }
+      const runIds = [...claimed.map(({ row }) => row.runId), ...undecodable.map(({ runId }) => runId)]
+      const outside = yield* arrived(known.map(({ run }) => run.row.runId))
+      return { ...outside, claimed: known, messages, undecodable, unreadable, runIds }
     })
+
+  /** A row that can't be read must not keep runs from being claimed: whoever hands over what arrives later says so. */
+  const arrived = (runIds: ReadonlyArray<RunId>) =>
+    Effect.catchTag(
+      Effect.all({ inputs: triggers.inputs(runIds), commands: triggers.commands(runIds) }),
+      "UndecodableRow",
+      () => Effect.succeed({ inputs: [], commands: [] })
+    )
 
   const rebuild = (found: {
     readonly claimed: ReadonlyArray<{ readonly run: ClaimedRun; readonly registered: Registered }>
     readonly messages: ReadonlyArray<InboxMessage>
     readonly undecodable: Claims["undecodable"]
     readonly unreadable: PendingMessages["undecodable"]
+    readonly inputs: ReadonlyArray<TriggerInput>
+    readonly commands: ReadonlyArray<RunCommand>
   }): Rebuilt => {
     const messages = groupByRun(found.messages)
+    const inputs = groupByRun(found.inputs)
+    const commands = groupByRun(found.commands)
     const broken = new Map(found.unreadable.map(({ error, runId }) => [runId, error.message]))
     const held: Array<HeldRun> = []
     const parkings = found.undecodable.map(({ error, fence, runId }) => undecodable(runId, fence, error.message))
@@ -101,7 +121,10 @@ const make = Effect.gen(function* () {
       if (Either.isLeft(state)) parkings.push(undecodable(runId, fence, state.left))
       else if (poisonOf(state.right) !== undefined)
         parkings.push({ runId, fence, reason: "Poison", detail: poisonOf(state.right)! })
-      else held.push({ registered, state: state.right, fence, starts: [] })
+      else {
+        const outside = { inputs: inputs.get(runId) ?? [], commands: commands.get(runId) ?? [] }
+        held.push({ registered, state: state.right, fence, starts: [], ...outside })
+      }
     }
     return { held, broken: parkings }
   }
@@ -113,15 +136,13 @@ const make = Effect.gen(function* () {
       const allowed = looks
         .filter(({ _tag }) => takesOver || _tag !== "Orphaned")
         .map((look) => (look._tag === "Named" ? { ...look, takesOver } : look))
-      if (size <= 0 || allowed.length === 0) return Effect.succeed(0)
+      if (size <= 0 || allowed.length === 0) return Effect.succeed([])
       supervisor.reserve(size)
       return transactor.transact("claim", read(allowed, size)).pipe(
         Effect.flatMap((found) => {
           const { broken, held } = rebuild(found)
-          return Effect.forEach(held, supervisor.adopt, { discard: true }).pipe(
-            Effect.zipRight(Effect.forEach(broken, supervisor.park, { discard: true })),
-            Effect.as(found.count)
-          )
+          for (const run of held) supervisor.adopt(run)
+          return Effect.as(Effect.forEach(broken, supervisor.park, { discard: true }), found.runIds)
         }),
         Effect.ensuring(Effect.sync(() => supervisor.reserve(-size)))
       )
@@ -163,5 +184,5 @@ const readable = (registered: Registered, rows: RunRows): Either.Either<RunState
 export const layer: Layer.Layer<
   Recovery,
   never,
-  Transactor | StateStore | Inbox | RunSupervisor | Definitions | Identity | Vitality
+  Transactor | StateStore | Inbox | TriggerStore | RunSupervisor | Definitions | Identity | Vitality
 > = Layer.effect(Recovery, make)

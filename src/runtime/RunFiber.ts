@@ -1,4 +1,3 @@
-import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -45,7 +44,6 @@ export class RunFiber implements CommitSource, StepKeeper {
   private deciding: Deciding | undefined
   private readonly firings = new Map<string, Fiber.RuntimeFiber<AttemptOutcome>>()
   private timer: Fiber.RuntimeFiber<void> | undefined
-  private runtime: Runtime.Runtime<never> = Runtime.defaultRuntime
   private finish: (exit: Exit.Exit<RunExit>) => void = () => undefined
   private readonly exit = Effect.unsafeMakeLatch(false)
   private readonly seen = new Set<string>()
@@ -58,9 +56,11 @@ export class RunFiber implements CommitSource, StepKeeper {
   private broken: { readonly reason: ParkReason; readonly why: string } | undefined
   private hosts: RunHosts | undefined
 
+  /** Its fibers bear what `runtime` does, whoever has started the run. */
   constructor(
     readonly run: HeldRun,
-    private readonly environment: RunEnvironment
+    private readonly environment: RunEnvironment,
+    private readonly runtime: Runtime.Runtime<never>
   ) {
     this.runId = run.state.runId
     this.state = run.state
@@ -123,20 +123,18 @@ export class RunFiber implements CommitSource, StepKeeper {
   }
 
   /** Says that the run has left. */
-  get left(): Effect.Effect<void> {
-    return Effect.asVoid(this.exit.open)
+  left(): void {
+    this.exit.unsafeOpen()
   }
 
   /** Lives until the run leaves this worker; dies of a broken invariant. */
-  readonly live: Effect.Effect<RunExit> = Effect.flatMap(Effect.runtime<never>(), (runtime) =>
-    Effect.async<RunExit>((resume) => {
-      this.runtime = Runtime.make({ ...runtime, context: Context.empty() as Context.Context<never> })
-      this.finish = resume
-      for (const start of this.run.starts) this.fork(start)
-      this.enter()
-      return Effect.sync(() => this.depart(Exit.succeed("Lost")))
-    })
-  )
+  readonly live: Effect.Effect<RunExit> = Effect.async<RunExit>((resume) => {
+    this.finish = resume
+    for (const start of this.run.starts) this.fork(start)
+    this.deliver(this.run.inputs, this.run.commands)
+    this.enter()
+    return Effect.sync(() => this.depart(Exit.succeed("Lost")))
+  })
 
   /** Interrupts what still runs, and ends when all of it has ended. */
   readonly firingsEnded: Effect.Effect<void> = Effect.suspend(() =>
@@ -248,7 +246,8 @@ export class RunFiber implements CommitSource, StepKeeper {
     const { stepReader, tracing } = this.environment
     const isUndo = this.run.registered.plan.undo?.index === node
     const work = isUndo ? compensate(site, stepReader, (why) => this.damaged(why)) : attempt(site)
-    const fiber = Runtime.runFork(this.runtime)(tracing.attempt(this.run, start, work), {
+    const runtime = Runtime.make({ ...this.runtime, context: site.context })
+    const fiber = Runtime.runFork(runtime)(tracing.attempt(this.run, start, work), {
       updateRefs: (refs, fiberId) =>
         FiberRefs.updateAs(refs, { fiberId, fiberRef: FiberRef.currentLogAnnotations, value: words })
     })

@@ -1,10 +1,17 @@
+import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as FiberId from "effect/FiberId"
+import * as FiberRef from "effect/FiberRef"
+import * as FiberRefs from "effect/FiberRefs"
 import * as FiberSet from "effect/FiberSet"
+import * as HashMap from "effect/HashMap"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import * as Queue from "effect/Queue"
+import * as Runtime from "effect/Runtime"
 import * as Schedule from "effect/Schedule"
 import type { RunId } from "../model/Ids.js"
 import { Limits } from "../model/Limits.js"
@@ -13,6 +20,7 @@ import type { Inbox } from "../store/Inbox.js"
 import { StateStore } from "../store/StateStore.js"
 import type { StepStore } from "../store/StepStore.js"
 import { Transactor } from "../store/Transactor.js"
+import type { Wakeup } from "../store/Wakeups.js"
 import { AuditTrail } from "./AuditTrail.js"
 import { Awaiters } from "./Awaiters.js"
 import { Committer } from "./Committer.js"
@@ -24,6 +32,7 @@ import { LargePayloads } from "./LargePayloads.js"
 import { Releaser } from "./Releaser.js"
 import type { Parking, RunEnvironment } from "./RunEnvironment.js"
 import { RunFiber } from "./RunFiber.js"
+import type { RunExit } from "./RunLife.js"
 import { Settings } from "./Settings.js"
 import { Slots } from "./Slots.js"
 import { makeStepReader } from "./StepReader.js"
@@ -44,12 +53,13 @@ export class RunSupervisor extends Context.Tag("perdure/RunSupervisor")<
     readonly has: (runId: RunId) => boolean
     readonly ids: () => ReadonlyArray<RunId>
     /** Takes a leased run into memory and lets it live. */
-    readonly adopt: (run: HeldRun) => Effect.Effect<void>
+    readonly adopt: (run: HeldRun) => void
     /** Hands over what arrived from outside for a live run. */
     readonly deliver: (runId: RunId, inputs: ReadonlyArray<TriggerInput>, commands: ReadonlyArray<RunCommand>) => void
     /** Runs somebody should look at: they left memory, or something arrived for them. */
-    readonly looks: Queue.Dequeue<RunId>
-    readonly lookAt: (runId: RunId) => void
+    readonly looks: Queue.Dequeue<Look>
+    /** Asks for a look at a run; `kind` says what others are told of if it can't live here. */
+    readonly lookAt: (runId: RunId, kind?: Wakeup["kind"]) => void
     /** Parks a run under a lease of this worker; what can't be written stays leased. */
     readonly park: (run: Parking) => Effect.Effect<void>
     /** Interrupts these runs, writing nothing: another worker has their leases. */
@@ -60,6 +70,12 @@ export class RunSupervisor extends Context.Tag("perdure/RunSupervisor")<
     readonly drain: Effect.Effect<void>
   }
 >() {}
+
+/** A run to be looked at, and what others are told of where it can't be claimed. */
+export interface Look {
+  readonly runId: RunId
+  readonly kind: Wakeup["kind"] | undefined
+}
 
 const lease = (run: HeldRun) => ({ runId: run.state.runId, fence: run.fence })
 
@@ -75,7 +91,7 @@ const make = Effect.gen(function* () {
   const slots = new Slots(settings.slots, vitality.isVital, vitality.now)
   vitality.onBeat(() => slots.lookAgain())
   const runs = new Map<RunId, RunFiber>()
-  const looks = yield* Queue.sliding<RunId>(65_536)
+  const looks = yield* Queue.sliding<Look>(65_536)
   const fibers = yield* FiberSet.make<void>()
   let reserved = 0
   let draining = false
@@ -101,42 +117,55 @@ const make = Effect.gen(function* () {
     stepReader: yield* makeStepReader,
     facade: yield* Facade,
     park,
-    relook: (runId) => looks.unsafeOffer(runId)
+    relook: (runId) => looks.unsafeOffer({ runId, kind: undefined })
   }
 
   const remove = (fiber: RunFiber) => {
     if (runs.get(fiber.runId) === fiber) runs.delete(fiber.runId)
   }
 
-  const adopt = (run: HeldRun) =>
-    Effect.suspend(() => {
-      const fiber = new RunFiber(run, environment)
-      runs.set(fiber.runId, fiber)
-      if (draining) fiber.drain()
-      // Out of the map before its fibers are waited for: the run may come back under another lease meanwhile.
-      const life = Effect.ensuring(
-        fiber.live,
-        Effect.sync(() => remove(fiber))
-      ).pipe(
-        Effect.ensuring(fiber.firingsEnded),
-        // Rebuilt from the same rows it would die again, and again: a person has to look.
-        Effect.catchAllDefect((defect) =>
-          Effect.logError(`Run ${fiber.runId} died in this worker`, defect).pipe(
-            Effect.zipRight(
-              park({ ...lease(run), reason: "Poison", detail: `the engine died of it: ${String(defect)}` })
-            ),
-            Effect.as("Lost" as const)
-          )
-        ),
-        Effect.annotateLogs("runId", fiber.runId),
-        Effect.map((exit) => {
-          if (exit === "Ended" && fiber.ended !== undefined) awaiters.ended(fiber.ended)
-        }),
-        Effect.ensuring(fiber.left)
-      )
-      // Whoever adopts can't be interrupted, and a fiber inherits that: timers and handlers must not.
-      return Effect.asVoid(FiberSet.run(fibers, Effect.interruptible(life)))
+  const bare = Runtime.make({ ...(yield* Effect.runtime<never>()), context: Context.empty() as Context.Context<never> })
+  const words = FiberRefs.getOrDefault(bare.fiberRefs, FiberRef.currentLogAnnotations)
+
+  /** The runtime of a run's fibers: what they log bears its name. */
+  const runtimeOf = (runId: RunId) =>
+    Runtime.updateFiberRefs(bare, (refs) =>
+      FiberRefs.updateAs(refs, {
+        fiberId: FiberId.none,
+        fiberRef: FiberRef.currentLogAnnotations,
+        value: HashMap.set(words, "runId", runId)
+      })
+    )
+
+  /** Rebuilt from the same rows it would die again, and again: a person has to look. */
+  const died = (run: HeldRun, defect: unknown) =>
+    Effect.zipRight(
+      Effect.logError(`Run ${run.state.runId} died in this worker`, defect),
+      park({ ...lease(run), reason: "Poison", detail: `the engine died of it: ${String(defect)}` })
+    )
+
+  /** Out of the map before its fibers are waited for: the run may come back under another lease meanwhile. */
+  const leave = (fiber: RunFiber, exit: Exit.Exit<RunExit>) => {
+    remove(fiber)
+    const gone = Effect.sync(() => {
+      if (Exit.isSuccess(exit) && exit.value === "Ended" && fiber.ended !== undefined) awaiters.ended(fiber.ended)
+      fiber.left()
     })
+    const defect = Exit.isFailure(exit) ? Cause.dieOption(exit.cause) : Option.none()
+    const words = Option.match(defect, { onNone: () => Effect.void, onSome: (defect) => died(fiber.run, defect) })
+    return Effect.zipRight(Effect.zipRight(fiber.firingsEnded, words), gone)
+  }
+
+  const adopt = (run: HeldRun): void => {
+    const runtime = runtimeOf(run.state.runId)
+    const fiber = new RunFiber(run, environment, runtime)
+    runs.set(fiber.runId, fiber)
+    if (draining) fiber.drain()
+    const life = Effect.uninterruptibleMask((restore) =>
+      Effect.flatMap(Effect.exit(restore(fiber.live)), (exit) => leave(fiber, exit))
+    )
+    FiberSet.unsafeAdd(fibers, Runtime.runFork(runtime)(life))
+  }
 
   /** Starts nothing more of these runs, waits for what runs up to the grace time, then interrupts it. */
   const handOver = (which: (fiber: RunFiber) => boolean): Effect.Effect<void> =>
@@ -173,8 +202,8 @@ const make = Effect.gen(function* () {
     deliver: (runId: RunId, inputs: ReadonlyArray<TriggerInput>, commands: ReadonlyArray<RunCommand>) =>
       runs.get(runId)?.deliver(inputs, commands),
     looks,
-    lookAt: (runId: RunId) => {
-      looks.unsafeOffer(runId)
+    lookAt: (runId: RunId, kind?: Wakeup["kind"]) => {
+      looks.unsafeOffer({ runId, kind })
     },
     park,
     lose: (runIds: ReadonlyArray<RunId>) => {

@@ -198,7 +198,8 @@ const make = Effect.gen(function* () {
         Effect.ensuring(Effect.sync(() => supervisor.reserve(-1)))
       )
       if (outcome._tag === "Started" && held) {
-        yield* supervisor.adopt({ registered, state: decision.state, fence: 1, starts: decision.start })
+        const { start: starts, state } = decision
+        supervisor.adopt({ registered, state, fence: 1, starts, inputs: [], commands: [] })
       } else yield* giveBack
       if (outcome._tag === "Started") tell(request, start.first)
       // It may be our own start whose acknowledgement was lost: then its lease is ours too.

@@ -28,11 +28,11 @@ export class Tracing extends Context.Tag("perdure/Tracing")<
     /** Opens the trace of a run that begins now, within that of its caller if there is one; gives what its frontier keeps. */
     readonly begin: (run: TracedRun) => Effect.Effect<string | undefined>
     /** An attempt as a span, around whatever spans its handler makes. */
-    readonly attempt: (
+    readonly attempt: <R>(
       run: HeldRun,
       start: StartFiring,
-      work: Effect.Effect<AttemptOutcome>
-    ) => Effect.Effect<AttemptOutcome>
+      work: Effect.Effect<AttemptOutcome, never, R>
+    ) => Effect.Effect<AttemptOutcome, never, R>
     /** A commit as a span, and each firing that ended with it; times in milliseconds since the epoch. */
     readonly committed: (run: HeldRun, commit: RunCommit, decidedAt: number, now: number) => void
   }

@@ -1,3 +1,4 @@
+import * as Chunk from "effect/Chunk"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -22,7 +23,7 @@ import type { DatabaseClock } from "./DatabaseClock.js"
 import { Definitions } from "./Definitions.js"
 import { Recovery } from "./Recovery.js"
 import { makeRetry } from "./Retry.js"
-import { RunSupervisor } from "./RunSupervisor.js"
+import { type Look, RunSupervisor } from "./RunSupervisor.js"
 import { Settings } from "./Settings.js"
 import { makeUnheldCancel } from "./UnheldCancel.js"
 
@@ -62,8 +63,8 @@ const make = Effect.gen(function* () {
 
   /** Claims while there is room and the look comes back full. */
   const claimAll = (looks: ReadonlyArray<ClaimLook>): Effect.Effect<void, Trouble> =>
-    Effect.flatMap(recovery.claim(looks, Limits.claimBatch), (count) =>
-      count === Limits.claimBatch ? claimAll(looks) : Effect.void
+    Effect.flatMap(recovery.claim(looks, Limits.claimBatch), ({ length }) =>
+      length === Limits.claimBatch ? claimAll(looks) : Effect.void
     )
 
   const claimsOf = (tags: ReadonlyArray<"Orphaned" | "Due" | "Ready">) =>
@@ -92,9 +93,9 @@ const make = Effect.gen(function* () {
     Effect.gen(function* () {
       const here = runIds.filter(supervisor.has)
       const away = runIds.filter((runId) => !supervisor.has(runId))
-      if (away.length > 0)
-        yield* recovery.claim([{ _tag: "Named", runIds: away, definitions: definitions.keys() }], away.length)
-      yield* handOver(runIds)
+      const named = { _tag: "Named", runIds: away, definitions: definitions.keys() } as const
+      const claimed = new Set(away.length > 0 ? yield* recovery.claim([named], away.length) : [])
+      yield* handOver(runIds.filter((runId) => !claimed.has(runId)))
       // A run that left memory meanwhile may have taken no word of this with it: it is looked at as one that is away.
       for (const runId of here) if (!supervisor.has(runId)) supervisor.lookAt(runId)
     })
@@ -121,8 +122,18 @@ const make = Effect.gen(function* () {
     yield* awaiters.look(supervisor.has)
   })
 
-  const named = Effect.flatMap(Queue.takeBetween(supervisor.looks, 1, Limits.lookBatch), (runIds) =>
-    careful("A look", look([...new Set(runIds)]))
+  /** What arrived here for a run that lives elsewhere: where a look at it was enough, nobody else is told. */
+  const tellOthers = (looks: Iterable<Look>) =>
+    Effect.suspend(() => {
+      const hints = new Map<string, Wakeup>()
+      for (const { kind, runId } of looks) {
+        if (kind !== undefined && !supervisor.has(runId)) hints.set(`${kind} ${runId}`, { kind, runId })
+      }
+      return wakeups.announce([...hints.values()])
+    })
+
+  const named = Effect.flatMap(Queue.takeBetween(supervisor.looks, 1, Limits.lookBatch), (looks) =>
+    careful("A look", Effect.ensuring(look([...new Set(Chunk.map(looks, ({ runId }) => runId))]), tellOthers(looks)))
   )
 
   // Many hints while a claim is under way are worth one more claim.

@@ -1,7 +1,7 @@
 import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import type { AnyCompensation, AnyHandler } from "../definition/Handler.js"
+import type { AnyCompensation, AnyHandler, Handling } from "../definition/Handler.js"
 import { NodeContext } from "../definition/NodeContext.js"
 import type { Registry } from "../definition/Registry.js"
 import type { PointKind } from "./Points.js"
@@ -73,15 +73,20 @@ const observeUndo =
       return yield* Effect.tap(undo(inputs, outputs), () => after)
     })
 
+const observed = ({ compensate, environment, run }: Handling, observer: Observer): Handling => ({
+  environment,
+  run: observe(run, observer),
+  ...(compensate === undefined ? {} : { compensate: observeUndo(compensate, observer) })
+})
+
 /** A registry that hands watched handlers to the one below. */
 export const observeRegistry = (
   registry: Context.Tag.Service<Registry>,
   observer: Observer
 ): Context.Tag.Service<Registry> => ({
-  register: (definition, handlers, compensations) =>
+  register: (definition, handlers) =>
     registry.register(
       definition,
-      new Map([...handlers].map(([nodeId, handler]) => [nodeId, observe(handler, observer)] as const)),
-      new Map([...(compensations ?? [])].map(([nodeId, undo]) => [nodeId, observeUndo(undo, observer)] as const))
+      new Map([...handlers].map(([nodeId, handling]) => [nodeId, observed(handling, observer)] as const))
     )
 })

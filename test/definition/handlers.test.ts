@@ -8,7 +8,7 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
-import { type AnyHandler, tag } from "../../src/definition/Handler.js"
+import { type AnyHandler, type Handling, tag } from "../../src/definition/Handler.js"
 import * as Node from "../../src/definition/Node.js"
 import { NodeContext } from "../../src/definition/NodeContext.js"
 import * as NodeOutcome from "../../src/definition/NodeOutcome.js"
@@ -41,7 +41,10 @@ const run = <Name extends string, E, R>(
   layer: Layer.Layer<Context.Tag.Identifier<ReturnType<typeof tag<Name>>>, E, R>,
   ...args: Parameters<AnyHandler>
 ) =>
-  Effect.flatMap(tag(node.name), (handler) => handler.run(...args)).pipe(Effect.provide(layer), Effect.provide(attempt))
+  Effect.flatMap(tag(node.name), ({ environment, run }) => Effect.provide(run(...args), environment)).pipe(
+    Effect.provide(layer),
+    Effect.provide(attempt)
+  )
 
 describe("a handler", () => {
   it.effect("gets its inputs, the environment of its layer and the context of the attempt", () =>
@@ -167,7 +170,7 @@ describe("the layer of a workflow", () => {
 
   it.effect("registers the definition with its handlers by node id, for as long as it lives", () =>
     Effect.gen(function* () {
-      const registered = new Map<WorkflowDefinition, ReadonlyMap<string, AnyHandler>>()
+      const registered = new Map<WorkflowDefinition, ReadonlyMap<string, Handling>>()
       const registry = Layer.succeed(Registry, {
         register: (definition, handlers) =>
           Effect.acquireRelease(
@@ -185,7 +188,7 @@ describe("the layer of a workflow", () => {
         const [[definition, byId] = []] = [...registered]
         expect(definition).toMatchObject({ name: "twice", version: 1, hash: twice.hash })
         expect([...(byId?.keys() ?? [])]).toEqual(["first", "second"])
-        const outputs = yield* byId?.get("second")?.({ order: item }, undefined) ?? Effect.fail("not registered")
+        const outputs = yield* byId?.get("second")?.run({ order: item }, undefined) ?? Effect.fail("not registered")
         expect(outputs).toEqual({ any: { ...item, id: "i-1!" } })
       }).pipe(Effect.provide(attempt), Effect.scoped)
       expect(registered.size).toBe(0)
@@ -224,7 +227,11 @@ describe("the layer of a workflow", () => {
         outputs: { total: Schema.Number },
         compensate: {}
       })
-      const handler = Layer.succeed(tag("sum"), { node: Undone, run: () => Effect.succeed({ total: 1 }) })
+      const handler = Layer.succeed(tag("sum"), {
+        node: Undone,
+        environment: Context.empty(),
+        run: () => Effect.succeed({ total: 1 })
+      })
       const layer = Workflow.make("undone", { version: 1, input: { n: Schema.Number } })
         .node("sum", Undone, ({ input }) => ({ n: input.n }))
         .output(({ sum }) => ({ total: sum.total }))

@@ -1,3 +1,4 @@
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
@@ -93,7 +94,9 @@ export const graphLayer = (graph: Graph, rule: Rule, watch: Watch): Layer.Layer<
     Effect.flatMap(Registry, (registry) =>
       registry.register(
         definitionOf(graph),
-        new Map(graph.nodes.map((node) => [node.id, handlerOf(node, rule, watch)]))
+        new Map(
+          graph.nodes.map((node) => [node.id, { environment: Context.empty(), run: handlerOf(node, rule, watch) }])
+        )
       )
     )
   )

@@ -1,3 +1,4 @@
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as FastCheck from "effect/FastCheck"
 import * as Layer from "effect/Layer"
@@ -99,7 +100,10 @@ const registered = (definition: WorkflowDefinition, does: Rule, steps: boolean):
     Effect.gen(function* () {
       const registry = yield* Registry
       const ledger = yield* Ledger
-      const handlers = definition.graph.nodes.map((node) => [node.id, handlerOf(node, does, ledger, steps)] as const)
+      const handlers = definition.graph.nodes.map((node) => {
+        const run = handlerOf(node, does, ledger, steps)
+        return [node.id, { environment: Context.empty(), run }] as const
+      })
       yield* registry.register(definition, new Map(handlers))
     })
   )
