@@ -26,7 +26,7 @@ export class EngineProcess {
     this.#process = fork(childProgram, [], {
       execPath: node,
       env: environment,
-      execArgv: ["--expose-gc", "--no-warnings", "--max-semi-space-size=64"],
+      execArgv: ["--expose-gc", "--no-warnings"],
       stdio: ["ignore", 2, 2, "ipc"]
     })
     this.#exited = once(this.#process, "exit")
