@@ -16,7 +16,18 @@ export type Call =
       readonly inputId: string
       readonly payload: unknown
     }
+  | {
+      readonly kind: "signal"
+      readonly runId: string
+      readonly nodeId: string
+      readonly inputId: string
+      readonly signal: string
+      readonly payload: unknown
+    }
   | { readonly kind: "cancel" | "pause" | "resume"; readonly runId: string }
+
+/** What carries something for a node, under an id of its own. */
+export type Delivery = Extract<Call, { kind: "trigger" | "signal" }>
 
 /** `done`: acknowledged. `refused`: a typed no. `trouble`: no answer that means anything. */
 export interface Answer {
@@ -31,6 +42,7 @@ const isTrouble = (error: { readonly _tag: string }): boolean =>
 type Facade = Context.Tag.Service<Engine>
 
 const callOf = (engine: Facade, call: Call): Effect.Effect<unknown, { readonly _tag: string }> => {
+  if (call.kind === "signal") return engine.signalEncoded(call)
   if (call.kind !== "start" && call.kind !== "trigger") return engine[call.kind](call.runId)
   const workflow: Workflow.Any = workflows[call.workflow]
   if (call.kind === "start") return engine.start(workflow, { v: call.v }, { runId: call.runId })

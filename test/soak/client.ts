@@ -1,7 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises"
 import * as Effect from "effect/Effect"
 import type { RunEnd } from "../../src/runtime/Awaiters.js"
-import { type Answer, type Call, perform } from "./calls.js"
+import { type Answer, type Call, type Delivery, perform } from "./calls.js"
 import { type Acknowledged, appender } from "./ledger.js"
 import type { Dice } from "./plan.js"
 import type { Rig } from "./rig.js"
@@ -53,7 +53,7 @@ export class Client implements Caller {
       if (answer.outcome === "done") {
         const { kind, runId } = call
         this.acknowledge(
-          call.kind === "trigger" ? { kind, runId, nodeId: call.nodeId, inputId: call.inputId } : { kind, runId }
+          "inputId" in call ? { kind, runId, nodeId: call.nodeId, inputId: call.inputId } : { kind, runId }
         )
       }
       if (answer.outcome !== "trouble") return answer
@@ -82,7 +82,7 @@ export class Client implements Caller {
   }
 
   /** Sends an event, and sometimes again, at the same time or later. */
-  async trigger(call: Extract<Call, { kind: "trigger" }>): Promise<void> {
+  async trigger(call: Delivery): Promise<void> {
     this.triggers++
     if (this.dice.chance(0.3)) await Promise.all([this.call(call), this.call(call)])
     else await this.call(call)

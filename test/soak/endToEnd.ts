@@ -120,7 +120,8 @@ const checkEffects = (
     for (const name of done.get(runId)?.keys() ?? []) {
       if (!would.has(name) && finished.script.isCutShort !== true) rig.report("O2_invented", `${runId}/${name}`)
     }
-    for (const name of completed.get(runId) ?? []) {
+    // What is cut short did what its completed firings did; everything else did all that it would have done.
+    for (const name of finished.script.isCutShort === true ? (completed.get(runId) ?? []) : would) {
       if (would.has(name) && done.get(runId)?.has(name) !== true) rig.report("O2_missing", `${runId}/${name}`)
     }
   }
@@ -165,8 +166,9 @@ const checkAnswers = async (rig: Rig): Promise<number> => {
   for (const { inputId, kind, nodeId, runId } of answers) {
     if (!runs.has(runId)) rig.report("O4_lost_start", runId)
     if (kind === "start") continue
-    const isThere = kind === "trigger" ? inputs.has(`${runId}/${nodeId}/${inputId}`) : given.has(`${runId}/${kind}`)
-    if (!isThere) rig.report("O4_lost_input", `${runId}/${kind === "trigger" ? `${nodeId}/${inputId}` : kind}`)
+    const delivered = inputId !== undefined
+    const isThere = delivered ? inputs.has(`${runId}/${nodeId}/${inputId}`) : given.has(`${runId}/${kind}`)
+    if (!isThere) rig.report("O4_lost_input", `${runId}/${delivered ? `${nodeId}/${inputId}` : kind}`)
   }
   return answers.length
 }

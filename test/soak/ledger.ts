@@ -20,7 +20,7 @@ export type Entry = typeof Entry.Type
 
 /** A line of what the client was told is durable. */
 export const Acknowledged = Schema.Struct({
-  kind: Schema.Literal("start", "trigger", "cancel", "pause", "resume"),
+  kind: Schema.Literal("start", "trigger", "signal", "cancel", "pause", "resume"),
   runId: Schema.String,
   nodeId: Schema.optional(Schema.String),
   inputId: Schema.optional(Schema.String)

@@ -14,9 +14,10 @@ import * as Perdure from "../../src/layers.js"
 import type { SettingsShape } from "../../src/runtime/Settings.js"
 import { watchStatements } from "../../src/testing/invariants/Watch.js"
 import { type PostgresServer, startServer } from "../support/postgresServer.js"
+import { Outside } from "./outside.js"
 import { TcpProxy } from "./proxy.js"
 import { Nursery, Worker } from "./workers.js"
-import { Outside, layer as workload } from "./workload.js"
+import { layer as workload } from "./workload.js"
 
 /** Something that must not be. */
 export interface Violation {

@@ -1,4 +1,4 @@
-import type { Answer, Call } from "./calls.js"
+import type { Answer, Call, Delivery } from "./calls.js"
 import type { WorkflowName } from "./workload.js"
 
 /** Who follows a run. */
@@ -6,7 +6,7 @@ export interface Caller {
   /** Asks until there is an answer. */
   readonly call: (call: Call) => Promise<Answer>
   /** Sends an event, perhaps twice. */
-  readonly trigger: (call: Extract<Call, { kind: "trigger" }>) => Promise<void>
+  readonly trigger: (call: Delivery) => Promise<void>
   readonly pause: (fromMs: number, toMs: number) => Promise<void>
   /** Waits for the time after the next check. */
   readonly untilMorning: (runId: string) => Promise<void>
@@ -146,6 +146,40 @@ const paused: Script = {
   }
 }
 
+/** The signal may be there before anybody waits for it. */
+const steps: Script = {
+  name: "steps",
+  workflow: "steps",
+  inputs: 4,
+  meanwhile: async (client, { runId, v }) => {
+    await client.pause(0, evictedTo)
+    await client.trigger({ kind: "signal", runId, nodeId: "paced", inputId: "answer", signal: "answer", payload: v })
+  }
+}
+
+/** Cancelled while it holds something, or before. */
+const givenBack: Script = {
+  name: "givenBack",
+  workflow: "held",
+  inputs: 2,
+  meanwhile: async (client, run) => {
+    await client.pause(0, evictedTo)
+    await client.call({ kind: "cancel", runId: run.runId })
+  },
+  endsAs: (status) => (status === "cancelled" || status === "compensated" ? "either" : undefined),
+  isCutShort: true
+}
+
+const kept: Script = {
+  name: "kept",
+  workflow: "held",
+  inputs: 2,
+  meanwhile: async (client, run) => {
+    await client.pause(0, evictedTo)
+    await client.trigger(event(run, "wait", "mail", run.v))
+  }
+}
+
 const plain = (workflow: WorkflowName): Script => ({ name: workflow, workflow, inputs: 4 })
 
 /** Everything the client does, drawn evenly. */
@@ -165,5 +199,11 @@ export const scripts: ReadonlyArray<Script> = [
   repeated,
   cancelled,
   cancelRace,
-  paused
+  paused,
+  steps,
+  plain("family"),
+  plain("undone"),
+  givenBack,
+  kept,
+  plain("streamed")
 ]

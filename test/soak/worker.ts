@@ -11,7 +11,8 @@ import * as Perdure from "../../src/layers.js"
 import type { SettingsShape } from "../../src/runtime/Settings.js"
 import { type Answer, type Call, perform } from "./calls.js"
 import { appender, type Entry } from "./ledger.js"
-import { Outside, layer as workload } from "./workload.js"
+import { Outside } from "./outside.js"
+import { layer as workload } from "./workload.js"
 
 /** What a worker process is told. */
 export type ToWorker =
@@ -40,20 +41,23 @@ const say = (message: FromWorker): void => {
 
 const outside = (path: string, stepMs: number): Context.Tag.Service<Outside> => {
   const append = appender<Entry>(path)
-  const note = (phase: Entry["phase"]) =>
-    Effect.map(NodeContext, ({ attempt, crashes, firing, idempotencyKey, nodeId, runId }) =>
-      append({ at: Date.now(), pid: process.pid, runId, nodeId, firing, attempt, crashes, key: idempotencyKey, phase })
-    )
+  const note = (phase: Entry["phase"], what: string) =>
+    Effect.map(NodeContext, ({ attempt, crashes, firing, idempotencyKey, nodeId: node, runId }) => {
+      const [nodeId, key] = [`${node}${what}`, `${idempotencyKey}${what}`]
+      append({ at: Date.now(), pid: process.pid, runId, nodeId, firing, attempt, crashes, key, phase })
+    })
   const moment = Effect.suspend(() => Effect.sleep(Math.random() * stepMs))
   return {
-    step: (result) =>
-      note("begin").pipe(
+    step: (result, name) => {
+      const what = name === undefined ? "" : `!${name}`
+      return note("begin", what).pipe(
         Effect.zipRight(moment),
-        Effect.zipRight(note("effect")),
+        Effect.zipRight(note("effect", what)),
         Effect.zipRight(moment),
         Effect.zipRight(result),
-        Effect.onExit((exit) => note(Exit.isInterrupted(exit) ? "interrupted" : "end"))
+        Effect.onExit((exit) => note(Exit.isInterrupted(exit) ? "interrupted" : "end", what))
       )
+    }
   }
 }
 

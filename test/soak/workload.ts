@@ -1,4 +1,3 @@
-import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
@@ -10,22 +9,10 @@ import { NodeContext } from "../../src/definition/NodeContext.js"
 import * as NodeOutcome from "../../src/definition/NodeOutcome.js"
 import * as Output from "../../src/definition/Output.js"
 import * as Workflow from "../../src/definition/Workflow.js"
-
-/** The world outside: what a step does there is noted under its idempotency key. */
-export class Outside extends Context.Tag("soak/Outside")<
-  Outside,
-  {
-    /** Begins, takes a moment, does its effect, takes another, and says that it has ended. */
-    readonly step: <A, E>(result: Effect.Effect<A, E>) => Effect.Effect<A, E, NodeContext>
-  }
->() {}
+import * as Language from "./language.js"
+import { gives, outside } from "./outside.js"
 
 const N = Schema.Number
-
-const step = <A, E>(result: Effect.Effect<A, E>): Effect.Effect<A, E, NodeContext | Outside> =>
-  Effect.flatMap(Outside, (outside) => outside.step(result))
-
-const gives = <A>(value: A) => step(Effect.succeed(value))
 
 const Add = Node.make("add", { inputs: { v: N }, outputs: { v: N } })
 const AddHandler = Add.toLayer(({ v }) => gives({ v: v + 1 }))
@@ -97,8 +84,8 @@ const ErrorHandlers = Layer.mergeAll(
   Charge.toLayer(({ v }) =>
     Effect.gen(function* () {
       const { attempt } = yield* NodeContext
-      if (v % 2 === 1) return yield* step(new Declined({ why: "odd", transient: false }))
-      if (attempt < 3) return yield* step(new Declined({ why: "busy", transient: true }))
+      if (v % 2 === 1) return yield* outside(new Declined({ why: "odd", transient: false }))
+      if (attempt < 3) return yield* outside(new Declined({ why: "busy", transient: true }))
       return yield* gives({ v })
     })
   ),
@@ -117,7 +104,7 @@ const Failure = Workflow.make("failure", { version: 1, input: { v: N } })
   .node("after", Add, ({ fails }) => ({ v: fails.v }))
   .output(({ after }) => ({ v: after.v }))
 
-const FailsHandler = Fails.toLayer(() => step(Effect.dieMessage("out of order")))
+const FailsHandler = Fails.toLayer(() => outside(Effect.dieMessage("out of order")))
 
 const Slow = Node.make("slow", {
   inputs: { v: N },
@@ -134,7 +121,7 @@ const TimeOut = Workflow.make("timeOut", { version: 1, input: { v: N } })
 const SlowHandler = Slow.toLayer(({ v }) =>
   Effect.gen(function* () {
     const { attempt } = yield* NodeContext
-    return yield* attempt === 1 ? step(Effect.never) : gives({ v: v + 1 })
+    return yield* attempt === 1 ? outside(Effect.never) : gives({ v: v + 1 })
   })
 )
 
@@ -201,7 +188,12 @@ export const workflows = {
   long: LongStep,
   approval: Approval,
   suspend: Suspend,
-  repeated: Repeated
+  repeated: Repeated,
+  steps: Language.Steps,
+  family: Language.Family,
+  undone: Language.Undone,
+  held: Language.Held,
+  streamed: Language.Streamed
 } as const
 export type WorkflowName = keyof typeof workflows
 
@@ -230,4 +222,4 @@ export const layer = Layer.mergeAll(
   Approval.layer,
   Suspend.layer,
   Repeated.layer
-).pipe(Layer.provide(handlers))
+).pipe(Layer.provide(handlers), Layer.merge(Language.layer))
