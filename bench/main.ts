@@ -4,6 +4,7 @@ import { type Arguments, readArguments, usage } from "./src/arguments.js"
 import { buildChildren } from "./src/build.js"
 import { compare, selectEngines } from "./src/compare.js"
 import { guard } from "./src/guard.js"
+import { sleepers } from "./src/sleepers.js"
 import { streamLoad } from "./src/stream.js"
 
 /** Only what a server has by default, durability above all; the tests' own server is smaller. */
@@ -11,6 +12,7 @@ const settings = { shared_buffers: "128MB" }
 
 const measure = (given: Arguments, selected: ReturnType<typeof selectEngines>, url: string): Promise<boolean> => {
   if (given.stream !== undefined) return streamLoad(url, given.stream)
+  if (given.sleepers !== undefined) return sleepers(url, given.sleepers)
   return given.guard ? guard(given, url) : compare(given, selected, url)
 }
 

@@ -15,6 +15,7 @@ export const workNames = [
   "W7",
   "takeover",
   "pair",
+  "hinted",
   "crowd"
 ] as const
 export type WorkName = (typeof workNames)[number]
@@ -26,6 +27,8 @@ export interface Arguments {
   readonly guard: boolean
   /** The stream load instead of the works: so many messages. */
   readonly stream: number | undefined
+  /** Runs that sleep instead of the works: so many. */
+  readonly sleepers: number | undefined
   readonly size: SizeName
   readonly works: ReadonlyArray<WorkName>
   /** Names of engines; undefined is all of them. */
@@ -43,9 +46,10 @@ npm run bench -- --quick                             the regression guard: Perdu
 npm run bench -- --work W1,W3 --engine perdure,dbos  some works and engines, at their full sizes
 
 --stream             a stream of 1,000,000 messages through three nodes, the worker killed three times; --messages <n> for fewer
+--sleepers           100,000 runs that sleep for an hour, on a database whose clock is set forward; --runs <n> for fewer
 --work <names>       of ${workNames.join(",")}; all of them by default
-                     takeover: one of three workers goes; pair: two workers beside one; crowd: what
-                     workers cost that do nothing; all of Perdure only
+                     takeover: one of three workers goes; pair: two workers beside one; hinted: from a start
+                     to the first firing on another worker; crowd: what workers cost that do nothing; all of Perdure only
 --engine <names>     of perdure,perdure-embedded,dbos,effect,absurd,langgraph,restate; all of them by default
 --quick, --tiny      smaller sizes; tiny ones only show that all of it works
 --rounds <n>         instead of three, of which the median counts
@@ -82,6 +86,8 @@ export const readArguments = (argv: ReadonlyArray<string>): Arguments => {
       quick: { type: "boolean" },
       stream: { type: "boolean" },
       messages: { type: "string" },
+      sleepers: { type: "boolean" },
+      runs: { type: "string" },
       tiny: { type: "boolean" },
       work: { type: "string" },
       engine: { type: "string" },
@@ -93,11 +99,14 @@ export const readArguments = (argv: ReadonlyArray<string>): Arguments => {
   })
   const messages = number("messages", values.messages)
   if (messages !== undefined && values.stream !== true) throw new Error("--messages goes with --stream")
+  const runs = number("runs", values.runs)
+  if (runs !== undefined && values.sleepers !== true) throw new Error("--runs goes with --sleepers")
   const smaller = values.quick === true ? "quick" : "full"
   return {
     help: values.help === true,
     guard: values.quick === true && values.work === undefined && values.engine === undefined,
     stream: values.stream === true ? (messages ?? 1_000_000) : undefined,
+    sleepers: values.sleepers === true ? (runs ?? 100_000) : undefined,
     size: values.tiny === true ? "tiny" : smaller,
     works: worksOf(list(values.work)),
     engines: list(values.engine),

@@ -5,7 +5,7 @@ import { crowd } from "./crowd.js"
 import { type EngineEntry, engines, unavailable, versionOf } from "./engines.js"
 import { measureFloors } from "./floors.js"
 import { sizes } from "./sizes.js"
-import { pair, takeovers } from "./workers.js"
+import { hinted, pair, takeovers } from "./workers.js"
 import { type Line, works } from "./works.js"
 
 /** The start of a server is measured of Perdure's own, which is embedded by default. */
@@ -21,7 +21,7 @@ export const selectEngines = ({ engines: names }: Arguments): ReadonlyArray<Engi
 }
 
 /** Works that concern several workers, and Perdure only. */
-const ofWorkers = new Set<WorkName>(["takeover", "pair", "crowd"])
+const ofWorkers = new Set<WorkName>(["takeover", "pair", "hinted", "crowd"])
 
 /** Why this engine does not do this work, if so. */
 const refusal = (engine: EngineEntry, work: WorkName, given: Arguments): string | undefined => {
@@ -32,7 +32,7 @@ const refusal = (engine: EngineEntry, work: WorkName, given: Arguments): string 
 }
 
 /** The works of `works.ts`, and those that concern several workers. */
-const everyWork = { ...works, takeover: takeovers, pair, crowd } as const
+const everyWork = { ...works, takeover: takeovers, pair, hinted, crowd } as const
 
 const describe = (engine: EngineEntry): Line => ({
   engine: engine.name,

@@ -1,5 +1,5 @@
 import pg from "pg"
-import { type Figures, summary } from "./figures.js"
+import { type Figures, percentile, summary } from "./figures.js"
 import type { Site } from "./Site.js"
 import { chainSteps } from "./session.js"
 import { at, type Line, roundsOf, type Task } from "./works.js"
@@ -64,6 +64,38 @@ export const takeovers = async (task: Task): Promise<ReadonlyArray<Line>> => {
   }
   return lines
 }
+
+/** Milliseconds from the row of a run to the start of its first firing, by the clock of the database. */
+const untilFirstFiring = async (site: Site, tag: string): Promise<ReadonlyArray<number>> => {
+  const client = new pg.Client(site.url)
+  await client.connect()
+  try {
+    const { rows } = await client.query<{ readonly ms: string }>(
+      `select (extract(epoch from min(f.started_at) - r.created_at) * 1000)::text as ms
+      from perdure.run_state r join perdure.firings f using (run_id)
+      where r.run_id like $1 group by r.run_id, r.created_at`,
+      [`${tag}-%`]
+    )
+    return rows.map(({ ms }) => Number(ms))
+  } finally {
+    await client.end()
+  }
+}
+
+/** Lone runs that one process starts and awaits, and another one executes: how soon that one has heard. */
+export const hinted = (task: Task): Promise<ReadonlyArray<Line>> =>
+  at(task, async (site) => {
+    const starter = await site.spawn({ execution: "paused" })
+    await site.spawn()
+    await starter.call("lone", { tag: "warm", count: Math.ceil(task.sizes.lone / 3) })
+    const rounds: Array<Figures> = []
+    for (const round of roundsOf(task)) {
+      await starter.call("lone", { tag: `hinted-${round}`, count: task.sizes.lone })
+      const times = await untilFirstFiring(site, `hinted-${round}`)
+      rounds.push({ p50Ms: percentile(times, 0.5), p99Ms: percentile(times, 0.99) })
+    }
+    return [summary(rounds)]
+  })
 
 /** The chains of W1 by one worker, and shared out between two, in turn. */
 export const pair = (task: Task): Promise<ReadonlyArray<Line>> =>

@@ -80,6 +80,12 @@ const setAll = (how: "set" | "set local"): string =>
 /** Longer than the session's `statement_timeout`, so that the server speaks first if it can. */
 const deadlineMs = 35_000
 
+/**
+ * For a batch that is one round trip. Where the network has swallowed its acknowledgement it holds one of two lanes until then, and
+ * with it the runs it commits: to be asked again is harmless, to wait for long is not.
+ */
+const atOnceDeadlineMs = 10_000
+
 /** Sessions that have what they need: see `prepare`. */
 const prepared = new WeakSet<pg.PoolClient>()
 
@@ -104,7 +110,7 @@ const fromPool = (pool: pg.Pool, options: GivenPoolOptions): Context.Tag.Service
     )
 
   const atOnce = (client: pg.PoolClient, queries: ReadonlyArray<Query>): Effect.Effect<void, QueryError> =>
-    Effect.tapError(sendAtOnce(client, queries, { named, deadlineMs }), (error) =>
+    Effect.tapError(sendAtOnce(client, queries, { named, deadlineMs: atOnceDeadlineMs }), (error) =>
       Effect.sync(() => {
         if (losesPreparedStatements(error)) named = false
       })

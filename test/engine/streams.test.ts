@@ -121,7 +121,7 @@ scenario("an element that is another one than before parks the run", (world) =>
   })
 )
 
-scenario("a stream waits while its consumer is behind, and memory holds none of it", (world) =>
+scenario("E7 a stream waits while its slow consumer is behind, and memory holds none of it", (world) =>
   Effect.gen(function* () {
     const stuck = (n: Stream.Stream<number>) => Stream.tap(n, () => Effect.never)
     const { engine } = yield* world.start({ workflows: summing({ double: stuck }) })

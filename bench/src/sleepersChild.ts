@@ -1,0 +1,61 @@
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Layer from "effect/Layer"
+import * as Redacted from "effect/Redacted"
+import * as Schema from "effect/Schema"
+import { Engine, Node, Perdure, Step, Workflow } from "../../src/index.js"
+import type { ToSleepers } from "./sleepers.js"
+
+/** A server with runs that sleep: starts them when told to, and says how much memory it has. */
+
+const [url = ""] = process.argv.slice(2)
+
+const Sleep = Node.make("sleep", { inputs: { number: Schema.Int }, outputs: { number: Schema.Int } })
+
+const Sleeper = Workflow.make("sleeper", { version: 1, input: { number: Schema.Int } })
+  .node("sleep", Sleep, ({ input }) => ({ number: input.number }))
+  .output(({ sleep }) => ({ number: sleep.number }))
+
+const live = Sleeper.layer.pipe(
+  Layer.provide(Sleep.toLayer(({ number }) => Effect.as(Step.sleep("an hour", "1 hour"), { number }))),
+  Layer.provideMerge(Perdure.layerEngine()),
+  Layer.provide(Perdure.layerPostgres({ url: Redacted.make(url) }))
+)
+
+/** After two collections: what finalizers let go of in the first is swept by the second. */
+const memory = async (): Promise<number> => {
+  for (let i = 0; i < 2; i++) {
+    globalThis.gc?.()
+    await new Promise((resolve) => setTimeout(resolve, 100))
+  }
+  return process.memoryUsage().rss
+}
+
+const start = (engine: typeof Engine.Service, from: number, count: number) =>
+  Effect.flatMap(
+    engine.startMany(
+      Sleeper,
+      Array.from({ length: count }, (_, index) => ({
+        input: { number: from + index },
+        runId: `sleeper-${from + index}`
+      }))
+    ),
+    Effect.forEach((result) => (Either.isLeft(result) ? Effect.fail(result.left) : Effect.void), { discard: true })
+  )
+
+const program = Effect.gen(function* () {
+  const engine = yield* Engine
+  process.on("message", (message: ToSleepers) => {
+    const answered =
+      message._tag === "memory" ? memory() : Effect.runPromise(Effect.as(start(engine, message.from, message.count), 0))
+    answered.then(
+      (value) => process.send?.({ value }),
+      (error: unknown) => process.send?.({ error: String(error) })
+    )
+  })
+  process.send?.({ value: 0 })
+  return yield* Effect.never
+})
+
+process.on("disconnect", () => process.exit(0))
+await Effect.runPromise(program.pipe(Effect.provide(live)))
