@@ -64,6 +64,8 @@ export const Limits = {
   watchMs: 100,
   watchLeastMs: 250,
   watchMostMs: 2_000,
+  /** Time between two tries of a worker that has just begun to look at who lives. */
+  beginMs: 20,
   /** How long a session must be gone, and its heart not beat, before a worker is declared dead. */
   doubtMs: 300,
   /** The first pause after a heartbeat that failed; it doubles up to the regular one. */

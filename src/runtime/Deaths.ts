@@ -2,6 +2,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Random from "effect/Random"
+import * as Schedule from "effect/Schedule"
 import { Limits } from "../model/Limits.js"
 import { Lifeline } from "../store/Lifeline.js"
 import { Transactor } from "../store/Transactor.js"
@@ -58,8 +59,15 @@ const make = Effect.gen(function* () {
     )
   )
 
+  /** Whoever begins looks at once, when it has shown that it lives itself: what it is started for may be another's death. */
+  const begun = Effect.repeat(
+    Effect.sync(() => vitality.mayTakeOver()),
+    { until: (may) => may, schedule: Schedule.spaced(Duration.millis(Limits.beginMs)) }
+  )
+
   if (lifeline.own) {
-    yield* Effect.forkScoped(Effect.forever(Effect.zipRight(pause, careful("The look for deaths", look))))
+    const looks = Effect.forever(Effect.zipRight(careful("The look for deaths", look), pause))
+    yield* Effect.forkScoped(Effect.zipRight(begun, looks))
   }
 })
 

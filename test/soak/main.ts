@@ -52,6 +52,9 @@ if (given.help || !isSane || kinds.length !== wanted.size) {
 }
 
 const workers = 3
+
+/** What the process ends with; 2 is for a command line that makes no sense. */
+const exits = { fine: 0, violation: 1, quotaMissed: 3 } as const
 const plan = planOf({ seed, minutes, leaseMs, workers }).filter(({ kind }) => kinds.includes(kind))
 
 /** Runs that a minute must have ended: 10,000 in half an hour. */
@@ -177,7 +180,8 @@ const soak = async (rig: Rig): Promise<number> => {
   const figures = figuresOf({ rig, client, toll, reference, settled, seen })
   for (const quota of figures.quotasMissed) rig.say(`quota missed: ${quota}`)
   console.log(JSON.stringify(figures))
-  return figures.violations > 0 || figures.quotasMissed.length > 0 ? 1 : 0
+  if (figures.violations > 0) return exits.violation
+  return figures.quotasMissed.length > 0 ? exits.quotaMissed : exits.fine
 }
 
 const run = async (): Promise<number> => {

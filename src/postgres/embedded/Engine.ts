@@ -1,4 +1,4 @@
-import { type Extension, PGlite } from "@electric-sql/pglite"
+import type { Extension } from "@electric-sql/pglite"
 import { summarise } from "./BackendMessages.js"
 
 /** A PostgreSQL engine inside this process, spoken to in whole messages of the frontend protocol. */
@@ -23,14 +23,14 @@ export type EngineStorage =
  * stack of the JavaScript engine overflows first, and the PostgreSQL engine is lost. Buffers are memory of this process;
  * the default of 128 MB doubles its size. The log of a database in memory is only in the way.
  */
-const parameters = (storage: EngineStorage): ReadonlyArray<string> => {
+const parameters = (storage: EngineStorage, byDefault: ReadonlyArray<string>): ReadonlyArray<string> => {
   const settings = [
     "max_stack_depth=100kB",
     `shared_buffers=${storage.kind === "folder" ? "32MB" : "8MB"}`,
     "min_wal_size=32MB",
     "max_wal_size=64MB"
   ]
-  return [...PGlite.defaultStartParams, ...settings.flatMap((setting) => ["-c", setting])]
+  return [...byDefault, ...settings.flatMap((setting) => ["-c", setting])]
 }
 
 interface WasmImports {
@@ -71,12 +71,14 @@ const messageOf = (cause: unknown): string => (cause instanceof Error ? cause.me
 export const start = async (storage: EngineStorage): Promise<Engine> => {
   const log: Array<string> = []
   const dump = storage.kind === "memory" ? storage.dump : undefined
+  // Only here: who uses a server needn't wait for an engine to be loaded.
+  const { PGlite } = await import("@electric-sql/pglite")
   const pglite = new PGlite({
     ...(storage.kind === "folder" ? { dataDir: storage.path } : {}),
     ...(dump === undefined ? {} : { loadDataDir: dump }),
     // a copy of a database in memory carries a whole segment of its log
     ...(storage.kind === "memory" ? { initDbStartParams: ["--wal-segsize=1"] } : {}),
-    startParams: [...parameters(storage)],
+    startParams: [...parameters(storage, PGlite.defaultStartParams)],
     extensions: { withoutTimers },
     onStderr: (line) => {
       if (log.push(line) > 20) log.shift()
