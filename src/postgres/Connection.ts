@@ -94,15 +94,15 @@ export const send = (client: pg.ClientBase, query: DriverQuery): Effect.Effect<Q
 export const sendAtOnce = (
   client: pg.ClientBase,
   queries: ReadonlyArray<Query>,
-  options: { readonly named: boolean; readonly deadlineMs: number }
-): Effect.Effect<void, QueryError> =>
-  Effect.async((resume) => {
-    const batch = new WriteAtOnce(queries, options.named, (cause) => {
-      clearTimeout(deadline)
-      if (cause === undefined) return resume(Effect.void)
-      const error = toQueryError(cause)
-      resume(Effect.fail(new QueryError({ ...error, reason: `${batch.at}: ${error.reason}` })))
-    })
-    const deadline = setTimeout(() => batch.handleError(new Error("no answer in time")), options.deadlineMs)
-    client.query(batch)
+  options: { readonly named: boolean; readonly deadlineMs: number },
+  done: (error: QueryError | undefined) => void
+): void => {
+  const batch = new WriteAtOnce(queries, options.named, (cause) => {
+    clearTimeout(deadline)
+    if (cause === undefined) return done(undefined)
+    const error = toQueryError(cause)
+    done(new QueryError({ ...error, reason: `${batch.at}: ${error.reason}` }))
   })
+  const deadline = setTimeout(() => batch.handleError(new Error("no answer in time")), options.deadlineMs)
+  client.query(batch)
+}

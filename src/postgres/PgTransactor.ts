@@ -43,11 +43,7 @@ export const layer: Layer.Layer<Transactor, never, PgPool> = Layer.effect(
       withoutOuter(
         operation,
         Effect.flatMap(collect(operation, effect), (queries) =>
-          queries.length === 0
-            ? Effect.void
-            : Effect.uninterruptible(
-                onConnection(operation, pool, (connection) => atOnce(operation, connection, pool.preamble, queries))
-              )
+          queries.length === 0 ? Effect.void : Effect.uninterruptible(batch(operation, pool, queries))
         )
       ),
     join
@@ -70,6 +66,20 @@ const onConnection = <A, E, R>(
       ),
     Scope.close
   )
+
+/** Over a session that is ready where there is one, else over one that is made so. */
+const batch = (
+  operation: string,
+  pool: Context.Tag.Service<PgPool>,
+  queries: ReadonlyArray<Query>
+): Effect.Effect<void, DatabaseError> => {
+  const scoped = onConnection(operation, pool, (connection) => atOnce(operation, connection, pool.preamble, queries))
+  if (pool.writeAtOnce === undefined || pool.preamble !== "") return scoped
+  return Effect.matchEffect(pool.writeAtOnce(queries), {
+    onSuccess: (done) => (done ? Effect.void : scoped),
+    onFailure: (error) => Effect.fail(atCommit(operation, error))
+  })
+}
 
 /** What an effect writes, in order. */
 const collect = <E, R>(

@@ -16,7 +16,7 @@ import {
   sendAtOnce,
   toQueryError
 } from "./Connection.js"
-import { losesPreparedStatements } from "./SqlStates.js"
+import { isInDoubt, losesPreparedStatements } from "./SqlStates.js"
 import { rowTypes } from "./TypeParsers.js"
 
 /**
@@ -29,6 +29,11 @@ export class PgPool extends Context.Tag("perdure/PgPool")<
   PgPool,
   {
     readonly acquire: Effect.Effect<Connection, QueryError, Scope.Scope>
+    /**
+     * A batch over a session that is free and ready, if there is one, without a scope; otherwise nothing is sent, and false.
+     * Outside of interruption. Ten commits of a lone run go this way.
+     */
+    readonly writeAtOnce?: (queries: ReadonlyArray<Query>) => Effect.Effect<boolean, QueryError>
     readonly preamble: string
   }
 >() {}
@@ -86,6 +91,9 @@ const deadlineMs = 35_000
  */
 const atOnceDeadlineMs = 10_000
 
+const sent = Effect.succeed(true)
+const notSent = Effect.succeed(false)
+
 /** Sessions that have what they need: see `prepare`. */
 const prepared = new WeakSet<pg.PoolClient>()
 
@@ -109,12 +117,37 @@ const fromPool = (pool: pg.Pool, options: GivenPoolOptions): Context.Tag.Service
         })
     )
 
+  const submit = (
+    client: pg.PoolClient,
+    queries: ReadonlyArray<Query>,
+    done: (error: QueryError | undefined) => void
+  ): void =>
+    sendAtOnce(client, queries, { named, deadlineMs: atOnceDeadlineMs }, (error) => {
+      if (error !== undefined && losesPreparedStatements(error)) named = false
+      done(error)
+    })
+
   const atOnce = (client: pg.PoolClient, queries: ReadonlyArray<Query>): Effect.Effect<void, QueryError> =>
-    Effect.tapError(sendAtOnce(client, queries, { named, deadlineMs: atOnceDeadlineMs }), (error) =>
-      Effect.sync(() => {
-        if (losesPreparedStatements(error)) named = false
-      })
+    Effect.async((resume) =>
+      submit(client, queries, (error) => resume(error === undefined ? Effect.void : Effect.fail(error)))
     )
+
+  const writeAtOnce = (queries: ReadonlyArray<Query>): Effect.Effect<boolean, QueryError> =>
+    Effect.async((resume) => {
+      if (pool.idleCount === 0) return resume(notSent)
+      pool.connect((_, client) => {
+        if (client === undefined) return resume(notSent)
+        listen(client)
+        if (!prepared.has(client)) {
+          client.release()
+          return resume(notSent)
+        }
+        submit(client, queries, (error) => {
+          client.release(error !== undefined && isInDoubt(error))
+          resume(error === undefined ? sent : Effect.fail(error))
+        })
+      })
+    })
 
   /** One look at the first session tells what stands before the server. */
   const findOut = (client: pg.PoolClient): Effect.Effect<boolean, QueryError> =>
@@ -156,6 +189,7 @@ const fromPool = (pool: pg.Pool, options: GivenPoolOptions): Context.Tag.Service
   const preamble = `; ${setAll("set local")}`
   return {
     acquire,
+    writeAtOnce,
     get preamble() {
       return pooled === true ? preamble : ""
     }
