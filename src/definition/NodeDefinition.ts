@@ -22,6 +22,12 @@ export interface CompensationPolicy {
   readonly timeout: Duration.Duration | undefined
 }
 
+/** Which workflow a node is, if it is one. */
+export interface ChildReference {
+  readonly workflow: string
+  readonly version: number
+}
+
 /**
  * A node as the runtime reads it: data without its handler.
  *
@@ -48,4 +54,6 @@ export interface NodeDefinition {
   readonly compensate: CompensationPolicy | undefined
   /** Signals that may be sent to it from another process, by name. */
   readonly signals?: ReadonlyMap<string, Signal>
+  /** The workflow whose runs its firings are. */
+  readonly child?: ChildReference
 }

@@ -16,7 +16,7 @@ export interface Reopened {
  * What a failed run goes on with, from the firings that its last commit ended. Pure.
  *
  * **Details** Whatever failed and was not caught by a wired error is scheduled again, for one more attempt; what was cancelled
- * because the run failed goes on where it was. The frontier is put back to where it needs their messages. Of a run that has
+ * because the run failed goes on where it was, at another attempt: its children were cancelled too. The frontier is put back to where it needs their messages. Of a run that has
  * begun to undo what it did, that is what goes on.
  */
 export const reopen = (plan: Plan, row: RunRow, ended: ReadonlyArray<FiringRow>): Reopened => {
@@ -42,7 +42,9 @@ const reopenFiring = (node: PlanNode, firing: FiringRow): FiringRow | undefined 
     case "failed":
       return node.errorPort !== undefined && isTyped(firing) ? undefined : { ...again, attempt: firing.attempt + 1 }
     case "cancelled":
-      return waitedForEvent(node, firing) ? { ...again, status: "suspended", reason: "waits again" } : again
+      return waitedForEvent(node, firing)
+        ? { ...again, status: "suspended", reason: "waits again" }
+        : { ...again, attempt: firing.attempt + 1 }
     default:
       return undefined
   }

@@ -42,22 +42,15 @@ const orderHandler = order.toLayer(({ n }) =>
 )
 
 const patience = Workflow.make("patience", { version: 1, input: { n: N } })
-  .node("order", order, ({ input }) => ({ n: input.n }))
-  .output(({ order }) => ({ v: order.v }))
+  .node("pack", Node.child("pack", packing), ({ input }) => ({ n: input.n }))
+  .output(({ pack }) => ({ v: pack.v }))
 
 /** A parent that is cancelled while its child sleeps, or before there is one: nobody is left behind. */
 export const childCancel: Subject = {
   name: "childCancel",
-  workflows: Layer.merge(
-    packing.layer.pipe(Layer.provide(packHandler)),
-    patience.layer.pipe(
-      Layer.provide(
-        order.toLayer(() => Effect.map(Effect.orDie(Step.child("pack", packing, { n: 1_000_000 })), ({ v }) => ({ v })))
-      )
-    )
-  ),
+  workflows: Layer.merge(packing.layer.pipe(Layer.provide(packHandler)), patience.layer),
   script: async (client) => {
-    await client.start(patience, { n: 1 }, runId)
+    await client.start(patience, { n: 1_000_000 }, runId)
     await client.sleep(20)
     await client.command(runId, "cancel")
     await client.ended(runId)
