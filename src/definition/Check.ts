@@ -31,7 +31,7 @@ export const countIssues = (what: string, value: number): ReadonlyArray<string> 
 /** Everything that is wrong with a node, wherever it is used. */
 export const nodeIssues = (node: NodeDefinition): ReadonlyArray<string> => {
   const what = `node "${node.name}"`
-  const { compensate, concurrency, heartbeat, repeated, retry, timeout } = node
+  const { compensate, concurrency, heartbeat, repeated, retry, timeout, totalTimeout } = node
   return [
     ...nameIssues("node name", node.name),
     ...Object.keys(node.inputs).flatMap((handle) => nameIssues(`${what}, handle`, handle)),
@@ -47,6 +47,7 @@ export const nodeIssues = (node: NodeDefinition): ReadonlyArray<string> => {
     ...retryIssues(`${what}: retry`, retry),
     ...retryIssues(`${what}: compensate.retry`, compensate?.retry),
     ...lengthIssues(`${what}: timeout`, timeout),
+    ...lengthIssues(`${what}: timeout.total`, totalTimeout),
     ...lengthIssues(`${what}: compensate.timeout`, compensate?.timeout),
     ...lengthIssues(`${what}: heartbeat`, heartbeat)
   ]

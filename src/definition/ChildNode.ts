@@ -1,4 +1,5 @@
 import * as Context from "effect/Context"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
@@ -11,6 +12,7 @@ import * as Input from "./Input.js"
 import type { ChildReference, NodeDefinition } from "./NodeDefinition.js"
 import { type RetryOptions, retryPolicy } from "./Retry.js"
 import * as Step from "./Step.js"
+import { timeouts } from "./Timeout.js"
 import type * as Workflow from "./Workflow.js"
 
 /** How a child ends that gives no output. */
@@ -52,6 +54,8 @@ export interface ChildOptions<Undo extends CompensateOptions | undefined> {
   readonly retry?: RetryOptions<typeof childFailure.Type> | undefined
   /** Children of one run at once; as many as the firings there are if absent. */
   readonly concurrency?: number | undefined
+  /** Bounds all attempts of a firing together; when it is over the run fails, and the child is cancelled. */
+  readonly timeout?: { readonly total: Duration.DurationInput } | undefined
   /** Whether what a child did can be undone, and how that is tried again. */
   readonly compensate?: Undo
 }
@@ -66,7 +70,7 @@ export const makeChild = <
   workflow: W,
   options: ChildOptions<Undo> = {}
 ): ChildNode<Name, W, Undo> => {
-  const { compensate, concurrency = null, retry } = options
+  const { compensate, concurrency = null, retry, timeout } = options
   const definition: NodeDefinition = {
     name,
     kind: "task",
@@ -80,7 +84,7 @@ export const makeChild = <
     resumable: false,
     repeated: 1,
     concurrency,
-    timeout: undefined,
+    ...timeouts(timeout),
     heartbeat: undefined,
     retry: retry === undefined ? undefined : retryPolicy({ while: hasFailed, ...retry }),
     compensate: compensate === undefined ? undefined : compensationPolicy(compensate),

@@ -10,6 +10,7 @@ import type { NodeDefinition } from "./NodeDefinition.js"
 import type { Output, OutputFields, Outputs } from "./Output.js"
 import { type RetryOptions, retryPolicy } from "./Retry.js"
 import type { Signal } from "./Signal.js"
+import { type TimeoutOptions, timeouts } from "./Timeout.js"
 
 export type { ChildNode, ChildOptions } from "./ChildNode.js"
 export type { CompensateOptions } from "./Compensate.js"
@@ -105,8 +106,8 @@ interface CommonOptions<In, Out, Failure extends AnySchema | undefined, Undo ext
   readonly outputs?: Out & { readonly error?: `the port "error" is reserved for the typed error` }
   readonly error?: Failure
   readonly retry?: RetryOptions<Failure extends AnySchema ? Schema.Schema.Type<Failure> : never> | undefined
-  /** Bounds one attempt. */
-  readonly timeout?: Duration.DurationInput | undefined
+  /** Bounds one attempt; as `{ attempt, total }` also all attempts of a firing together, with what lies between them. */
+  readonly timeout?: TimeoutOptions | undefined
   /** An attempt that gives no `Step.heartbeat` for so long has failed, as by a time-out. */
   readonly heartbeat?: Duration.DurationInput | undefined
   /** What its handler takes with `Step.awaitSignal`: over HTTP only these can be sent, and are checked on arrival. */
@@ -129,6 +130,10 @@ export interface ResumableSchemas {
  * **Details** Handles and ports are schemas, or what `Input` and `Output` make of them. With `error` the node has a port
  * `error` that can be wired; unwired, the error fails the run. `resumable` lets the handler return `NodeOutcome.suspend`.
  *
+ * `timeout` bounds an attempt: one that takes longer is interrupted and tried again as `retry` says. `timeout: { attempt, total }` also
+ * bounds the firing: `total` after it has opened (a trigger opens when it begins to wait) it fails with kind `timeout` for good, be it at
+ * work, waiting in a step or for its next attempt, or away with a process that died. `engine.retry` gives it its time anew.
+ *
  * With `compensate` (`{}` is enough) the layer takes a second function that undoes what a firing did. When the run fails or is
  * cancelled, nothing more starts; firings of such nodes that run are waited for, all others are interrupted. Then what has
  * committed is undone, one firing after the other, the last committed first: the function gets the firing's inputs and
@@ -142,7 +147,7 @@ export interface ResumableSchemas {
  *   outputs: { receipt: Receipt },
  *   error: CardDeclined,
  *   retry: { schedule: Schedule.exponential("200 millis"), times: 5, while: (error) => error.transient },
- *   timeout: "30 seconds",
+ *   timeout: { attempt: "30 seconds", total: "10 minutes" },
  *   compensate: { retry: { schedule: Schedule.spaced("1 minute"), times: 60 } }
  * })
  */
@@ -252,7 +257,7 @@ const define = <N extends NodeDefinition, Failure extends AnySchema | undefined>
     error: options.error,
     resumable: outside.state !== undefined,
     concurrency: options.concurrency ?? null,
-    timeout: options.timeout === undefined ? undefined : Duration.decode(options.timeout),
+    ...timeouts(options.timeout),
     heartbeat: options.heartbeat === undefined ? undefined : Duration.decode(options.heartbeat),
     retry: options.retry === undefined ? undefined : retryPolicy(options.retry),
     compensate: options.compensate === undefined ? undefined : compensationPolicy(options.compensate),

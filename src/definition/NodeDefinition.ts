@@ -34,7 +34,7 @@ export interface ChildReference {
  * **Details** `payload` is what comes from outside: the payload of a trigger, or the input that wakes a resumable node.
  * `state` is what a resumable node keeps while it waits. `repeated` is how many external inputs a trigger takes (`null`: any
  * number), 1 for every other node. `concurrency` `null` means: as many firings at once as the worker has room for.
- * `timeout` bounds one attempt, `heartbeat` the time between two signs of life of it. With `compensate` its handler can undo
+ * `timeout` bounds one attempt, `totalTimeout` all of a firing, `heartbeat` the time between two signs of life of it. With `compensate` its handler can undo
  * what a firing did.
  */
 export interface NodeDefinition {
@@ -49,6 +49,7 @@ export interface NodeDefinition {
   readonly repeated: number | null
   readonly concurrency: number | null
   readonly timeout: Duration.Duration | undefined
+  readonly totalTimeout?: Duration.Duration | undefined
   readonly heartbeat: Duration.Duration | undefined
   readonly retry: RetryPolicy | undefined
   readonly compensate: CompensationPolicy | undefined
