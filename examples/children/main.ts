@@ -6,7 +6,7 @@ const App = Workflows.pipe(Layer.provideMerge(Perdure.layerEngine()), Layer.prov
 
 const program = Effect.gen(function* () {
   const engine = yield* Engine
-  const { runId } = yield* engine.start(Order, { items: ["book", "unicorn"] }, { runId: "order-1" })
+  const { runId } = yield* engine.start(Order, { items: ["book", "unicorn"], gift: true }, { runId: "order-1" })
   yield* Effect.log(yield* engine.await(Order, runId))
 })
 

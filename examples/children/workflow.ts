@@ -1,9 +1,13 @@
-import { Effect, Layer, Schema } from "effect"
-import { Node, Output, Step, Workflow } from "perdure"
+import { Effect, Layer, Schedule, Schema } from "effect"
+import { Input, Node, Output, Step, Workflow } from "perdure"
 
 const { String: S } = Schema
 
-class OutOfStock extends Schema.TaggedError<OutOfStock>()("OutOfStock", { item: S }) {}
+class OutOfStock extends Schema.TaggedError<OutOfStock>()("OutOfStock", { item: S }) {
+  override get message(): string {
+    return `no ${this.item} left`
+  }
+}
 
 const Pick = Node.make("pick", { inputs: { item: S }, outputs: { shelf: S }, error: OutOfStock })
 
@@ -12,30 +16,58 @@ const Picking = Workflow.make("picking", { version: 1, input: { item: S } })
   .node("pick", Pick, ({ input }) => ({ item: input.item }))
   .output(({ pick }) => ({ shelf: pick.shelf }))
 
+/** The workflow as a node: its handles are the workflow's inputs, its ports the outputs, and there is no handler to write. */
+const PickItem = Node.child("pick-item", Picking, {
+  concurrency: 10,
+  retry: { times: 1, schedule: Schedule.spaced("10 millis") }
+})
+
+const Wrap = Node.make("wrap", { inputs: { shelf: S }, outputs: { parcel: S } })
+
+/** Something that only few orders need. */
+const Wrapping = Workflow.make("wrapping", { version: 1, input: { shelf: S } })
+  .node("wrap", Wrap, ({ input }) => ({ shelf: input.shelf }))
+  .output(({ wrap }) => ({ parcel: wrap.parcel }))
+
 const Split = Node.make("split", { inputs: { items: Schema.Array(S) }, outputs: { item: Output.many(S) } })
-const Fetch = Node.make("fetch", { inputs: { item: S }, outputs: { line: S }, concurrency: 10 })
+const Apologise = Node.make("apologise", { inputs: { why: Node.ChildFailure }, outputs: { sorry: S } })
+const Pack = Node.make("pack", {
+  inputs: { shelf: S, gift: Input.shared(Schema.Boolean) },
+  outputs: { line: S },
+  error: Node.ChildFailure
+})
 
-/** An order: each of its items is a child. */
-export const Order = Workflow.make("picked-order", { version: 1, input: { items: Schema.Array(S) } })
+/** An order: each of its items is a child, and what becomes of a child is wired like anything else. */
+export const Order = Workflow.make("picked-order", {
+  version: 1,
+  input: { items: Schema.Array(S), gift: Schema.Boolean }
+})
   .node("split", Split, ({ input }) => ({ items: input.items }))
-  .node("fetch", Fetch, ({ split }) => ({ item: split.item }))
-  .output(({ fetch }) => ({ lines: fetch.line }))
+  .node("pick", PickItem, ({ split }) => ({ item: split.item }))
+  .node("apologise", Apologise, ({ pick }) => ({ why: pick.error }))
+  .node("pack", Pack, ({ input, pick }) => ({ shelf: pick.shelf, gift: input.gift }))
+  .output(({ apologise, pack }) => ({ lines: pack.line, sorry: apologise.sorry }))
 
-/** A node that is a child workflow: its result and its typed failure come back as a step's. */
-const FetchHandler = Fetch.toLayer(({ item }) =>
-  Step.child("picking", Picking, { item }).pipe(
-    Effect.map(({ shelf }) => ({ line: `${item} from ${shelf}` })),
-    Effect.catchTag("RunFailed", ({ failure }) => Effect.succeed({ line: `${item}: ${failure.message}` })),
-    Effect.catchTag("RunCancelled", () => Effect.succeed({ line: `${item}: cancelled` }))
-  )
+const ApologiseHandler = Apologise.toLayer(({ why }) =>
+  Effect.succeed({ sorry: why._tag === "RunFailed" ? why.failure.message : "cancelled" })
+)
+
+/** A handler that decides whether there is a child: then it is a step. */
+const PackHandler = Pack.toLayer(({ gift, shelf }) =>
+  gift
+    ? Effect.map(Step.child("wrapping", Wrapping, { shelf }), ({ parcel }) => ({ line: parcel }))
+    : Effect.succeed({ line: shelf })
 )
 
 const PickHandler = Pick.toLayer(({ item }) =>
   item === "unicorn" ? new OutOfStock({ item }) : Effect.succeed({ shelf: `shelf ${item.length}` })
 )
 
-/** Both workflows with their handlers. */
-export const Workflows = Layer.merge(
+/** The workflows with their handlers. */
+export const Workflows = Layer.mergeAll(
   Picking.layer.pipe(Layer.provide(PickHandler)),
-  Order.layer.pipe(Layer.provide([Split.toLayer(({ items }) => Effect.succeed({ item: items })), FetchHandler]))
+  Wrapping.layer.pipe(Layer.provide(Wrap.toLayer(({ shelf }) => Effect.succeed({ parcel: `${shelf}, as a gift` })))),
+  Order.layer.pipe(
+    Layer.provide([Split.toLayer(({ items }) => Effect.succeed({ item: items })), ApologiseHandler, PackHandler])
+  )
 )

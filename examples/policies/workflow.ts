@@ -5,13 +5,13 @@ const { Number: N, String: S } = Schema
 
 class Declined extends Schema.TaggedError<Declined>()("Declined", { transient: Schema.Boolean }) {}
 
-/** Retries by a schedule, a typed error, a time-out of each attempt. */
+/** Retries by a schedule, a typed error, a time-out of each attempt and one of all of them. */
 const Charge = Node.make("charge", {
   inputs: { amount: N },
   outputs: { receipt: S },
   error: Declined,
   retry: { schedule: Schedule.exponential("10 millis"), times: 5, while: ({ transient }) => transient },
-  timeout: "30 seconds"
+  timeout: { attempt: "30 seconds", total: "5 minutes" }
 })
 
 /** Fan-out: each page is a firing of its own. */

@@ -1,6 +1,6 @@
 import * as Duration from "effect/Duration"
 import * as Schema from "effect/Schema"
-import { Name } from "../model/Ids.js"
+import { childSignal, isInputId, Name } from "../model/Ids.js"
 import { errorPort, inputNode, outputNode } from "./Graph.js"
 import type { NodeDefinition, RetryPolicy } from "./NodeDefinition.js"
 import { scheduleIssues } from "./ScheduleCheck.js"
@@ -31,7 +31,7 @@ export const countIssues = (what: string, value: number): ReadonlyArray<string> 
 /** Everything that is wrong with a node, wherever it is used. */
 export const nodeIssues = (node: NodeDefinition): ReadonlyArray<string> => {
   const what = `node "${node.name}"`
-  const { compensate, concurrency, heartbeat, repeated, retry, timeout } = node
+  const { compensate, concurrency, heartbeat, repeated, retry, timeout, totalTimeout } = node
   return [
     ...nameIssues("node name", node.name),
     ...Object.keys(node.inputs).flatMap((handle) => nameIssues(`${what}, handle`, handle)),
@@ -47,10 +47,20 @@ export const nodeIssues = (node: NodeDefinition): ReadonlyArray<string> => {
     ...retryIssues(`${what}: retry`, retry),
     ...retryIssues(`${what}: compensate.retry`, compensate?.retry),
     ...lengthIssues(`${what}: timeout`, timeout),
+    ...lengthIssues(`${what}: timeout.total`, totalTimeout),
     ...lengthIssues(`${what}: compensate.timeout`, compensate?.timeout),
-    ...lengthIssues(`${what}: heartbeat`, heartbeat)
+    ...lengthIssues(`${what}: heartbeat`, heartbeat),
+    ...[...(node.signals?.keys() ?? [])].flatMap((signal) => signalIssues(what, signal))
   ]
 }
+
+/** What is wrong with the name of a signal: rows hold it, and the ends of children are told by names of their own. */
+const signalIssues = (what: string, name: string): ReadonlyArray<string> =>
+  isInputId(name) && !name.startsWith(childSignal(""))
+    ? []
+    : [
+        `${what}: ${JSON.stringify(name)} is no name of a signal; it has 1 to 200 characters, no control characters and no $ at its beginning`
+      ]
 
 const retryIssues = (what: string, retry: RetryPolicy | undefined): ReadonlyArray<string> =>
   retry === undefined
@@ -76,12 +86,14 @@ const latestIssues = (what: string, { inputs, kind }: NodeDefinition): ReadonlyA
 }
 
 /** What is wrong with `stream` handles beside others: a node that has one fires once, for all that comes. */
-const streamIssues = (what: string, { inputs, kind, resumable }: NodeDefinition): ReadonlyArray<string> => {
+const streamIssues = (what: string, { compensate, inputs, kind, resumable }: NodeDefinition): ReadonlyArray<string> => {
   const modes = new Set(Object.values(inputs).map(({ mode }) => mode))
   if (!modes.has("stream")) return []
   return [
     ...(kind === "trigger" ? [`${what}: a trigger can't have a stream handle`] : []),
     ...(resumable ? [`${what}: a resumable node can't have a stream handle`] : []),
+    // What came on it is not kept for the one who would undo it.
+    ...(compensate === undefined ? [] : [`${what}: a node with a stream handle can't be compensated`]),
     ...[...modes]
       .filter((mode) => mode !== "stream" && mode !== "shared" && mode !== "latest")
       .map((mode) => `${what}: a stream handle can't stand beside one of mode ${mode}`)

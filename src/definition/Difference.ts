@@ -61,11 +61,15 @@ const nodeDifference = (what: string, before: GraphNode, after: GraphNode): Read
     before.compensates === true,
     after.compensates === true
   ),
+  ...changed(`${what}: its handler`, childName(before), childName(after)),
   ...compare(`${what}: handle`, before.inputs, after.inputs, wireDifference),
   ...compare(`${what}: port`, before.outputs, after.outputs, (port, was, is) =>
     changed(`${port}: its mode`, was.mode, is.mode)
   )
 ]
+
+const childName = ({ child }: GraphNode): string =>
+  child === undefined ? "one of its own" : `workflow ${child.workflow} version ${child.version}`
 
 const times = (repeated: number | null): string => (repeated === null ? "any" : String(repeated))
 

@@ -156,5 +156,6 @@ const toGraphNode = ({ id, node, wires }: Step): GraphNode => ({
   outputs: Object.entries(node.outputs).map(([name, { mode }]) => ({ name, mode })),
   hasError: node.error !== undefined,
   concurrency: node.concurrency,
-  ...(node.compensate === undefined ? {} : { compensates: true as const })
+  ...(node.compensate === undefined ? {} : { compensates: true as const }),
+  ...(node.child === undefined ? {} : { child: node.child })
 })

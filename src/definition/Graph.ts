@@ -40,7 +40,7 @@ export interface GraphOutput {
  *
  * **Details** `repeated` is how many external inputs a trigger node takes (`null`: any number); 1 for every other node.
  * `concurrency` `null` means: as many firings at once as the worker has room for. `compensates`, where it is there: what its
- * firings did is undone when the run fails or is cancelled.
+ * firings did is undone when the run fails or is cancelled. `child`, where it is there: the workflow whose runs its firings are.
  */
 export interface GraphNode {
   readonly id: string
@@ -53,6 +53,7 @@ export interface GraphNode {
   readonly hasError: boolean
   readonly concurrency: number | null
   readonly compensates?: true
+  readonly child?: { readonly workflow: string; readonly version: number }
 }
 
 /** A result of the workflow. */

@@ -23,7 +23,8 @@ const canonical = (graph: Graph) => ({
     outputs: byName(node.outputs).map(({ name, mode }) => ({ name, mode })),
     hasError: node.hasError,
     // absent where it is not so: graphs without it keep the hash they had before there was any
-    ...(node.compensates === undefined ? {} : { compensates: node.compensates })
+    ...(node.compensates === undefined ? {} : { compensates: node.compensates }),
+    ...(node.child === undefined ? {} : { child: `${node.child.workflow}@${node.child.version}` })
   })),
   outputs: byName(graph.outputs).map(({ name, mode, from }) => ({ name, mode, from: from.map(reference) }))
 })

@@ -19,7 +19,8 @@ const GraphNode = Schema.Struct({
   outputs: Schema.Array(Schema.Struct({ name: Schema.String, mode: Schema.Literal("one", "optional", "many") })),
   hasError: Schema.Boolean,
   concurrency: Schema.NullOr(Schema.Int),
-  compensates: Schema.optionalWith(Schema.Literal(true), { exact: true })
+  compensates: Schema.optionalWith(Schema.Literal(true), { exact: true }),
+  child: Schema.optionalWith(Schema.Struct({ workflow: Schema.String, version: Schema.Int }), { exact: true })
 })
 
 /** A graph as the API shows it. */

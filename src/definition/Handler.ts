@@ -51,6 +51,16 @@ export interface NodeHandler extends Handling {
   readonly node: NodeDefinition
 }
 
+/** Where a node keeps the handling it brings along. */
+const OwnTypeId: unique symbol = Symbol.for("perdure/Handler/Own")
+
+/** What a node has that brings its handling along: nobody is asked for its handler. */
+export const bring = (handling: Handling): object => ({ [OwnTypeId]: handling })
+
+/** The handling that a node brings along, if it does. */
+export const broughtBy = (node: NodeDefinition & { readonly [OwnTypeId]?: Handling }): Handling | undefined =>
+  node[OwnTypeId]
+
 /** The key of a node's handler in a context. */
 export const tag = <Name extends string>(name: Name): Context.Tag<Handler<Name>, NodeHandler> =>
   Context.GenericTag<Handler<Name>, NodeHandler>(`perdure/Handler/${name}`)

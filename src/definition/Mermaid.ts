@@ -3,7 +3,7 @@ import { errorPort, type Graph, type GraphInput, type GraphNode, inputNode, outp
 /**
  * Draws a graph as a Mermaid flowchart.
  *
- * **Details** Triggers are hexagons, typed errors dotted arrows; an arrow says its port, and the handle where it has another
+ * **Details** Triggers are hexagons, child workflows have double sides, typed errors dotted arrows; an arrow says its port, and the handle where it has another
  * name.
  *
  * @example
@@ -28,7 +28,8 @@ export const mermaid = (graph: Graph): string => {
   ].join("\n")
 }
 
-const shape = ({ id, node, kind }: GraphNode): string => {
+const shape = ({ child, id, node, kind }: GraphNode): string => {
+  if (child !== undefined) return `[["${id}: ${child.workflow} ${child.version}"]]`
   const label = id === node ? id : `${id}: ${node}`
   return kind === "trigger" ? `{{"${label}"}}` : `["${label}"]`
 }

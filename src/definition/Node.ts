@@ -2,13 +2,18 @@ import * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
+import { childFailure, makeChild } from "./ChildNode.js"
+import { type CompensateOptions, type Compensates, compensationPolicy } from "./Compensate.js"
 import * as Handler from "./Handler.js"
 import type { AnySchema, Input, InputFields, Inputs } from "./Input.js"
-import type { CompensationPolicy, NodeDefinition } from "./NodeDefinition.js"
+import type { NodeDefinition } from "./NodeDefinition.js"
 import type { Output, OutputFields, Outputs } from "./Output.js"
 import { type RetryOptions, retryPolicy } from "./Retry.js"
 import type { Signal } from "./Signal.js"
+import { type TimeoutOptions, timeouts } from "./Timeout.js"
 
+export type { ChildNode, ChildOptions } from "./ChildNode.js"
+export type { CompensateOptions } from "./Compensate.js"
 export type { NodeDefinition } from "./NodeDefinition.js"
 export type { RetryOptions } from "./Retry.js"
 
@@ -44,12 +49,6 @@ export interface Triggered<Payload extends AnySchema, Repeated extends number | 
   readonly repeated: Repeated
 }
 
-/** How a node's compensation is tried again, and how long one try of it may take. */
-export interface CompensateOptions {
-  readonly retry?: RetryOptions<unknown> | undefined
-  readonly timeout?: Duration.DurationInput | undefined
-}
-
 /** A node: what it takes, what it gives, how it fails, and its policies; a handler comes as a layer. */
 export interface Node<
   Name extends string,
@@ -67,7 +66,7 @@ export interface Node<
   readonly payload: Outside["payload"]
   readonly state: Outside["state"]
   readonly repeated: Outside["repeated"]
-  readonly compensate: Undo extends CompensateOptions ? CompensationPolicy : undefined
+  readonly compensate: Compensates<Undo>
 
   /**
    * Provides the handler of this node.
@@ -107,8 +106,8 @@ interface CommonOptions<In, Out, Failure extends AnySchema | undefined, Undo ext
   readonly outputs?: Out & { readonly error?: `the port "error" is reserved for the typed error` }
   readonly error?: Failure
   readonly retry?: RetryOptions<Failure extends AnySchema ? Schema.Schema.Type<Failure> : never> | undefined
-  /** Bounds one attempt. */
-  readonly timeout?: Duration.DurationInput | undefined
+  /** Bounds one attempt; as `{ attempt, total }` also all attempts of a firing together, with what lies between them. */
+  readonly timeout?: TimeoutOptions | undefined
   /** An attempt that gives no `Step.heartbeat` for so long has failed, as by a time-out. */
   readonly heartbeat?: Duration.DurationInput | undefined
   /** What its handler takes with `Step.awaitSignal`: over HTTP only these can be sent, and are checked on arrival. */
@@ -131,6 +130,10 @@ export interface ResumableSchemas {
  * **Details** Handles and ports are schemas, or what `Input` and `Output` make of them. With `error` the node has a port
  * `error` that can be wired; unwired, the error fails the run. `resumable` lets the handler return `NodeOutcome.suspend`.
  *
+ * `timeout` bounds an attempt: one that takes longer is interrupted and tried again as `retry` says. `timeout: { attempt, total }` also
+ * bounds the firing: `total` after it has opened (a trigger opens when it begins to wait) it fails with kind `timeout` for good, be it at
+ * work, waiting in a step or for its next attempt, or away with a process that died. `engine.retry` gives it its time anew.
+ *
  * With `compensate` (`{}` is enough) the layer takes a second function that undoes what a firing did. When the run fails or is
  * cancelled, nothing more starts; firings of such nodes that run are waited for, all others are interrupted. Then what has
  * committed is undone, one firing after the other, the last committed first: the function gets the firing's inputs and
@@ -144,7 +147,7 @@ export interface ResumableSchemas {
  *   outputs: { receipt: Receipt },
  *   error: CardDeclined,
  *   retry: { schedule: Schedule.exponential("200 millis"), times: 5, while: (error) => error.transient },
- *   timeout: "30 seconds",
+ *   timeout: { attempt: "30 seconds", total: "10 minutes" },
  *   compensate: { retry: { schedule: Schedule.spaced("1 minute"), times: 60 } }
  * })
  */
@@ -205,6 +208,41 @@ export const trigger = <
     repeated: options.repeated === true ? null : (options.repeated ?? 1)
   })
 
+/**
+ * Defines a node that is another workflow: each firing is a run of that, as its child.
+ *
+ * **When to use** Where a node is nothing but a child. A handler that does more, or decides which child, uses `Step.child`.
+ *
+ * **Details** Its handles are the workflow's inputs. Its ports are the workflow's outputs as they can come: an output that may not
+ * come is a route that may not be taken, one that reads as an array gives a message per element. It has no handler to write; the
+ * child's workflow is registered by its own layer, in this process or another. While the child runs, the node waits in rows
+ * only. Cancel, pause and resume of the run travel down; if the run fails, its children are cancelled. Depth and number of children are bounded by the
+ * settings `childDepth` and `childFanOut`.
+ *
+ * An attempt has a child of its own: one tried again by `retry`, or by `engine.retry` after the run has failed, starts a new child,
+ * under an id that follows from the firing. A child that succeeded is never started again.
+ *
+ * **Errors** Its port `error` gives `RunFailed` with the child's failure, or `RunCancelled` where the child alone was cancelled;
+ * unwired, it fails the run. A compensated child counts as what it was compensated for.
+ *
+ * @example
+ * const Ship = Node.child("ship", Shipping, { concurrency: 5, retry: { times: 2, schedule: Schedule.spaced("1 minute") } })
+ *
+ * const Order = Workflow.make("order", { version: 1, input: { parcel: Parcel } })
+ *   .node("ship", Ship, ({ input }) => ({ parcel: input.parcel }))
+ *   .node("apologise", Apologise, ({ ship }) => ({ why: ship.error }))
+ *   .output(({ apologise, ship }) => ({ label: Workflow.maybe(ship.label), sorry: apologise.letter }))
+ */
+export const child = makeChild
+
+/**
+ * How a child ends that gives no output, as a schema: `RunFailed` with its failure, or `RunCancelled`.
+ *
+ * @example
+ * const Apologise = Node.make("apologise", { inputs: { why: Node.ChildFailure }, outputs: { letter: Schema.String } })
+ */
+export const ChildFailure = childFailure
+
 /** Builds the data of a node; what the caller spelled, its caller's return type says. */
 const define = <N extends NodeDefinition, Failure extends AnySchema | undefined>(
   name: string,
@@ -219,7 +257,7 @@ const define = <N extends NodeDefinition, Failure extends AnySchema | undefined>
     error: options.error,
     resumable: outside.state !== undefined,
     concurrency: options.concurrency ?? null,
-    timeout: options.timeout === undefined ? undefined : Duration.decode(options.timeout),
+    ...timeouts(options.timeout),
     heartbeat: options.heartbeat === undefined ? undefined : Duration.decode(options.heartbeat),
     retry: options.retry === undefined ? undefined : retryPolicy(options.retry),
     compensate: options.compensate === undefined ? undefined : compensationPolicy(options.compensate),
@@ -232,11 +270,6 @@ const define = <N extends NodeDefinition, Failure extends AnySchema | undefined>
   }
   return node as unknown as N
 }
-
-const compensationPolicy = ({ retry, timeout }: CompensateOptions): CompensationPolicy => ({
-  retry: retry === undefined ? undefined : retryPolicy(retry),
-  timeout: timeout === undefined ? undefined : Duration.decode(timeout)
-})
 
 /** Gives bare schemas their mode. */
 const normalise = <Field extends { readonly mode: string; readonly schema: AnySchema }>(fields: {

@@ -22,13 +22,19 @@ export interface CompensationPolicy {
   readonly timeout: Duration.Duration | undefined
 }
 
+/** Which workflow a node is, if it is one. */
+export interface ChildReference {
+  readonly workflow: string
+  readonly version: number
+}
+
 /**
  * A node as the runtime reads it: data without its handler.
  *
  * **Details** `payload` is what comes from outside: the payload of a trigger, or the input that wakes a resumable node.
  * `state` is what a resumable node keeps while it waits. `repeated` is how many external inputs a trigger takes (`null`: any
  * number), 1 for every other node. `concurrency` `null` means: as many firings at once as the worker has room for.
- * `timeout` bounds one attempt, `heartbeat` the time between two signs of life of it. With `compensate` its handler can undo
+ * `timeout` bounds one attempt, `totalTimeout` all of a firing, `heartbeat` the time between two signs of life of it. With `compensate` its handler can undo
  * what a firing did.
  */
 export interface NodeDefinition {
@@ -43,9 +49,12 @@ export interface NodeDefinition {
   readonly repeated: number | null
   readonly concurrency: number | null
   readonly timeout: Duration.Duration | undefined
+  readonly totalTimeout?: Duration.Duration | undefined
   readonly heartbeat: Duration.Duration | undefined
   readonly retry: RetryPolicy | undefined
   readonly compensate: CompensationPolicy | undefined
   /** Signals that may be sent to it from another process, by name. */
   readonly signals?: ReadonlyMap<string, Signal>
+  /** The workflow whose runs its firings are. */
+  readonly child?: ChildReference
 }

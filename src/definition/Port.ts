@@ -27,6 +27,11 @@ export type AnyPort = Port<unknown, unknown, boolean, boolean>
 /** What a handler reads from a port. */
 export type PortType<P> = P extends Port<infer A, unknown, boolean, boolean> ? A : never
 
+/** What a schema is that a port's messages are written and read with. */
+export type PortSchema<P> = Schema.Schema<PortType<P>, PortEncoded<P>>
+
+type PortEncoded<P> = P extends Port<unknown, infer I, boolean, boolean> ? I : never
+
 /** Makes a port; what its type adds, the caller's types say. */
 export const makePort = (port: Omit<AnyPort, typeof PortTypeId>): AnyPort => port as AnyPort
 

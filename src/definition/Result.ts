@@ -3,14 +3,15 @@ import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
 import type { PortRef, ResultMode } from "./Graph.js"
 import type { AnySchema } from "./Input.js"
+import type { Output } from "./Output.js"
 import type { AnyPort, Port } from "./Port.js"
 
 /** Holds what a result is by type only. */
 declare const ResultTypeId: unique symbol
 
-/** A workflow output whose reading was chosen by hand. */
-export interface Result<out A> {
-  readonly [ResultTypeId]: A
+/** A workflow output whose reading was chosen by hand: as a value, and as a port of the workflow as a node. */
+export interface Result<out A, out O extends Output = Output> {
+  readonly [ResultTypeId]: { readonly value: A; readonly port: O }
   readonly mode: ResultMode
   readonly ports: ReadonlyArray<AnyPort>
 }
@@ -30,9 +31,17 @@ export type ResultType<R> =
           : A
       : never
 
+/** What a result is as a port of the workflow as a node. */
+export type ResultPort<R> =
+  R extends Result<unknown, infer O>
+    ? O
+    : R extends Port<infer A, infer I, infer Sure, infer Many>
+      ? Output<true extends Many ? "many" : false extends Sure ? "optional" : "one", Schema.Schema<A, I>>
+      : never
+
 /** Makes a result; what it reads as, the caller's types say. */
-export const makeResult = <A>(mode: ResultMode, ports: ReadonlyArray<AnyPort>): Result<A> =>
-  ({ mode, ports }) as unknown as Result<A>
+export const makeResult = <A, O extends Output>(mode: ResultMode, ports: ReadonlyArray<AnyPort>): Result<A, O> =>
+  ({ mode, ports }) as unknown as Result<A, O>
 
 /** A result as data. */
 export interface ReadResult {

@@ -201,14 +201,17 @@ const awaiting = (signal: Signal, options: SignalOptions): Effect.Effect<unknown
  * Runs another workflow as a child, and waits for it as for a signal: the child has a run of its own, which outlives this
  * handler and its worker.
  *
- * **Details** It is started once, under an id that follows from this step. Cancel, pause and resume of the parent travel down
- * to it; a parent that fails leaves it alone. Depth and number of children are bounded by the settings `childDepth` and
- * `childFanOut`. A node that is nothing but a child has this as its whole handler.
+ * **Details** It is started once, under an id that follows from this step. One that has completed is remembered; one that failed
+ * or was cancelled is remembered for the present attempt of the node, and the next attempt starts another. Cancel, pause and resume
+ * of the parent travel down to it; a parent that fails cancels it. Depth and number of children are bounded by the settings
+ * `childDepth` and `childFanOut`. A node that is nothing but a child is a `Node.child`.
  *
  * **Errors** `RunFailed` with the child's failure, `RunCancelled`.
  *
  * @example
- * Ship.toLayer(({ order }) => Effect.orDie(Step.child("shipping", Shipping, { order })))
+ * Ship.toLayer(({ order }) =>
+ *   order.express ? Courier.send(order) : Step.child("shipping", Shipping, { order }).pipe(Effect.orDie)
+ * )
  */
 export const child = <W extends Workflow.Any>(
   name: string,

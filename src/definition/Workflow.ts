@@ -6,13 +6,25 @@ import type * as Schema from "effect/Schema"
 import type * as Types from "effect/Types"
 import type { DatabaseError, DefinitionConflict } from "../model/Errors.js"
 import * as Draft from "./Draft.js"
-import { type Handler, type Handling, tag } from "./Handler.js"
-import type { AnySchema } from "./Input.js"
+import { broughtBy, type Handler, type Handling, tag } from "./Handler.js"
+import type { AnySchema, Input as Handle } from "./Input.js"
 import { InvalidWorkflow } from "./InvalidWorkflow.js"
 import type { NodeDefinition } from "./NodeDefinition.js"
-import type { AnyPort, FiresMany, InputPorts, NodePorts, Port, PortType, SurelyFires, Wired, Wiring } from "./Port.js"
+import type { Output as OutputOf } from "./Output.js"
+import type {
+  AnyPort,
+  FiresMany,
+  InputPorts,
+  NodePorts,
+  Port,
+  PortSchema,
+  PortType,
+  SurelyFires,
+  Wired,
+  Wiring
+} from "./Port.js"
 import { Registry } from "./Registry.js"
-import { makeResult, type Result, type Results, type ResultType } from "./Result.js"
+import { makeResult, type Result, type ResultPort, type Results, type ResultType } from "./Result.js"
 import type { KnownPorts } from "./Wiring.js"
 import type { WorkflowDefinition } from "./WorkflowDefinition.js"
 
@@ -21,15 +33,26 @@ export type { WorkflowDefinition } from "./WorkflowDefinition.js"
 /** Holds what a workflow is by type only. */
 declare const WorkflowTypeId: unique symbol
 
+/** What a workflow looks like as a node: its handles and its ports. */
+export interface Ends {
+  readonly inputs: { readonly [handle: string]: Handle }
+  readonly outputs: { readonly [port: string]: OutputOf }
+}
+
 /** Any workflow. */
 export interface Any extends WorkflowDefinition {
-  readonly [WorkflowTypeId]: { readonly input: unknown; readonly output: unknown; readonly nodes: object }
+  readonly [WorkflowTypeId]: {
+    readonly input: unknown
+    readonly output: unknown
+    readonly nodes: object
+    readonly ends: Ends
+  }
   readonly layer: Layer.Layer<never, DefinitionConflict | DatabaseError, unknown>
 }
 
 /** A workflow: data that a client can share, and the layer that makes it run in this process. */
-export interface Workflow<Name extends string, In, Out, Nodes extends object> extends Any {
-  readonly [WorkflowTypeId]: { readonly input: In; readonly output: Out; readonly nodes: Nodes }
+export interface Workflow<Name extends string, In, Out, Nodes extends object, As extends Ends = Ends> extends Any {
+  readonly [WorkflowTypeId]: { readonly input: In; readonly output: Out; readonly nodes: Nodes; readonly ends: As }
   readonly name: Name
 
   /**
@@ -49,6 +72,12 @@ export type Input<W extends Any> = W[typeof WorkflowTypeId]["input"]
 /** What a completed run of the workflow gives. */
 export type Output<W extends Any> = W[typeof WorkflowTypeId]["output"]
 
+/** The handles of a node that is the workflow: one per port of its input. */
+export type InputHandles<W extends Any> = W[typeof WorkflowTypeId]["ends"]["inputs"]
+
+/** The ports of a node that is the workflow: one per output, `optional` or `many` where that reads as an `Option` or an array. */
+export type OutputPorts<W extends Any> = W[typeof WorkflowTypeId]["ends"]["outputs"]
+
 type Nodes<W extends Any> = W[typeof WorkflowTypeId]["nodes"]
 
 /** Ids of the nodes that take input from outside: triggers and resumable nodes. */
@@ -65,8 +94,18 @@ export type Payload<W extends Any, Id extends ExternalNodes<W>> =
 
 type PayloadSchema<N> = N extends { readonly payload: infer P } ? P : never
 
+/** What a node is whose handler comes with it. */
+interface Equipped {
+  readonly child: object
+  readonly compensate: undefined
+}
+
 type Handlers<Nodes> = {
-  [Id in keyof Nodes]: Nodes[Id] extends { readonly name: infer Name extends string } ? Handler<Name> : never
+  [Id in keyof Nodes]: Nodes[Id] extends Equipped
+    ? never
+    : Nodes[Id] extends { readonly name: infer Name extends string }
+      ? Handler<Name>
+      : never
 }[keyof Nodes]
 
 /** The id itself, unless it can't be taken: then a type that says why. */
@@ -112,8 +151,19 @@ export interface Unfinished<Name extends string, In, Nodes extends object, Ports
    */
   output<R extends Results>(
     read: (ports: Ports) => R
-  ): Workflow<Name, In, { readonly [K in keyof R]: ResultType<R[K]> }, Nodes>
+  ): Workflow<
+    Name,
+    In,
+    { readonly [K in keyof R]: ResultType<R[K]> },
+    Nodes,
+    { readonly inputs: PortHandles<Ports>; readonly outputs: { readonly [K in keyof R]: ResultPort<R[K]> } }
+  >
 }
+
+/** The ports of a workflow's input as handles. */
+type PortHandles<Ports> = Ports extends { readonly input: infer P }
+  ? { readonly [H in keyof P]: Handle<"one", PortSchema<P[H]>> }
+  : never
 
 /** Schemas of a workflow's input, by port. */
 type InputSchemas = { readonly [port: string]: AnySchema }
@@ -150,7 +200,7 @@ export const make = <const Name extends string, Fields extends InputSchemas = {}
  */
 export const firstOf = <const P extends readonly [AnyPort, ...ReadonlyArray<AnyPort>]>(
   ...ports: P
-): Result<PortType<P[number]>> => makeResult("first", ports)
+): Result<PortType<P[number]>, OutputOf<"one", PortSchema<P[number]>>> => makeResult("first", ports)
 
 /**
  * Reads a port that may stay empty as an `Option`.
@@ -160,7 +210,9 @@ export const firstOf = <const P extends readonly [AnyPort, ...ReadonlyArray<AnyP
  * @example
  * .output(({ charge }) => ({ receipt: Workflow.maybe(charge.receipt) }))
  */
-export const maybe = <A, I>(port: Port<A, I, boolean, false>): Result<Option.Option<A>> => makeResult("option", [port])
+export const maybe = <A, I>(
+  port: Port<A, I, boolean, false>
+): Result<Option.Option<A>, OutputOf<"optional", Schema.Schema<A, I>>> => makeResult("option", [port])
 
 /** The types of a chain live in its signature only; `Draft` holds what they speak of. */
 const unfinished = <U>(draft: Draft.Draft): U => {
@@ -189,6 +241,11 @@ const collect = Effect.fnUntraced(function* (definition: WorkflowDefinition, con
   const handlers = new Map<string, Handling>()
   const refuse = (issue: string) => Effect.die(new InvalidWorkflow({ workflow: definition.name, issues: [issue] }))
   for (const [id, node] of definition.nodes) {
+    const brought = broughtBy(node)
+    if (brought !== undefined) {
+      handlers.set(id, brought)
+      continue
+    }
     const handler = Context.unsafeGet(context, tag(node.name))
     if (handler.node !== node) {
       return yield* refuse(`the handler for node "${id}" was written for another node of the name "${node.name}"`)

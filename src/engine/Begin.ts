@@ -18,7 +18,7 @@ const plans = new WeakMap<WorkflowDefinition, Plan>()
 const planOf = (definition: WorkflowDefinition): Plan => {
   const known = plans.get(definition)
   if (known !== undefined) return known
-  const plan = compilePlan(definition.graph)
+  const plan = compilePlan(definition.graph, definition.nodes)
   plans.set(definition, plan)
   return plan
 }

@@ -21,7 +21,7 @@ export type TakenInputs = typeof TakenInputs.Type
  * process died): until then the run's frontier tells of it. `startedAt` (ms since the epoch) is when it first started; null
  * in a row to be written means now, or as the row says. `attempt` counts outcomes of the
  * handler and is the number of the present try; `crashes` counts deaths of the process meanwhile. `notBefore` (ms since
- * the epoch) is the time of the next try. `emitted` counts live messages per port once it is completed. `failure` and
+ * the epoch) is the time of the next try, `deadline` that by which all of them have to be over. `emitted` counts live messages per port once it is completed. `failure` and
  * `state` are JSON text.
  */
 export const FiringRow = Schema.Struct({
@@ -35,6 +35,7 @@ export const FiringRow = Schema.Struct({
   reason: Schema.NullOr(Schema.String),
   state: Schema.NullOr(Schema.String),
   notBefore: Schema.NullOr(Schema.Number),
+  deadline: Schema.NullOr(Schema.Number),
   startedAt: Schema.NullOr(Schema.Number),
   failure: Schema.NullOr(Schema.String)
 })

@@ -11,7 +11,7 @@ const StepStatus = Schema.Literal("waiting", "retrying", "completed", "failed", 
  * What is remembered of one step of one firing, as stored.
  *
  * **Details** `key` is empty where none was given. `attempt` is the number of the step's present try, `firingAttempt` that of the
- * firing in which the row was written last. `notBefore` (ms since the epoch) is the end of a wait or the time of the next
+ * firing in which the row was written last, of a signal that of the one that began to wait. `notBefore` (ms since the epoch) is the end of a wait or the time of the next
  * try. `value` is JSON text: a success, a typed error, the payload of a signal, the details of a heartbeat. `inputSeq` says
  * which signal was taken.
  */

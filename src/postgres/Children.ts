@@ -32,16 +32,16 @@ const childStatements = (schema: SchemaName) => {
       insert into ${s}.run_commands (run_id, kind)
       select l.child_id, case when p.status = 'paused' then 'pause' else 'cancel' end
       from linked l join parents p on p.run_id = l.run_id
-      where p.status in ('paused', 'cancelling', 'cancelled')`
+      where p.status in ('paused', 'cancelling', 'cancelled', 'compensating', 'compensated', 'failed')`
     ),
-    // A parent that has ended does not want to know.
+    // A parent that has ended does not want to know, but for one that failed and may be tried again.
     tell: statement(
       "children.tell",
       `
       insert into ${s}.trigger_inputs (run_id, node_id, input_id, signal, payload)
       select c.run_id, c.node_id, c.input_id, c.signal, c.payload
       from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[]) c(run_id, node_id, input_id, signal, payload)
-      join ${s}.run_state r on r.run_id = c.run_id and r.ended_at is null
+      join ${s}.run_state r on r.run_id = c.run_id and (r.ended_at is null or r.status = 'failed')
       on conflict do nothing`
     ),
     command: statement(
@@ -51,7 +51,8 @@ const childStatements = (schema: SchemaName) => {
       select f.child_id, c.kind
       from unnest($1::text[], $2::text[]) c(run_id, kind)
       join ${s}.run_children f on f.run_id = c.run_id
-      join ${s}.run_state r on r.run_id = f.child_id and r.ended_at is null`
+      join ${s}.run_state r on r.run_id = f.child_id and r.ended_at is null
+      on conflict do nothing`
     )
   }
 }
@@ -88,10 +89,12 @@ export const makeFamily = (schema: SchemaName) => {
   const tell = makeTell(statements.tell)
 
   const passOn = (commits: ReadonlyArray<RunCommit>): Write<void> => {
-    const answering = commits.filter(({ answered }) => answered.length > 0)
-    const passed = answering.flatMap(({ answered, runId }) =>
-      answered.flatMap(({ kind, status }) => (status === "applied" && travels(kind) ? [{ runId, kind }] : []))
-    )
+    const answering = commits.filter((commit) => commit.answered.length > 0 || hasFailed(commit))
+    const passed = answering.flatMap((commit) => {
+      const { answered, runId } = commit
+      const kinds = answered.flatMap(({ kind, status }) => (status === "applied" && travels(kind) ? [kind] : []))
+      return (hasFailed(commit) ? [...kinds, "cancel" as const] : kinds).map((kind) => ({ runId, kind }))
+    })
     if (passed.length === 0) return Effect.void
     return write(statements.command, [
       textArray(passed.map(({ runId }) => runId)),
@@ -101,6 +104,10 @@ export const makeFamily = (schema: SchemaName) => {
 
   return (commits: ReadonlyArray<RunCommit>): Write<void> => Effect.zipRight(passOn(commits), tell(commits))
 }
+
+/** Whether a run fails by this commit, or begins to undo what it did because it did: what its children do is in vain. */
+const hasFailed = ({ frontier, status, version }: RunCommit): boolean =>
+  status === "failed" || (frontier.undo?.over?.since === version && frontier.undo.over.cause !== null)
 
 const travels = (kind: CommandKind | undefined): kind is Exclude<CommandKind, "retry"> =>
   kind !== undefined && kind !== "retry"

@@ -156,24 +156,25 @@ const firingStatement = (schema: SchemaName) => {
     `
     insert into ${s}.run_node_state as n (
       run_id, node_id, firing, status, attempt, crashes, inputs, emitted, reason, state, not_before, failure,
-      opened_in, written_in, started_at, ended_at
+      opened_in, written_in, started_at, ended_at, deadline
     )
     select
       c.run_id, c.node_id, c.firing, c.status, c.attempt, c.crashes, c.inputs::jsonb, c.emitted::jsonb, c.reason, c.state,
       to_timestamp(c.not_before / 1000.0), c.failure, c.version, c.version,
       coalesce(to_timestamp(c.started_at / 1000.0), ${s}.clock()),
-      case when c.status in ${endedFiringStatuses} then ${s}.clock() end
+      case when c.status in ${endedFiringStatuses} then ${s}.clock() end, to_timestamp(c.deadline / 1000.0)
     from unnest(
       $1::text[], $2::text[], $3::int4[], $4::text[], $5::int4[], $6::int4[], $7::text[], $8::text[], $9::text[],
-      $10::text[], $11::float8[], $12::text[], $13::int4[], $14::float8[]
+      $10::text[], $11::float8[], $12::text[], $13::int4[], $14::float8[], $15::float8[]
     ) c(
       run_id, node_id, firing, status, attempt, crashes, inputs, emitted, reason, state, not_before, failure, version,
-      started_at
+      started_at, deadline
     )
     on conflict (run_id, node_id, firing) do update
     set status = excluded.status, attempt = excluded.attempt, crashes = excluded.crashes, inputs = excluded.inputs,
       emitted = excluded.emitted, reason = excluded.reason, state = excluded.state, not_before = excluded.not_before,
-      failure = excluded.failure, written_in = excluded.written_in, ended_at = excluded.ended_at`
+      failure = excluded.failure, written_in = excluded.written_in, ended_at = excluded.ended_at,
+      deadline = excluded.deadline`
   )
 }
 
@@ -203,7 +204,8 @@ export const makeWriteFirings = (schema: SchemaName) => {
       float8Array(rows.map((row) => row.firing.notBefore)),
       textArray(rows.map((row) => row.firing.failure)),
       int4Array(rows.map((row) => row.commit.version)),
-      float8Array(rows.map((row) => row.firing.startedAt))
+      float8Array(rows.map((row) => row.firing.startedAt)),
+      float8Array(rows.map((row) => row.firing.deadline))
     ])
 
   return (commits: ReadonlyArray<RunCommit>): Write<void> =>

@@ -32,7 +32,8 @@ export const firingColumns = (alias: string): string => `
   ${alias}.run_id as "runId", ${alias}.node_id as "nodeId", ${alias}.firing, ${alias}.status, ${alias}.attempt,
   ${alias}.crashes, ${alias}.inputs, ${alias}.emitted, ${alias}.reason, ${alias}.state,
   (extract(epoch from ${alias}.not_before) * 1000)::float8 as "notBefore",
-  (extract(epoch from ${alias}.started_at) * 1000)::float8 as "startedAt", ${alias}.failure`
+  (extract(epoch from ${alias}.started_at) * 1000)::float8 as "startedAt",
+  (extract(epoch from ${alias}.deadline) * 1000)::float8 as "deadline", ${alias}.failure`
 
 const statementsFor = (schema: SchemaName) => {
   const statement = statementsOf(schema)

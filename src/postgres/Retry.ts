@@ -64,9 +64,19 @@ const retryStatements = (schema: SchemaName) => {
       update ${s}.run_commands m set status = 'refused', settled_at = ${s}.clock()
       where m.run_id = any($1::text[]) and m.kind = 'retry' and ${isNew("m")}`
     ),
+    // Ends of children that nobody took before the run failed, or that came later.
+    revive: statement(
+      "retry.revive",
+      `
+      update ${s}.trigger_inputs t set status = 'new', settled_at = null
+      where t.run_id = any($1::text[]) and starts_with(t.signal, '$') and t.status = 'dead'
+        and not exists (select from ${s}.run_steps u where u.run_id = t.run_id and u.input_seq = t.seq)`
+    ),
     forget: statement("retry.forget", `update ${s}.run_values set failure = null where run_id = any($1::text[])`)
   }
 }
+
+const runIds = (commits: ReadonlyArray<RunCommit>) => [textArray(commits.map(({ runId }) => runId))]
 
 const decodeFailed = rowDecoder("run_state", Schema.Struct({ ...RunRow.fields, endedAt: Schema.Number }), ["runId"])
 
@@ -114,7 +124,7 @@ export const makeRetry = (schema: SchemaName) => {
         int4Array(commits.map(({ version }) => version)),
         textArray(commits.map(({ frontier }) => JSON.stringify(frontier)))
       ]),
-      write(statements.forget, [textArray(commits.map(({ runId }) => runId))])
+      Effect.zipRight(write(statements.forget, runIds(commits)), write(statements.revive, runIds(commits)))
     )
 
   return { failedToRetry, reopen }

@@ -24,6 +24,7 @@ import { retryDelay } from "./RetryPolicy.js"
 import type { StartFiring } from "./RunState.js"
 import type { StreamSession } from "./StreamSession.js"
 import { InvalidElement } from "./StreamWriter.js"
+import { tookTooLong } from "./Turn.js"
 
 /** Who keeps the steps and streams of a run's firings. */
 export interface StepKeeper {
@@ -95,8 +96,22 @@ export class AttemptSite implements StepSite {
 /** An attempt was beyond its time. */
 export class TimedOut {
   readonly _tag = "perdure/TimedOut"
-  constructor(readonly message: string) {}
+  constructor(
+    readonly message: string,
+    /** Whether the time of the whole firing is over: then there is no other attempt. */
+    readonly isFinal = false
+  ) {}
 }
+
+/** Ends when the time of the whole firing is over. */
+const overdue = (site: AttemptSite, deadline: number): Effect.Effect<never, TimedOut> =>
+  Effect.gen(function* () {
+    for (;;) {
+      const left = deadline - (yield* site.now)
+      if (left <= 0) return yield* Effect.fail(new TimedOut(tookTooLong, true))
+      yield* Effect.sleep(Duration.millis(left))
+    }
+  })
 
 /** Ends when the attempt has given no sign of life for so long. */
 const silence = (site: AttemptSite, longest: Duration.Duration): Effect.Effect<never, TimedOut> =>
@@ -139,7 +154,9 @@ const undertake = (site: AttemptSite): Effect.Effect<AttemptOutcome, never, Node
           duration: timeout,
           onTimeout: () => new TimedOut("the attempt took longer than its time-out")
         })
-  return timed.pipe(
+  const { deadline } = site.start.firing
+  const bounded = deadline === null ? timed : Effect.raceFirst(timed, overdue(site, deadline))
+  return bounded.pipe(
     Effect.matchCauseEffect({
       onSuccess: (result) => Effect.succeed(encodeResult(codec, result)),
       onFailure: (cause) => Effect.map(failureOutcome(site, codec, cause), (outcome) => withStreamed(site, outcome))
@@ -319,7 +336,8 @@ const failureOutcome = (
     return Effect.succeed(invalidOutput(failure.value.port, failure.value.refusal))
   }
   if (failure.value instanceof TimedOut) {
-    return retried(site, codec.definition.retry, "timeout", failure.value.message, undefined)
+    const policy = failure.value.isFinal ? undefined : codec.definition.retry
+    return retried(site, policy, "timeout", failure.value.message, undefined)
   }
   const encoded = codec.error?.encode(failure.value)
   if (encoded === undefined || Either.isLeft(encoded)) {

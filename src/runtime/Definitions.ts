@@ -50,7 +50,7 @@ const compile = (
   handlers: ReadonlyMap<string, Handling>,
   workerId: string
 ): Registered => {
-  const plan = compilePlan(definition.graph)
+  const plan = compilePlan(definition.graph, definition.nodes)
   return {
     key: { workflow: definition.name, workflowVersion: definition.version },
     definition,

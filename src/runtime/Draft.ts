@@ -101,7 +101,11 @@ export class Draft {
     let at = open.length
     while (at > 0 && open[at - 1]!.firing >= put.firing) at--
     const before = open[at]?.firing === put.firing ? open[at] : undefined
-    const firing = { ...put, startedAt: this.needsNoRow(plan.index, put) ? this.now : null }
+    const firing = {
+      ...put,
+      deadline: put.deadline ?? (plan.totalMs < Number.POSITIVE_INFINITY ? this.now + plan.totalMs : null),
+      startedAt: this.needsNoRow(plan, put) ? this.now : null
+    }
     if (before !== undefined) assertMove(plan, firing.firing, before.status, firing.status)
     if (at === open.length) open.push(firing)
     else open.splice(at, before === undefined ? 0 : 1, firing)
@@ -111,9 +115,10 @@ export class Draft {
 
   /**
    * Whether a firing that starts is told of by the frontier alone, which is written anyway: it has nothing to tell but what
-   * it took, and has no row yet. One row less to write for nearly every firing; a run that is taken over gets them then.
+   * it took, all the time it wants, and no row yet. One row less to write for nearly every firing; a run that is taken over gets them then.
    */
-  private needsNoRow(index: number, firing: OpenFiring): boolean {
+  private needsNoRow({ index, totalMs }: PlanNode, firing: OpenFiring): boolean {
+    if (totalMs < Number.POSITIVE_INFINITY) return false
     if (firing.status !== "running" || firing.attempt > 1 || firing.crashes > 0 || firing.state !== null) return false
     if (this.state.nodes[index]!.open.some((before) => before.firing === firing.firing)) return false
     let rowless = 0
@@ -171,6 +176,7 @@ export class Draft {
       reason: waits ? firing.reason : null,
       state: status === "completed" || status === "skipped" ? null : firing.state,
       notBefore: waits ? firing.notBefore : null,
+      deadline: firing.deadline,
       startedAt: firing.startedAt,
       failure
     })

@@ -1,5 +1,7 @@
+import * as Duration from "effect/Duration"
 import type { Graph, InputMode, OutputMode, ResultMode } from "../definition/Graph.js"
 import { errorPort, inputNode, outputNode } from "../definition/Graph.js"
+import type { NodeDefinition } from "../definition/NodeDefinition.js"
 import { compensationNode, externalHandle, externalProducer } from "../model/Message.js"
 
 /** Where a port leads: a handle, and which of that handle's edges this is. */
@@ -42,7 +44,7 @@ export interface PlanPort {
  * **Details** `exits` are its ports and, where something is wired to it, its error port. `external` is the index of its
  * external handle, −1 if it takes nothing from outside. `aligned`: each firing takes a message from every `one` or `unordered` handle.
  * `latest`, `unordered`: whether it has such handles.  `compensates`: what its firings did can be undone.
- * `streams`: it reads a stream, or somebody behind it does, who runs as long as it does. `limit` is how many firings it can have at most. `results` says how each handle of the output node is read.
+ * `streams`: it reads a stream, or somebody behind it does, who runs as long as it does. `limit` is how many firings it can have at most, `totalMs` how long each may take, all its attempts together. `results` says how each handle of the output node is read.
  */
 export interface PlanNode {
   readonly index: number
@@ -59,21 +61,26 @@ export interface PlanNode {
   readonly streams: boolean
   readonly limit: number
   readonly concurrency: number
+  readonly totalMs: number
   readonly errorPort: PlanPort | undefined
   readonly results: ReadonlyArray<ResultMode>
 }
 
-/** A graph compiled to indices: computed once per definition, shared by all its runs. `undo` is there where nodes compensate. */
+/** A graph compiled to indices: computed once per definition, shared by all its runs. `undo` is there where nodes compensate, `timed` are the nodes with a `totalMs`. */
 export interface Plan {
   readonly nodes: ReadonlyArray<PlanNode>
   readonly byId: ReadonlyMap<string, PlanNode>
   readonly input: PlanNode
   readonly output: PlanNode
   readonly undo: PlanNode | undefined
+  readonly timed: ReadonlyArray<PlanNode>
 }
 
+/** What a plan takes from the definition of a node beside its place in the graph. */
+type Timed = Pick<NodeDefinition, "totalTimeout">
+
 /** Compiles a graph; nodes keep their declaration order, so an index means the same for every process of a version. */
-export const compilePlan = (graph: Graph): Plan => {
+export const compilePlan = (graph: Graph, definitions: ReadonlyMap<string, Timed> = new Map()): Plan => {
   const drafts = draftNodes(graph)
   const indexOf = new Map(drafts.map((draft, index) => [draft.id, index]))
   const targets = new Map<string, Array<PlanTarget>>()
@@ -122,12 +129,20 @@ export const compilePlan = (graph: Graph): Plan => {
       streams: streaming.has(draft.id),
       limit: draft.limit,
       concurrency: draft.concurrency,
+      totalMs: Duration.toMillis(definitions.get(draft.id)?.totalTimeout ?? Duration.infinity),
       errorPort: errorExit,
       results: draft.results
     }
   })
   const byId = new Map(nodes.map((node) => [node.id, node]))
-  return { nodes, byId, input: byId.get(inputNode)!, output: byId.get(outputNode)!, undo: byId.get(compensationNode) }
+  return {
+    nodes,
+    byId,
+    input: byId.get(inputNode)!,
+    output: byId.get(outputNode)!,
+    undo: byId.get(compensationNode),
+    timed: nodes.filter(({ totalMs }) => totalMs < Number.POSITIVE_INFINITY)
+  }
 }
 
 interface Draft {

@@ -101,6 +101,7 @@ const rowless = (nodeId: string, entry: FrontierNode): ReadonlyArray<FiringRow> 
     reason: null,
     state: null,
     notBefore: null,
+    deadline: null,
     startedAt,
     failure: null
   }))
@@ -256,6 +257,7 @@ class NodeRows {
       reason: firing.reason,
       state: firing.state,
       notBefore: firing.notBefore,
+      deadline: firing.deadline,
       startedAt: this.started.includes(firing) ? firing.startedAt : null
     }
   }

@@ -16,14 +16,14 @@ export interface Reopened {
  * What a failed run goes on with, from the firings that its last commit ended. Pure.
  *
  * **Details** Whatever failed and was not caught by a wired error is scheduled again, for one more attempt; what was cancelled
- * because the run failed goes on where it was. The frontier is put back to where it needs their messages. Of a run that has
- * begun to undo what it did, that is what goes on.
+ * because the run failed goes on where it was, at another attempt: its children were cancelled too. The frontier is put back to where it needs their messages. Of a run that has
+ * begun to undo what it did, that is what goes on. Total time-outs count from `now`.
  */
-export const reopen = (plan: Plan, row: RunRow, ended: ReadonlyArray<FiringRow>): Reopened => {
+export const reopen = (plan: Plan, row: RunRow, ended: ReadonlyArray<FiringRow>, now: number): Reopened => {
   const undone = ended.filter(({ nodeId }) => nodeId === plan.undo?.id)
   const firings = (undone.length > 0 ? undone : ended).flatMap((firing) => {
     const node = plan.byId.get(firing.nodeId)
-    return node === undefined ? [] : (reopenFiring(node, firing) ?? [])
+    return node === undefined ? [] : (reopenFiring(node, firing, now) ?? [])
   })
   const nodes: Record<string, FrontierNode> = { ...row.frontier.nodes }
   for (const firing of firings) {
@@ -36,13 +36,16 @@ export const reopen = (plan: Plan, row: RunRow, ended: ReadonlyArray<FiringRow>)
   return { frontier: { ...frontier, nodes, undo: undone.length > 0 ? undo : { count: undo.count } }, firings }
 }
 
-const reopenFiring = (node: PlanNode, firing: FiringRow): FiringRow | undefined => {
-  const again: FiringRow = { ...firing, status: "scheduled", failure: null, reason: null, notBefore: null }
+const reopenFiring = (node: PlanNode, firing: FiringRow, now: number): FiringRow | undefined => {
+  const deadline = node.totalMs < Number.POSITIVE_INFINITY ? now + node.totalMs : null
+  const again: FiringRow = { ...firing, status: "scheduled", failure: null, reason: null, notBefore: null, deadline }
   switch (firing.status) {
     case "failed":
       return node.errorPort !== undefined && isTyped(firing) ? undefined : { ...again, attempt: firing.attempt + 1 }
     case "cancelled":
-      return waitedForEvent(node, firing) ? { ...again, status: "suspended", reason: "waits again" } : again
+      return waitedForEvent(node, firing)
+        ? { ...again, status: "suspended", reason: "waits again" }
+        : { ...again, attempt: firing.attempt + 1 }
     default:
       return undefined
   }

@@ -51,7 +51,7 @@ export const makeRetry = Effect.gen(function* () {
     const margin = Math.min(Limits.cleanupMarginMs, retentionMs / 2)
     const isKept = run.endedAt > now - retentionMs + margin
     return isKept
-      ? commitOf(run, { status: "pending", ...reopen(plan, run.row, run.firings) }, commands)
+      ? commitOf(run, { status: "pending", ...reopen(plan, run.row, run.firings, now) }, commands)
       : commitOf(run, { status: "failed", frontier: run.row.frontier, firings: [] }, commands)
   }
 

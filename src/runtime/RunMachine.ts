@@ -50,6 +50,7 @@ export const decide = (state: RunState, events: ReadonlyArray<RunEvent>, budget:
   const turn = new Turn(draft, state)
   for (const event of events) turn.apply(event)
   turn.passDeadline()
+  turn.passTotals()
   if (!turn.isOver) {
     markWaiting(draft)
     settle(draft, !turn.paused && !draft.early)

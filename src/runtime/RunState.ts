@@ -22,6 +22,8 @@ export interface OpenFiring {
   readonly reason: string | null
   readonly state: string | null
   readonly notBefore: number | null
+  /** By when all its attempts have to be over, in milliseconds since the epoch; null if they have all the time. */
+  readonly deadline: number | null
   /** When it started, in milliseconds since the epoch, as long as the frontier alone tells of it; null if it has a row. */
   readonly startedAt: number | null
 }

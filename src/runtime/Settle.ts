@@ -255,6 +255,7 @@ const open = (
     reason: null,
     state: null,
     notBefore: null,
+    deadline: null,
     startedAt: null
   }
 }

@@ -19,9 +19,10 @@ const ChildEnd = Schema.Struct({
 
 const longestReadable = 160
 
-/** The id of a child: the same whenever its step is asked for it. */
-const childIdOf = (firing: FiringKey, step: StepName): RunId => {
-  const hash = sha256(stepKey(idempotencyKey(firing), step)).slice(0, 32)
+/** The id of a child: the same whenever its step is asked for it. `before` counts the children of the step that were in vain. */
+const childIdOf = (firing: FiringKey, step: StepName, before: number): RunId => {
+  const key = stepKey(idempotencyKey(firing), step)
+  const hash = sha256(before === 0 ? key : `${key}\n${before}`).slice(0, 32)
   return RunId.make(firing.runId.length <= longestReadable ? `${firing.runId}:${hash}` : `child:${hash}`)
 }
 
@@ -29,14 +30,19 @@ const childIdOf = (firing: FiringKey, step: StepName): RunId => {
 interface Session {
   readonly owner: StepOwner
   readonly firing: FiringKey
-  /** Whether the child was started before, as far as rows tell. */
-  readonly isWaitedFor: (signal: string) => boolean
+  /** The attempt of the firing that began to wait for a child, as far as rows tell; nothing if none has. */
+  readonly waitedSince: (signal: string) => number | undefined
+  readonly attempt: number
   readonly entering: (step: StepName, body: Effect.Effect<void>) => Effect.Effect<void>
   readonly signal: (step: StepName, payload: Schema.Schema.AnyNoContext) => Effect.Effect<Option.Option<unknown>>
   readonly refuse: (step: string, reason: string) => Effect.Effect<never>
 }
 
-/** Starts a child if it was not, waits for its end as for a signal, and gives its result. */
+/**
+ * Starts a child if it was not, waits for its end as for a signal, and gives its result.
+ *
+ * **Details** A child that did not complete counts for the attempt that began to wait for it: a later attempt starts another.
+ */
 export const childStep = (
   session: Session,
   step: StepName,
@@ -51,22 +57,29 @@ export const childStep = (
     if (depth > owner.childDepth) {
       return session.refuse(step.name, `it would be a child ${depth} levels deep; ${owner.childDepth} are allowed`)
     }
-    const runId = childIdOf(firing, step)
-    const signal = childSignal(runId)
     const parent = { runId: firing.runId, nodeId: firing.nodeId, depth }
-    const start = Effect.suspend(() =>
-      session.isWaitedFor(signal) ? Effect.void : Effect.asVoid(calls.start({ definition, runId, input, parent }))
-    ).pipe(
-      Effect.retry({ schedule: backoff, while: (error) => error._tag === "DatabaseError" }),
-      // Another input than before, or one that its schema refuses: a bug of the handler.
-      Effect.catchAll((error) => Effect.dieMessage(`step ${step.name}: ${error.message}`))
-    )
+    const start = (runId: RunId) =>
+      Effect.suspend(() =>
+        session.waitedSince(childSignal(runId)) === undefined
+          ? Effect.asVoid(calls.start({ definition, runId, input, parent }))
+          : Effect.void
+      ).pipe(
+        Effect.retry({ schedule: backoff, while: (error) => error._tag === "DatabaseError" }),
+        // Another input than before, or one that its schema refuses: a bug of the handler.
+        Effect.catchAll((error) => Effect.dieMessage(`step ${step.name}: ${error.message}`))
+      )
     return Effect.gen(function* () {
-      yield* session.entering(step, start)
-      const told = yield* session.signal({ name: signal, key: "" }, ChildEnd)
-      const end = Option.getOrThrow(told) as typeof ChildEnd.Type
-      return yield* calls
-        .result(definition, { runId, ...end })
-        .pipe(Effect.catchTag("UndecodableRow", (error) => Effect.dieMessage(error.message)))
+      for (let before = 0; ; before++) {
+        const runId = childIdOf(firing, step, before)
+        const signal = childSignal(runId)
+        yield* session.entering(before === 0 ? step : { name: signal, key: "" }, start(runId))
+        const since = session.waitedSince(signal) ?? session.attempt
+        const told = yield* session.signal({ name: signal, key: "" }, ChildEnd)
+        const end = Option.getOrThrow(told) as typeof ChildEnd.Type
+        if (end.status !== "completed" && since < session.attempt) continue
+        return yield* calls
+          .result(definition, { runId, ...end })
+          .pipe(Effect.catchTag("UndecodableRow", (error) => Effect.dieMessage(error.message)))
+      }
     })
   })

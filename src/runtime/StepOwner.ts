@@ -1,6 +1,7 @@
 import * as Effect from "effect/Effect"
-import type { RunId } from "../model/Ids.js"
+import type { FiringKey, RunId } from "../model/Ids.js"
 import type { ParkReason } from "../model/Status.js"
+import type { PendingSignal } from "../model/StepRow.js"
 import type { StreamProgress } from "./Checkpoint.js"
 import type { FacadeCalls } from "./Facade.js"
 import type { RunEnvironment } from "./RunEnvironment.js"
@@ -34,6 +35,19 @@ export interface StepOwner {
   /** The streams of an attempt, if it has any. */
   readonly streamsOf: (start: StartFiring) => StreamProgress | undefined
 }
+
+/** The signals of a name to a firing's node that no step has taken; a row that can't be read stops the run. */
+export const pendingSignals = (
+  owner: StepOwner,
+  { nodeId, runId }: FiringKey,
+  name: string
+): Effect.Effect<ReadonlyArray<PendingSignal>> =>
+  Effect.catchAll(owner.reader.signals(runId, nodeId, name), (error) =>
+    Effect.zipRight(
+      Effect.sync(() => owner.unreadable(error.message)),
+      Effect.never
+    )
+  )
 
 /** By what a firing is known within its run. */
 export const firingName = ({ firing, node }: StartFiring): string => `${node}/${firing.firing}`

@@ -18,6 +18,7 @@ import { commitCheckpoint, stateOf } from "./StepCheckpoint.js"
 import { childStep } from "./StepChild.js"
 import type { StepJournal } from "./StepJournal.js"
 import { NestedSteps } from "./StepNesting.js"
+import { pendingSignals } from "./StepOwner.js"
 import type { StepRegister } from "./StepRegister.js"
 import { Held, transactStep } from "./StepTransaction.js"
 import { readStep, writeStep } from "./StepValue.js"
@@ -35,7 +36,7 @@ type Work<R> = (inside: StepSite) => Effect.Effect<unknown, unknown, R>
 
 const checkpointStep: StepName = { name: "checkpoint", key: "" }
 
-type Progress = Pick<StepRow, "status"> & Partial<Pick<StepRow, "attempt" | "notBefore" | "value" | "inputSeq">>
+type Progress = Pick<StepRow, "status"> & Partial<Omit<StepRow, "nodeId" | "firing" | keyof StepName>>
 
 /**
  * The steps of one attempt of one firing.
@@ -181,15 +182,8 @@ export class StepSession implements StepHost {
         if (known?.status === "completed") return Option.some(yield* readStep(step.name, payload, known.value))
         if (known?.status === "timed_out") return Option.none()
         const { owner } = this.register
-        const { nodeId, runId } = this.journal.firing
-        const looked = this.register.arrivals(nodeId)
-        const found = yield* Effect.catchAll(owner.reader.signals(runId, nodeId, step.name), (error) =>
-          Effect.zipRight(
-            Effect.sync(() => owner.unreadable(error.message)),
-            Effect.never
-          )
-        )
-        const taken = yield* this.take(step, found)
+        const looked = this.register.arrivals(this.journal.firing.nodeId)
+        const taken = yield* this.take(step, yield* pendingSignals(owner, this.journal.firing, step.name))
         if (taken !== undefined) return Option.some(yield* readStep(step.name, payload, taken))
         const now = yield* owner.now
         const deadline = known === undefined && timeoutMs !== undefined ? now + timeoutMs : known?.notBefore
@@ -216,7 +210,13 @@ export class StepSession implements StepHost {
       if (first === undefined) return Effect.succeed(undefined)
       taken.add(first.seq)
       const { payload: value, seq: inputSeq } = first
-      return Effect.as(this.send(this.row("signal", step, { status: "completed", value, inputSeq })), value)
+      const { attempt } = this.start.firing
+      // Which attempt began to wait tells whose a child is.
+      const { firingAttempt = attempt } = this.journal.find("signal", step.name, step.key) ?? {}
+      return Effect.as(
+        this.send(this.row("signal", step, { status: "completed", value, inputSeq, firingAttempt })),
+        value
+      )
     })
   }
 
@@ -289,7 +289,8 @@ export class StepSession implements StepHost {
     const session = {
       owner: this.register.owner,
       firing: this.journal.firing,
-      isWaitedFor: (signal: string) => this.journal.find("signal", signal, "") !== undefined,
+      waitedSince: (signal: string) => this.journal.find("signal", signal, "")?.firingAttempt,
+      attempt: this.start.firing.attempt,
       entering: (name: StepName, body: Effect.Effect<void>) => this.entering("child", name, body),
       signal: (name: StepName, payload: AnySchema) => this.signal(name, payload, undefined),
       refuse: (name: string, reason: string) => this.refuse(name, reason)
@@ -392,8 +393,8 @@ export class StepSession implements StepHost {
 
   private row(kind: StepKind, { key, name }: StepName, progress: Progress): StepRow {
     const { firing, nodeId } = this.journal.firing
-    const { attempt = 1, inputSeq = null, notBefore = null, status, value = null } = progress
-    const firingAttempt = this.start.firing.attempt
+    const { attempt = 1, firingAttempt = this.start.firing.attempt, status } = progress
+    const { inputSeq = null, notBefore = null, value = null } = progress
     return { nodeId, firing, kind, name, key, status, attempt, firingAttempt, notBefore, value, inputSeq }
   }
 }

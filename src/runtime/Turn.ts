@@ -8,6 +8,9 @@ import type { PlanNode } from "./Plan.js"
 import { type OpenFiring, type RunEvent, type RunState, waitsForEvent } from "./RunState.js"
 import { isKnownFailure, leaveUndo } from "./Undo.js"
 
+/** What is said of a firing that was not over in time. */
+export const tookTooLong = "all its attempts together took longer than its total time-out"
+
 /** The events of one decision, applied one after the other. */
 export class Turn {
   failure: Failure | undefined
@@ -218,6 +221,18 @@ export class Turn {
     const { deadline } = this.draft.state.frontier
     if (deadline === undefined || this.draft.now < deadline || this.stops) return
     this.failure ??= { kind: "timeout", message: "its deadline has passed", nodeId: outputNode, firing: 1, attempt: 1 }
+  }
+
+  /** A firing whose time is over has failed, whatever it waits for; one that runs is ended by its attempt. */
+  passTotals(): void {
+    for (const plan of this.draft.plan.timed) {
+      for (const open of this.draft.nodes[plan.index]!.open.slice()) {
+        const isLate = open.status !== "running" && open.deadline !== null && open.deadline <= this.draft.now
+        if (!isLate || this.isOver) continue
+        this.failed(plan, open, { _tag: "Failed", kind: "timeout", message: tookTooLong })
+        this.draft.dirty.add(plan.index)
+      }
+    }
   }
 
   /** Whoever waits in a step looks again: which of them the signal is for, its step finds out. */

@@ -173,6 +173,7 @@ const undoNext = (draft: Draft, plan: PlanNode, count: number): void => {
     reason: null,
     state: null,
     notBefore: null,
+    deadline: null,
     startedAt: null
   })
 }

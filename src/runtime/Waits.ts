@@ -5,8 +5,10 @@ export const earliestTimer = (draft: Draft, active: ReadonlyArray<number>): numb
   const { deadline = Number.POSITIVE_INFINITY, startAt } = draft.state.frontier
   let earliest = Math.min(deadline, startAt !== undefined && draft.early ? startAt : Number.POSITIVE_INFINITY)
   for (const index of active) {
-    for (const { notBefore } of draft.nodes[index]!.open) {
+    for (const { deadline: until, notBefore, status } of draft.nodes[index]!.open) {
       if (notBefore !== null && notBefore > draft.now && notBefore < earliest) earliest = notBefore
+      // One that runs is ended by its attempt.
+      if (until !== null && status !== "running" && until > draft.now && until < earliest) earliest = until
     }
   }
   return earliest === Number.POSITIVE_INFINITY ? undefined : earliest

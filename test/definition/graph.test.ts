@@ -7,7 +7,9 @@ import type { Graph, GraphInput, GraphNode } from "../../src/definition/Graph.js
 import { graphHash } from "../../src/definition/GraphHash.js"
 import { GraphText } from "../../src/definition/GraphJson.js"
 import { mermaid } from "../../src/definition/Mermaid.js"
+import * as Node from "../../src/definition/Node.js"
 import { sha256 } from "../../src/definition/Sha256.js"
+import * as Workflow from "../../src/definition/Workflow.js"
 import { Batch, Order } from "./fixtures.js"
 
 const change = (graph: Graph, id: string, to: Partial<GraphNode>): Graph => ({
@@ -103,6 +105,36 @@ describe("the structural hash", () => {
   it("stays what databases know it to be", () => {
     expect(Order.hash).toBe("fdb85aef85f198f208439bbe46bae70253430728535f1d6c72d6ea29af5ce568")
     expect(Batch.hash).toBe("97ee4a49a59a5ed63fafd37fade36c08ff3fbdbfe5cf0f895464474ea0761a30")
+  })
+
+  it("counts which workflow a node is, and in which version", () => {
+    const of = (version: number) => {
+      const inner = Workflow.make("inner", { version, input: { n: Schema.Number } }).output(({ input }) => ({
+        n: input.n
+      }))
+      return Workflow.make("outer", { version: 1, input: { n: Schema.Number } })
+        .node("called", Node.child("inner", inner), ({ input }) => ({ n: input.n }))
+        .output(({ called }) => ({ n: called.n }))
+    }
+    const [first, second] = [of(1).graph, of(2).graph]
+    expect(first.nodes[0]).toEqual({
+      id: "called",
+      node: "inner",
+      kind: "task",
+      repeated: 1,
+      resumable: false,
+      inputs: [{ name: "n", mode: "one", from: [{ node: "input", port: "n" }] }],
+      outputs: [{ name: "n", mode: "one" }],
+      hasError: true,
+      concurrency: null,
+      child: { workflow: "inner", version: 1 }
+    })
+    expect(Schema.decodeSync(GraphText)(Schema.encodeSync(GraphText)(first))).toEqual(first)
+    expect(graphHash(second)).not.toBe(graphHash(first))
+    expect(difference(first, second)).toEqual([
+      'node "called": its handler is workflow inner version 2, not workflow inner version 1'
+    ])
+    expect(mermaid(first)).toContain('n0[["called: inner 1"]]')
   })
 
   it("does not count concurrency, nor the order of handles, ports and outputs", () => {

@@ -5,8 +5,9 @@ import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import { NodeContext } from "../../src/definition/NodeContext.js"
+import * as Query from "../../src/definition/Query.js"
 import * as Step from "../../src/definition/Step.js"
-import { Declined } from "./fixtures.js"
+import { Approved, Declined } from "./fixtures.js"
 import { makeGate } from "./handlers.js"
 import { Calls, Decision, Progress, Stepped, stepped } from "./stepFixtures.js"
 import { scenario } from "./world.js"
@@ -351,6 +352,34 @@ const misuses: Readonly<Record<string, readonly [Effect.Effect<unknown, never, N
   ],
   "a step in a step": [Step.run("outer", {}, Step.run("inner", {}, Effect.void)), "it is inside step outer"],
   "a wait in a step": [Step.run("outer", {}, Step.sleep("inner", "1 hour")), "it is inside step outer"],
+  "a child in a step": [
+    Step.run("outer", {}, Effect.orDie(Effect.asVoid(Step.child("inner", Approved, { n: 1 })))),
+    "it is inside step outer"
+  ],
+  "a signal in a step": [Step.run("outer", {}, Effect.asVoid(Step.awaitSignal(Decision))), "it is inside step outer"],
+  "a checkpoint in a step": [Step.run("outer", {}, Step.checkpoint(N, 1)), "it is inside step outer"],
+  "two waits for one signal without a key": [
+    Effect.all([Step.awaitSignal(Decision), Step.awaitSignal(Decision)], { concurrency: 2 }),
+    "the attempt has a step under this name"
+  ],
+  "two children of one name and key": [
+    Effect.orDie(
+      Effect.all([Step.child("one", Approved, { n: 1 }), Step.child("one", Approved, { n: 2 })], { concurrency: 2 })
+    ),
+    "the attempt has a step under this name"
+  ],
+  "a wait in a region that can't be interrupted": [
+    Effect.uninterruptible(Step.sleep("long", "1 hour")),
+    "a step can't be in a finalizer or in another region that can't be interrupted"
+  ],
+  "a step that is tried again by chance": [
+    Step.run("draw", { retry: { times: 1, schedule: Schedule.jittered(Schedule.spaced("1 second")) } }, Effect.void),
+    "its pauses depend on more than the number of attempts"
+  ],
+  "a query without a name": [
+    Step.publish(Query.make("", { success: N }), 1),
+    "its name has to be 1 to 200 characters without control characters"
+  ],
   "a step without a name": [Step.run("", {}, Effect.void), "have to be 1 to 200 characters"]
 }
 

@@ -138,6 +138,7 @@ export const firing = (nodeId: string, number: number, changes: Partial<FiringRo
   reason: null,
   state: null,
   notBefore: null,
+  deadline: null,
   startedAt: null,
   failure: null,
   ...changes

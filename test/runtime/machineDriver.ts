@@ -38,11 +38,13 @@ export interface DriveOptions {
   readonly crashes?: boolean
   readonly crashAfter?: number
   readonly commands?: ReadonlyArray<CommandKind>
+  /** How long the firings of a node may take, in milliseconds. */
+  readonly totals?: { readonly [nodeId: string]: number }
 }
 
 /** Drives a run until it has ended, or nothing can happen any more. */
 export const drive = (graph: Graph, rule: Rule, options: DriveOptions = {}): Harness => {
-  const harness = new Harness(graph, rule)
+  const harness = new Harness(graph, rule, options.totals)
   new Driver(harness, choosing(options.schedule ?? plainSchedule), options).drive()
   return harness
 }

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict"
+import * as Duration from "effect/Duration"
 import type { Graph, GraphNode } from "../../src/definition/Graph.js"
 import type { AttemptOutcome, EncodedValue } from "../../src/model/Firing.js"
 import type { Json } from "../../src/model/Json.js"
@@ -42,9 +43,12 @@ export class Harness {
 
   constructor(
     readonly graph: Graph,
-    readonly rule: Rule
+    readonly rule: Rule,
+    /** How long the firings of a node may take, in milliseconds. */
+    totals: { readonly [nodeId: string]: number } = {}
   ) {
-    this.plan = compilePlan(graph)
+    const timed = Object.entries(totals).map(([id, ms]) => [id, { totalTimeout: Duration.millis(ms) }] as const)
+    this.plan = compilePlan(graph, new Map(timed))
     this.tables = new Tables(this.plan)
     this.state = freshState(this.plan, runId)
     this.nodes = new Map(graph.nodes.map((node) => [node.id, node]))
@@ -148,6 +152,26 @@ export class Harness {
     checkInvariants(this.tables, commit)
     this.checkRunning()
     this.checkRebuild()
+    this.checkTotals()
+  }
+
+  private readonly deadlines = new Map<string, number | null>()
+
+  /** A firing keeps the deadline it got when it opened, and does not wait beyond it. */
+  private checkTotals(): void {
+    for (const { id, totalMs } of this.plan.timed) {
+      for (const { deadline, firing, status } of this.tables.firingsOf(id)) {
+        const key = `${id}/${firing}`
+        const first = this.deadlines.get(key)
+        if (first === undefined) {
+          assert.equal(deadline, status === "skipped" ? null : this.now + totalMs, `${key} got its time when it opened`)
+        } else assert.equal(deadline, first, `${key} keeps its deadline`)
+        this.deadlines.set(key, deadline)
+        const waits = status === "scheduled" || status === "suspended"
+        const isWaitedWith = this.state.cancelling || this.status === "recovering"
+        if (waits && !isWaitedWith) assert.ok(deadline! > this.now, `${key} waits in vain`)
+      }
+    }
   }
 
   private fork(start: StartFiring): void {

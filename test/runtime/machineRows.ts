@@ -235,6 +235,7 @@ const startedIn = (frontier: Frontier): ReadonlyArray<FiringRow> =>
       reason: null,
       state: null,
       notBefore: null,
+      deadline: null,
       startedAt,
       failure: null
     }))

@@ -1,6 +1,7 @@
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
+import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import * as Node from "../../../src/definition/Node.js"
 import * as Step from "../../../src/definition/Step.js"
@@ -42,22 +43,15 @@ const orderHandler = order.toLayer(({ n }) =>
 )
 
 const patience = Workflow.make("patience", { version: 1, input: { n: N } })
-  .node("order", order, ({ input }) => ({ n: input.n }))
-  .output(({ order }) => ({ v: order.v }))
+  .node("pack", Node.child("pack", packing), ({ input }) => ({ n: input.n }))
+  .output(({ pack }) => ({ v: pack.v }))
 
 /** A parent that is cancelled while its child sleeps, or before there is one: nobody is left behind. */
 export const childCancel: Subject = {
   name: "childCancel",
-  workflows: Layer.merge(
-    packing.layer.pipe(Layer.provide(packHandler)),
-    patience.layer.pipe(
-      Layer.provide(
-        order.toLayer(() => Effect.map(Effect.orDie(Step.child("pack", packing, { n: 1_000_000 })), ({ v }) => ({ v })))
-      )
-    )
-  ),
+  workflows: Layer.merge(packing.layer.pipe(Layer.provide(packHandler)), patience.layer),
   script: async (client) => {
-    await client.start(patience, { n: 1 }, runId)
+    await client.start(patience, { n: 1_000_000 }, runId)
     await client.sleep(20)
     await client.command(runId, "cancel")
     await client.ended(runId)
@@ -68,6 +62,40 @@ export const childCancel: Subject = {
   },
   possible: (runs) =>
     runs.every(({ status }) => status === "cancelled") ? undefined : `the runs are ${JSON.stringify(runs)}`
+}
+
+const flaky = Node.make("flaky", { inputs: { n: N }, outputs: { v: N }, error: Schema.String })
+
+const trying = Workflow.make("trying", { version: 1, input: { n: N } })
+  .node("flaky", flaky, ({ input }) => ({ n: input.n }))
+  .output(({ flaky }) => ({ v: flaky.v }))
+
+const insisting = Workflow.make("insisting", { version: 1, input: { n: N } })
+  .node(
+    "try",
+    Node.child("try", trying, {
+      retry: { times: 1, schedule: Schedule.spaced("50 millis") },
+      timeout: { total: "1 hour" }
+    }),
+    ({ input }) => ({ n: input.n })
+  )
+  .output(({ try: tried }) => ({ v: Workflow.maybe(tried.v) }))
+
+/** A node whose children fail: it has one for each of its attempts, and not one more. */
+export const childAgain: Subject = {
+  name: "childAgain",
+  workflows: Layer.merge(
+    insisting.layer,
+    trying.layer.pipe(Layer.provide(flaky.toLayer(() => Effect.zipRight(effect("flaky"), Effect.fail("no")))))
+  ),
+  script: async (client) => {
+    await client.start(insisting, { n: 1 }, runId)
+    await client.ended(runId)
+  },
+  expect: (runs) =>
+    runs.length === 3 && runs.every(({ status }) => status === "failed")
+      ? undefined
+      : `the runs are ${JSON.stringify(runs)}`
 }
 
 /** A parent with two children, one of which is there before the parent has left memory. */

@@ -1,6 +1,6 @@
 import type { Subject } from "../../../src/testing/Subject.js"
 import { chain } from "./chain.js"
-import { childCancel, children } from "./children.js"
+import { childAgain, childCancel, children } from "./children.js"
 import { evicted, fanOut, merging, oneSlot, twoWorkers } from "./fanOut.js"
 import { cleaned, handedOver, unknown } from "./leaving.js"
 import { loose } from "./loose.js"
@@ -42,6 +42,7 @@ const written: ReadonlyArray<Subject> = [
   loose,
   children,
   childCancel,
+  childAgain,
   again,
   later,
   overdue,
