@@ -1,3 +1,4 @@
+import * as SqlClient from "@effect/sql/SqlClient"
 import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
@@ -27,8 +28,11 @@ import { type Ledger, layer as ledgerLayer } from "./Ledger.js"
 import { LifeScheduler } from "./LifeScheduler.js"
 import type { Surroundings } from "./Surroundings.js"
 
+/** What handlers may use: the world outside, and the application's own client of the database that the engine has. */
+export type Outside = Ledger | SqlClient.SqlClient
+
 /** Workflows with their handlers, as a worker registers them. */
-export type WorkflowLayer = Layer.Layer<never, unknown, Registry | Ledger>
+export type WorkflowLayer = Layer.Layer<never, unknown, Registry | Outside>
 
 /** How a worker is started. */
 export interface WorkerOptions {
@@ -228,7 +232,8 @@ export class TestWorker {
       entries: this.world.entries,
       hit: (kind, name) => this.world.hit(kind, name, this)
     })
-    return this.options.workflows.pipe(Layer.provide([observed, ledger]), Layer.provideMerge(engine))
+    const sql = Layer.effect(SqlClient.SqlClient, this.sql)
+    return this.options.workflows.pipe(Layer.provide([observed, ledger, sql]), Layer.provideMerge(engine))
   }
 
   private logger(): Logger.Logger<unknown, void> {
