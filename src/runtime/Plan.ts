@@ -41,7 +41,8 @@ export interface PlanPort {
  *
  * **Details** `exits` are its ports and, where something is wired to it, its error port. `external` is the index of its
  * external handle, −1 if it takes nothing from outside. `aligned`: each firing takes a message from every `one` or `unordered` handle.
- * `latest`, `unordered`: whether it has such handles.  `compensates`: what its firings did can be undone.
+ * `latest`, `unordered`: whether it has such handles.  `compensates`: what its firings did can be undone; `drains`: so they are waited for when the run winds down, as they read no stream that may
+ * never end then.
  * `streams`: it reads a stream, or somebody behind it does, who runs as long as it does. `limit` is how many firings it can have at most. `results` says how each handle of the output node is read.
  */
 export interface PlanNode {
@@ -56,6 +57,7 @@ export interface PlanNode {
   readonly latest: boolean
   readonly unordered: boolean
   readonly compensates: boolean
+  readonly drains: boolean
   readonly streams: boolean
   readonly limit: number
   readonly concurrency: number
@@ -119,6 +121,7 @@ export const compilePlan = (graph: Graph): Plan => {
       latest: draft.handles.some(({ mode }) => mode === "latest"),
       unordered: draft.handles.some(({ mode }) => mode === "unordered"),
       compensates: draft.compensates,
+      drains: draft.compensates && draft.handles.every(({ mode }) => mode !== "stream"),
       streams: streaming.has(draft.id),
       limit: draft.limit,
       concurrency: draft.concurrency,

@@ -312,3 +312,34 @@ scenario("what has read a stream is undone with what it took besides", (world) =
     ])
   })
 )
+
+const Give = Node.make("give", { inputs: { n: N }, outputs: { n: Output.many(N) } })
+
+/** Somebody gives without end, and somebody whose work can be undone reads. */
+const Endless = Workflow.make("endless", { version: 1, input: { n: N, name: S } })
+  .node("give", Give, ({ input }) => ({ n: input.n }))
+  .node("count", Count, ({ give, input }) => ({ n: give.n, shared: input.name }))
+  .output(({ count }) => ({ count: count.count }))
+
+scenario("who reads a stream is not waited for when its run is cancelled: nobody gives any more", (world) =>
+  Effect.gen(function* () {
+    const undone: Array<Undone> = []
+    const read = yield* Deferred.make<void>()
+    const { engine } = yield* world.start({
+      workflows: Endless.layer.pipe(
+        Layer.provide([
+          Give.toLayer(({ n }) => Effect.succeed({ n: Stream.concat(Stream.succeed(n), Stream.never) })),
+          Count.toLayer(
+            ({ n }) => Effect.as(Stream.runForEach(n, () => Deferred.succeed(read, undefined)), { count: 1 }),
+            (inputs, outputs) => Effect.sync(() => undone.push(["count", inputs, Option.getOrNull(outputs)]))
+          )
+        ])
+      )
+    })
+    yield* engine.start(Endless, { n: 1, name: "x" }, { runId: "a" })
+    yield* Deferred.await(read)
+    yield* engine.cancel("a")
+    expect((yield* engine.awaitEnd("a")).status).toBe("compensated")
+    expect(undone).toEqual([["count", { shared: "x" }, null]])
+  })
+)

@@ -11,7 +11,7 @@ import { type Rule, rule } from "../../runtime/graphsRule.js"
 import { loosen } from "../../runtime/loosen.js"
 import { type Meaning, meaningOf } from "../../runtime/machineOracle.js"
 import { runId } from "./kit.js"
-import { enrich, type Features, hasStreams, orderless, showStreams } from "./richGraphs.js"
+import { enrich, type Features, hasStreams, orderless, showStreams } from "../../runtime/richGraphs.js"
 import { definitionOf, Nudge, registered, signalled } from "./richHandlers.js"
 
 /** What may be in a random graph, whether its handlers may end the run, and what they do besides. */

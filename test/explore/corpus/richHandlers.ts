@@ -24,7 +24,7 @@ import { type Subject, undoEffect } from "../../../src/testing/Subject.js"
 import type { Outside } from "../../../src/testing/TestWorker.js"
 import type { Rule, RuleOutcome } from "../../runtime/graphsRule.js"
 import { effect, enter } from "./kit.js"
-import type { Features } from "./richGraphs.js"
+import type { Features } from "../../runtime/richGraphs.js"
 
 const value = Schema.Unknown
 

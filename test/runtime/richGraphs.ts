@@ -1,6 +1,6 @@
-import type { Graph, GraphInput, GraphNode } from "../../../src/definition/Graph.js"
-import type { Json } from "../../../src/model/Json.js"
-import type { Rule } from "../../runtime/graphsRule.js"
+import type { Graph, GraphInput, GraphNode } from "../../src/definition/Graph.js"
+import type { Json } from "../../src/model/Json.js"
+import type { Rule } from "./graphsRule.js"
 
 /** What the nodes of a random graph do besides what its rule says. */
 export interface Features {
