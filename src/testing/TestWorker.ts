@@ -1,4 +1,3 @@
-import * as SqlClient from "@effect/sql/SqlClient"
 import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
@@ -14,7 +13,7 @@ import { Registry } from "../definition/Registry.js"
 import type { Engine } from "../Engine.js"
 import { layerEngine } from "../layers.js"
 import { RunId } from "../model/Ids.js"
-import { callersClient } from "../postgres/CallersClient.js"
+import { type CallersClient, callersClient, callersLayer } from "../postgres/CallersClient.js"
 import * as PgStores from "../postgres/layer.js"
 import * as PgWakeups from "../postgres/PgWakeups.js"
 import { PgPool } from "../postgres/Pool.js"
@@ -29,7 +28,7 @@ import { LifeScheduler } from "./LifeScheduler.js"
 import type { Surroundings } from "./Surroundings.js"
 
 /** What handlers may use: the world outside, and the application's own client of the database that the engine has. */
-export type Outside = Ledger | SqlClient.SqlClient
+export type Outside = Ledger | CallersClient
 
 /** Workflows with their handlers, as a worker registers them. */
 export type WorkflowLayer = Layer.Layer<never, unknown, Registry | Outside>
@@ -232,7 +231,7 @@ export class TestWorker {
       entries: this.world.entries,
       hit: (kind, name) => this.world.hit(kind, name, this)
     })
-    const sql = Layer.effect(SqlClient.SqlClient, this.sql)
+    const sql = callersLayer(this.connections.pool)
     return this.options.workflows.pipe(Layer.provide([observed, ledger, sql]), Layer.provideMerge(engine))
   }
 

@@ -330,7 +330,11 @@ scenario("who reads a stream is not waited for when its run is cancelled: nobody
         Layer.provide([
           Give.toLayer(({ n }) => Effect.succeed({ n: Stream.concat(Stream.succeed(n), Stream.never) })),
           Count.toLayer(
-            ({ n }) => Effect.as(Stream.runForEach(n, () => Deferred.succeed(read, undefined)), { count: 1 }),
+            ({ n }) =>
+              Effect.as(
+                Stream.runForEach(n, () => Deferred.succeed(read, undefined)),
+                { count: 1 }
+              ),
             (inputs, outputs) => Effect.sync(() => undone.push(["count", inputs, Option.getOrNull(outputs)]))
           )
         ])

@@ -162,7 +162,11 @@ export class Harness {
       const taken = start.firing.taken[index]
       if (handle.name === externalHandle) {
         assert.ok(taken !== undefined || plan.kind !== "trigger", `${key} starts without its event`)
-      } else assert.ok(taken !== undefined || handle.mode === "stream" || plan.kind === "compensation", `${key} starts without ${handle.name}`)
+      } else
+        assert.ok(
+          taken !== undefined || handle.mode === "stream" || plan.kind === "compensation",
+          `${key} starts without ${handle.name}`
+        )
     }
     this.running.set(key, start)
   }
@@ -262,7 +266,7 @@ export const readable = ({ state, tables }: Harness, plan: PlanNode, index: numb
   const { edges, name } = plan.handles[index]!
   const rows = tables.messagesOn(plan.id, name).filter(({ content }) => content._tag === "Live")
   return edges.flatMap(({ producer }, edge) => {
-    const expected = state.nodes[plan.index]!.handles[index]?.edges[edge]!.expected ?? 0
+    const expected = state.nodes[plan.index]?.handles[index]?.edges[edge]?.expected ?? 0
     const inOrder = rows.filter((row) => row.producer === producer && row.firing <= expected)
     return inOrder.sort(comparePositions)
   })

@@ -4,7 +4,7 @@ import type { RunEvent, StartFiring } from "../../src/runtime/RunState.js"
 import { encoded, type Harness, readable } from "./machineHarness.js"
 
 /** Whether nothing more will come on the streams of a node. */
-export const isWhole = ({ state }: Harness, plan: PlanNode): boolean =>
+const isWhole = ({ state }: Harness, plan: PlanNode): boolean =>
   plan.handles.every(
     ({ mode }, index) =>
       mode !== "stream" ||
@@ -24,6 +24,9 @@ const readOf = (harness: Harness, plan: PlanNode, part: number): Readonly<Record
       return [[name, { positions, whole: part === 1 && isWhole(harness, plan) }]]
     })
   )
+
+/** Nobody waits for it. */
+const noop = (): void => undefined
 
 interface Left {
   readonly port: PlanPort
@@ -73,7 +76,7 @@ export class Streams {
   /** Gives some of what is left on a port. */
   gives(start: StartFiring, { from, port, values }: Left, count = values.length): RunEvent {
     this.harness.streamed.add(`${port.producer}/${start.firing.firing}`)
-    const given = { port: port.name, from, values: values.slice(0, count), committed: () => {} }
+    const given = { port: port.name, from, values: values.slice(0, count), committed: noop }
     return { _tag: "Emitted", ...this.place(start), ...given }
   }
 
@@ -99,7 +102,10 @@ export class Streams {
     const given = (port: PlanPort): boolean => this.harness.streamed.has(`${port.producer}/${start.firing.firing}`)
     const last = outcome._tag === "Completed" ? this.left(start).filter(({ port }) => given(port)) : []
     const events = last.map((each) => this.gives(start, each))
-    return [...events, { _tag: "AttemptEnded", ...this.place(start), outcome: this.withStreams(start, plan, outcome, part) }]
+    return [
+      ...events,
+      { _tag: "AttemptEnded", ...this.place(start), outcome: this.withStreams(start, plan, outcome, part) }
+    ]
   }
 
   private withStreams(start: StartFiring, plan: PlanNode, outcome: AttemptOutcome, part: number): AttemptOutcome {

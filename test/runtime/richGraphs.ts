@@ -48,7 +48,9 @@ export const hasStreams = (graph: Graph): boolean =>
   )
 
 const isMany = (graph: Graph, nodeId: string, port: string): boolean =>
-  graph.nodes.some(({ id, outputs }) => id === nodeId && outputs.some(({ mode, name }) => name === port && mode === "many"))
+  graph.nodes.some(
+    ({ id, outputs }) => id === nodeId && outputs.some(({ mode, name }) => name === port && mode === "many")
+  )
 
 /** The graph with what its readers of streams give among its results, so that every element counts. */
 export const showStreams = (graph: Graph): Graph => ({

@@ -10,8 +10,8 @@ import { graphs } from "../../runtime/graphs.js"
 import { type Rule, rule } from "../../runtime/graphsRule.js"
 import { loosen } from "../../runtime/loosen.js"
 import { type Meaning, meaningOf } from "../../runtime/machineOracle.js"
-import { runId } from "./kit.js"
 import { enrich, type Features, hasStreams, orderless, showStreams } from "../../runtime/richGraphs.js"
+import { runId } from "./kit.js"
 import { definitionOf, Nudge, registered, signalled } from "./richHandlers.js"
 
 /** What may be in a random graph, whether its handlers may end the run, and what they do besides. */
@@ -152,6 +152,8 @@ const random = (seed: number, place: number, kind: Kind): Subject => {
     const status = runs.find((run) => run.runId === runId)?.status ?? "not there"
     return ends.includes(status) ? undefined : `the run is ${status}`
   }
+  // What is merged comes in any order, and after a failure or a cancel others may or may not have ended.
+  const isFree = kind.fatal || kind.merging || kind.cancelledAfter !== undefined
   return {
     name: graph.name,
     workflows: registered(definition, does, kind),
@@ -166,12 +168,8 @@ const random = (seed: number, place: number, kind: Kind): Subject => {
     },
     streams: kind.streams === true,
     undoes: kind.undo === true,
-    // What is merged comes in any order, and after a failure or a cancel others may or may not have ended.
-    ...(kind.fatal || kind.merging || kind.cancelledAfter !== undefined
-      ? { possible: statusOf }
-      : kind.external
-        ? {}
-        : { expect: meansOf(strict, does) })
+    ...(isFree ? { possible: statusOf } : {}),
+    ...(isFree || kind.external ? {} : { expect: meansOf(strict, does) })
   }
 }
 

@@ -23,8 +23,8 @@ import { Ledger } from "../../../src/testing/Ledger.js"
 import { type Subject, undoEffect } from "../../../src/testing/Subject.js"
 import type { Outside } from "../../../src/testing/TestWorker.js"
 import type { Rule, RuleOutcome } from "../../runtime/graphsRule.js"
-import { effect, enter } from "./kit.js"
 import type { Features } from "../../runtime/richGraphs.js"
+import { effect, enter } from "./kit.js"
 
 const value = Schema.Unknown
 
@@ -35,7 +35,10 @@ const policy = {
 }
 
 /** Longer than a worker keeps a run. */
-const undoPolicy = { retry: { times: 9, schedule: Schedule.spaced("700 millis"), while: () => true }, timeout: undefined }
+const undoPolicy = {
+  retry: { times: 9, schedule: Schedule.spaced("700 millis"), while: () => true },
+  timeout: undefined
+}
 
 const nodeOf = (node: GraphNode): NodeDefinition => ({
   name: node.node,
@@ -151,8 +154,7 @@ type Completed = Extract<RuleOutcome["result"], { readonly _tag: "Complete" }>
 
 /** A handler that does what the rule says, and something outside when it ends well. */
 const handlerOf =
-  (node: GraphNode, does: Rule, features: Features) =>
-  (inputs: Readonly<Record<string, unknown>>, event: unknown) =>
+  (node: GraphNode, does: Rule, features: Features) => (inputs: Readonly<Record<string, unknown>>, event: unknown) =>
     Effect.gen(function* () {
       const { attempt } = yield* NodeContext
       const streams = features.streams === true
