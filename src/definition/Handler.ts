@@ -135,13 +135,18 @@ export type HandlerFunction<N extends NodeDefinition> = (
   ...event: HandlerEvent<N>
 ) => Effect.Effect<HandlerResult<N>, HandlerError<N>, unknown>
 
+/** What a compensation is given of a firing's inputs: of what came as a stream nothing. */
+export type CommittedInputs<N extends NodeDefinition> = {
+  readonly [H in keyof N["inputs"] as N["inputs"][H] extends Input<"stream"> ? never : H]: HandlerInputs<N>[H]
+}
+
 /**
  * The function that undoes what a firing did: given its inputs, and its outputs where it is known that it has committed.
  *
  * **Details** May be called again after a death, with the same `NodeContext.idempotencyKey`, which is that of the firing.
  */
 export type CompensationFunction<N extends NodeDefinition> = (
-  inputs: HandlerInputs<N>,
+  inputs: CommittedInputs<N>,
   outputs: Option.Option<CommittedOutputs<N>>
 ) => Effect.Effect<unknown, unknown, unknown>
 

@@ -138,7 +138,7 @@ export interface ResumableSchemas {
  * cancelled, nothing more starts; firings of such nodes that run are waited for, all others are interrupted. Then what has
  * committed is undone, one firing after the other, the last committed first: the function gets the firing's inputs and
  * `Option.some` of its outputs, or `Option.none` where nobody knows what it did (its process died, it was interrupted, timed out or
- * died of a defect), and `NodeContext.idempotencyKey` is that of the firing. A typed error at the first attempt says that there is
+ * died of a defect), and `NodeContext.idempotencyKey` is that of the firing. Of what came or was given as a stream it gets nothing. A typed error at the first attempt says that there is
  * nothing to undo. The run ends as `compensated`; if a compensation fails for good, as `failed`, and `engine.retry` goes on there.
  *
  * @example

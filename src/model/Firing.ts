@@ -4,12 +4,16 @@ import type { Json } from "./Json.js"
 import { FiringStatus } from "./Status.js"
 import type { StepRow } from "./StepRow.js"
 
-/** What a firing took from each handle: references for `one` handles, a count for `all`. */
+/**
+ * What a firing took from each handle: references for `one` handles, a count for `all`; once it has ended, for `stream` up to
+ * which position it has read what each producer gave.
+ */
 export const TakenInputs = Schema.Record({
   key: Schema.String,
   value: Schema.Union(
     Schema.Struct({ ref: Schema.Tuple(Schema.String, Schema.Int, Schema.Int) }),
-    Schema.Struct({ all: Schema.Int })
+    Schema.Struct({ all: Schema.Int }),
+    Schema.Struct({ read: Schema.Record({ key: Schema.String, value: Schema.Tuple(Schema.Int, Schema.Int) }) })
   )
 })
 export type TakenInputs = typeof TakenInputs.Type
@@ -41,6 +45,16 @@ export const FiringRow = Schema.Struct({
 })
 export type FiringRow = typeof FiringRow.Type
 
+/**
+ * How far an attempt has read a `stream` handle.
+ *
+ * **Details** `positions` are those behind what its handler has pulled, by producer; `whole`: it saw the end.
+ */
+export interface StreamRead {
+  readonly positions: { readonly [producer: string]: readonly [firing: number, ordinal: number] }
+  readonly whole: boolean
+}
+
 /** What a handler's attempt came to, with every value already encoded. */
 export type AttemptOutcome =
   | {
@@ -48,6 +62,8 @@ export type AttemptOutcome =
       readonly outputs: { readonly [port: string]: ReadonlyArray<EncodedValue> }
       /** How many values were put on ports already while it ran. */
       readonly streamed?: { readonly [port: string]: number }
+      /** By `stream` handle. */
+      readonly read?: { readonly [handle: string]: StreamRead }
     }
   | {
       readonly _tag: "Failed"
@@ -57,6 +73,7 @@ export type AttemptOutcome =
       /** Milliseconds since the epoch of the next attempt; absent when the policy gives up. */
       readonly retryAt?: number
       readonly streamed?: { readonly [port: string]: number }
+      readonly read?: { readonly [handle: string]: StreamRead }
     }
   | { readonly _tag: "Suspended"; readonly reason: string; readonly state: string | null; readonly resumeAt?: number }
   /** A step of the handler waits: the firing starts again, from what it took, at a time or when a signal comes. */

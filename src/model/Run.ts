@@ -51,6 +51,8 @@ export interface RunCommit extends Lease {
   readonly messages: ReadonlyArray<MessageRow>
   /** Messages already stored that nobody will take any more. */
   readonly discarded: ReadonlyArray<Omit<MessageRow, "content" | "discarded">>
+  /** From where on what has come on an edge was not read, by a reader of streams that has ended before its stream. */
+  readonly unread?: ReadonlyArray<Omit<MessageRow, "content" | "discarded">>
   /** `seq` of the trigger inputs this commit takes over. */
   readonly applied: ReadonlyArray<{ readonly seq: string; readonly status: "applied" | "dead" }>
   /** `seq` of the commands this commit answers. */

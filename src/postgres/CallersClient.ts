@@ -5,6 +5,7 @@ import { SqlError } from "@effect/sql/SqlError"
 import { makeCompilerSqlite } from "@effect/sql/Statement"
 import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
 import type { QueryError, Connection as Session } from "./Connection.js"
 import type { PgPool } from "./Pool.js"
@@ -57,3 +58,10 @@ export const callersClient = (pool: Context.Tag.Service<PgPool>): Effect.Effect<
     Effect.provide(Reactivity.layer)
   )
 }
+
+/** What of a context is the application's own client. */
+export type CallersClient = SqlClient.SqlClient
+
+/** The same as a layer, for handlers. */
+export const callersLayer = (pool: Context.Tag.Service<PgPool>): Layer.Layer<CallersClient> =>
+  Layer.effect(SqlClient.SqlClient, callersClient(pool))

@@ -44,6 +44,15 @@ const inboxStatements = (schema: SchemaName) => {
         c(run_id, node_id, handle, producer, firing, ordinal)
       where (${key.map((column) => `m.${column}`).join(", ")}) = (${key.map((column) => `c.${column}`).join(", ")})`
     ),
+    discardFrom: statement(
+      "inbox.discardFrom",
+      `
+      update ${s}.run_inbox_messages m set discarded = true
+      from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::int4[], $6::int4[])
+        c(run_id, node_id, handle, producer, firing, ordinal)
+      where m.run_id = c.run_id and m.node_id = c.node_id and m.handle = c.handle and m.producer = c.producer
+        and (m.firing, m.ordinal) >= (c.firing, c.ordinal) and not m.discarded`
+    ),
     pending: statement(
       "inbox.pending",
       `
@@ -85,6 +94,8 @@ interface MessageToAppend {
   readonly message: MessageRow
 }
 
+type Discarded = RunCommit["discarded"][number]
+
 const payloadSize = ({ message: { content } }: MessageToAppend): number =>
   content._tag === "Live" ? content.text.length : 0
 
@@ -113,19 +124,21 @@ const makeWrites = (schema: SchemaName) => {
       )
     )
 
+  const positions = (rows: ReadonlyArray<{ readonly runId: RunId; readonly at: Discarded }>) => [
+    textArray(rows.map((row) => row.runId)),
+    textArray(rows.map((row) => row.at.nodeId)),
+    textArray(rows.map((row) => row.at.handle)),
+    textArray(rows.map((row) => row.at.producer)),
+    int4Array(rows.map((row) => row.at.firing)),
+    int4Array(rows.map((row) => row.at.ordinal))
+  ]
+
   const discard = (commits: ReadonlyArray<RunCommit>): Write<void> => {
-    const rows = commits.flatMap((commit) => commit.discarded.map((message) => ({ runId: commit.runId, message })))
-    if (rows.length === 0) return Effect.void
-    return Effect.asVoid(
-      write(statements.discard, [
-        textArray(rows.map((row) => row.runId)),
-        textArray(rows.map((row) => row.message.nodeId)),
-        textArray(rows.map((row) => row.message.handle)),
-        textArray(rows.map((row) => row.message.producer)),
-        int4Array(rows.map((row) => row.message.firing)),
-        int4Array(rows.map((row) => row.message.ordinal))
-      ])
-    )
+    const rows = commits.flatMap(({ discarded, runId }) => discarded.map((at) => ({ runId, at })))
+    const ranges = commits.flatMap(({ runId, unread = [] }) => unread.map((at) => ({ runId, at })))
+    const single = rows.length === 0 ? Effect.void : write(statements.discard, positions(rows))
+    if (ranges.length === 0) return Effect.asVoid(single)
+    return Effect.asVoid(Effect.zipRight(single, write(statements.discardFrom, positions(ranges))))
   }
 
   return { append, discard }

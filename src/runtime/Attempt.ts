@@ -87,6 +87,11 @@ export class AttemptSite implements StepSite {
     return this.session?.streamed
   }
 
+  /** How far its streams were read. */
+  get read(): StreamSession["read"] {
+    return this.session?.read
+  }
+
   /** When the attempt last gave a sign of life, in milliseconds; 0 before the first. */
   get lastBeatAt(): number {
     return this.host?.lastBeatAt ?? 0
@@ -158,7 +163,7 @@ const undertake = (site: AttemptSite): Effect.Effect<AttemptOutcome, never, Node
   const bounded = deadline === null ? timed : Effect.raceFirst(timed, overdue(site, deadline))
   return bounded.pipe(
     Effect.matchCauseEffect({
-      onSuccess: (result) => Effect.succeed(encodeResult(codec, result)),
+      onSuccess: (result) => Effect.succeed(withRead(site, encodeResult(codec, result))),
       onFailure: (cause) => Effect.map(failureOutcome(site, codec, cause), (outcome) => withStreamed(site, outcome))
     })
   )
@@ -198,7 +203,14 @@ const drain = (site: AttemptSite, codec: NodeCodec, result: unknown): Effect.Eff
 /** A failure, with what was given before. */
 const withStreamed = (site: AttemptSite, outcome: AttemptOutcome): AttemptOutcome => {
   const { streamed } = site
-  return streamed === undefined || outcome._tag !== "Failed" ? outcome : { ...outcome, streamed }
+  return streamed === undefined || outcome._tag !== "Failed" ? outcome : withRead(site, { ...outcome, streamed })
+}
+
+/** The end of an attempt, with how far it has read its streams. */
+const withRead = (site: AttemptSite, outcome: AttemptOutcome): AttemptOutcome => {
+  const { read } = site
+  if (read === undefined || (outcome._tag !== "Completed" && outcome._tag !== "Failed")) return outcome
+  return { ...outcome, read }
 }
 
 interface Decoded {

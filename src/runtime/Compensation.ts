@@ -121,11 +121,13 @@ const wrong = (name: string, { message, path }: Refusal): string => `${fieldName
 const decodeInputs = (codec: NodeCodec, record: UndoRecord): Either.Either<Values, string> =>
   Either.all(
     Object.fromEntries(
-      [...codec.inputs].map(([name, { decode }]) => {
+      [...codec.inputs].flatMap(([name, { decode }]) => {
         const given = record.inputs[name]
-        const isList = codec.definition.inputs[name]?.mode === "all" && Array.isArray(given)
-        const value = isList ? Either.all(given.map(decode)) : decode(given)
-        return [name, Either.mapLeft(value, (refusal) => wrong(name, refusal))] as const
+        const mode = codec.definition.inputs[name]?.mode
+        // What came as a stream was never taken by the firing itself.
+        if (mode === "stream") return []
+        const value = mode === "all" && Array.isArray(given) ? Either.all(given.map(decode)) : decode(given)
+        return [[name, Either.mapLeft(value, (refusal) => wrong(name, refusal))] as const]
       })
     )
   )

@@ -34,6 +34,8 @@ export class Draft {
   readonly rowless = new Map<string, FiringRow>()
   readonly messages: Array<MessageRow> = []
   readonly discarded: Array<RunCommit["discarded"][number]> = []
+  /** Rare, as steps are. */
+  unread: Array<RunCommit["discarded"][number]> | undefined
   readonly starts: Array<StartFiring> = []
   /** Steps are rare: the list is made for the first of them. */
   steps: Array<StepRow> | undefined

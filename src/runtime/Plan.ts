@@ -43,8 +43,10 @@ export interface PlanPort {
  *
  * **Details** `exits` are its ports and, where something is wired to it, its error port. `external` is the index of its
  * external handle, −1 if it takes nothing from outside. `aligned`: each firing takes a message from every `one` or `unordered` handle.
- * `latest`, `unordered`: whether it has such handles.  `compensates`: what its firings did can be undone.
- * `streams`: it reads a stream, or somebody behind it does, who runs as long as it does. `limit` is how many firings it can have at most, `totalMs` how long each may take, all its attempts together. `results` says how each handle of the output node is read.
+ * `latest`, `unordered`: whether it has such handles.  `compensates`: what its firings did can be undone; `drains`: so they are
+ * waited for when the run winds down, as they read no stream that may never end then.
+ * `streams`: it reads a stream, or somebody behind it does, who runs as long as it does. `limit` is how many firings it can have at
+ * most, `totalMs` how long each may take, all its attempts together. `results` says how each handle of the output node is read.
  */
 export interface PlanNode {
   readonly index: number
@@ -58,6 +60,7 @@ export interface PlanNode {
   readonly latest: boolean
   readonly unordered: boolean
   readonly compensates: boolean
+  readonly drains: boolean
   readonly streams: boolean
   readonly limit: number
   readonly concurrency: number
@@ -126,6 +129,7 @@ export const compilePlan = (graph: Graph, definitions: ReadonlyMap<string, Timed
       latest: draft.handles.some(({ mode }) => mode === "latest"),
       unordered: draft.handles.some(({ mode }) => mode === "unordered"),
       compensates: draft.compensates,
+      drains: draft.compensates && draft.handles.every(({ mode }) => mode !== "stream"),
       streams: streaming.has(draft.id),
       limit: draft.limit,
       concurrency: draft.concurrency,

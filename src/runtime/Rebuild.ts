@@ -242,7 +242,7 @@ class NodeRows {
       const input = firing.inputs[handle.name]
       if (input === undefined) return undefined
       if ("ref" in input) return this.find(firing, handle, input.ref)
-      return this.isExternal(handle) ? undefined : this.all(handle, handles[index]!, input.all)
+      return this.isExternal(handle) || "read" in input ? undefined : this.all(handle, handles[index]!, input.all)
     })
     if (firing.status !== "scheduled" && firing.status !== "running" && firing.status !== "suspended") {
       throw new Contradiction(`${this.node.id}/${firing.firing} is open and ${firing.status}`)

@@ -266,8 +266,10 @@ export class RunFiber implements CommitSource, StepKeeper {
 
   /** Interrupts what runs, but for what can be undone; finalizers that take too long are not waited for. */
   private endFirings({ nodes, undo }: Plan): void {
-    const goesOn = (node: number) => node === undo?.index || nodes[node]?.compensates === true
-    const ending = [...this.firings].filter(([key]) => !goesOn(placeOf(key).node))
+    // Who gives a stream may wait for a reader that was interrupted.
+    const drains = (node: number, key: string) => nodes[node]?.drains === true && this.hosts?.hasStreams(key) !== true
+    const goesOn = (key: string, { node }: { node: number }) => node === undo?.index || drains(node, key)
+    const ending = [...this.firings].filter(([key]) => !goesOn(key, placeOf(key)))
     for (const [, fiber] of ending) fiber.unsafeInterruptAsFork(FiberId.none)
     const late = () => {
       if (this.phase === "gone") return

@@ -36,6 +36,11 @@ export class RunHosts {
     return this.streams?.isBusy === true
   }
 
+  /** Whether a firing reads or gives a stream now. */
+  hasStreams(firing: string): boolean {
+    return this.streams?.has(firing) === true
+  }
+
   /** A signal to this node was handed over. */
   signalled(nodeId: string): void {
     this.steps?.signalled(nodeId)

@@ -141,6 +141,7 @@ const conclude = (draft: Draft, turn: Turn, verdict: Verdict): Decision => {
       started: [...draft.rowless.values()],
       messages: draft.messages,
       discarded: draft.discarded,
+      ...(draft.unread === undefined ? {} : { unread: draft.unread }),
       applied: turn.applied,
       answered: turn.answered,
       steps: draft.steps ?? noSteps,

@@ -40,6 +40,10 @@ export class RunStreams implements StreamRun {
     return this.sessions.get(firingName(start))
   }
 
+  has(firing: string): boolean {
+    return this.sessions.has(firing)
+  }
+
   /** The attempt is over. */
   ended(start: StartFiring): void {
     this.find(start)?.close()

@@ -13,6 +13,7 @@ import {
   type Taken,
   waitsForEvent
 } from "./RunState.js"
+import { discardStreams } from "./Unread.js"
 
 /** The reason a trigger node's firing shows while it waits. */
 const waitsForTrigger = "trigger"
@@ -311,6 +312,7 @@ const endNode = (draft: Draft, plan: PlanNode): void => {
   if (node.open.length > 0) return
   if (canOpen(plan, node) && !exhausted(plan, node)) return
   discardLeftOvers(draft, plan, node)
+  if (isSkipped(node)) discardStreams(draft, plan, node)
   draft.close(plan.index)
 }
 

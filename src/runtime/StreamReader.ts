@@ -3,6 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
+import type { StreamRead } from "../model/Firing.js"
 import { Limits } from "../model/Limits.js"
 import type { InboxMessage, PendingRange } from "../store/Inbox.js"
 import { fieldName, type ValueCodec } from "./Codec.js"
@@ -32,6 +33,7 @@ interface Edge {
 export class HandleReader {
   private readonly ahead: Map<string, Position>
   private readonly handed: Map<string, Position>
+  private atEnd = false
 
   constructor(
     private readonly session: StreamSite,
@@ -42,6 +44,11 @@ export class HandleReader {
   ) {
     this.ahead = new Map(Object.entries(from))
     this.handed = new Map(this.ahead)
+  }
+
+  /** How far the handler is, and whether it has seen the end. */
+  get read(): StreamRead {
+    return { positions: this.positions, whole: this.atEnd }
   }
 
   get positions(): Readonly<Record<string, Position>> {
@@ -71,7 +78,10 @@ export class HandleReader {
       }
       if (items.length > 0) return Effect.succeed(Chunk.unsafeFromArray(items))
       if (isFull) return this.pull
-      if (edges.every(({ expected }) => expected === Number.POSITIVE_INFINITY)) return Effect.fail(Option.none())
+      if (edges.every(({ expected }) => expected === Number.POSITIVE_INFINITY)) {
+        this.atEnd = true
+        return Effect.fail(Option.none())
+      }
       return Effect.zipRight(
         run.until(() => gate.delivered !== seen || this.hasMoved(edges)),
         this.pull

@@ -2,6 +2,7 @@ import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Stream from "effect/Stream"
+import type { StreamRead } from "../model/Firing.js"
 import { atTheBeginning, readCheckpoint, type StreamPositions, type StreamProgress } from "./Checkpoint.js"
 import type { ValueCodec } from "./Codec.js"
 import type { PlanNode, PlanPort } from "./Plan.js"
@@ -25,7 +26,7 @@ export class StreamSession implements StreamSite, StreamProgress {
     readonly start: StartFiring
   ) {
     this.plan = run.state.plan.nodes[start.node]!
-    const base = Effect.flatMap(run.owner.checkpointOf(start), (text) => this.read(text))
+    const base = Effect.flatMap(run.owner.checkpointOf(start), (text) => this.decode(text))
     this.base = Effect.runSync(Effect.cached(Effect.tap(base, (positions) => this.begin(positions))))
   }
 
@@ -103,7 +104,15 @@ export class StreamSession implements StreamSite, StreamProgress {
     return Object.fromEntries([...this.writers].map(([name, writer]) => [name, writer.next]))
   }
 
-  private read(text: string | undefined): Effect.Effect<StreamPositions> {
+  /** How far the handler is with its `stream` handles; one that it never pulled from is where the attempt began. */
+  get read(): Readonly<Record<string, StreamRead>> | undefined {
+    const streams = this.plan.handles.filter(({ mode }) => mode === "stream")
+    if (streams.length === 0) return undefined
+    const untouched = (name: string) => ({ positions: this.begun.read[name] ?? {}, whole: false })
+    return Object.fromEntries(streams.map(({ name }) => [name, this.readers.get(name)?.read ?? untouched(name)]))
+  }
+
+  private decode(text: string | undefined): Effect.Effect<StreamPositions> {
     if (text === undefined) return Effect.succeed(atTheBeginning)
     return Either.match(readCheckpoint(text), {
       onLeft: (why) => this.park(`run_steps ${this.plan.id}/${this.start.firing.firing}: ${why}`),

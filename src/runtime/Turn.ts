@@ -7,6 +7,7 @@ import type { Draft } from "./Draft.js"
 import type { PlanNode } from "./Plan.js"
 import { type OpenFiring, type RunEvent, type RunState, waitsForEvent } from "./RunState.js"
 import { isKnownFailure, leaveUndo } from "./Undo.js"
+import { withRead } from "./Unread.js"
 
 /** What is said of a firing that was not over in time. */
 export const tookTooLong = "all its attempts together took longer than its total time-out"
@@ -121,7 +122,7 @@ export class Turn {
     }
     if (plan.errorPort !== undefined) this.draft.bury(plan.errorPort, firing.firing, "not_taken")
     if (plan.compensates) leaveUndo(this.draft, plan, firing, outcome.outputs)
-    this.draft.end(plan, firing, "completed", emitted, null)
+    this.draft.end(plan, withRead(this.draft, plan, firing, outcome.read), "completed", emitted, null)
   }
 
   private failed(plan: PlanNode, firing: OpenFiring, outcome: Extract<AttemptOutcome, { _tag: "Failed" }>): void {
@@ -144,7 +145,10 @@ export class Turn {
       return
     }
     if (plan.compensates && !isKnownFailure(firing, outcome.kind)) leaveUndo(this.draft, plan, firing, null)
-    this.draft.end(plan, firing, "failed", null, JSON.stringify(failure))
+    const isWired = plan.errorPort !== undefined && outcome.error !== undefined
+    // One that fails its run may be tried again, and reads again.
+    const ended = isWired ? withRead(this.draft, plan, firing, outcome.read) : firing
+    this.draft.end(plan, ended, "failed", null, JSON.stringify(failure))
     if (plan.kind === "compensation") {
       this.gaveUp ??= failure
       return

@@ -41,7 +41,7 @@ export class Inbox extends Context.Tag("perdure/Inbox")<
   {
     /** Inserts the messages of commits that are `Ready`, or of runs just `Started`; a message that is there already stays as it is. */
     readonly append: (commits: ReadonlyArray<RunCommit>) => Effect.Effect<void, DatabaseError, Transaction>
-    /** Marks messages that nobody will take. */
+    /** Marks messages that nobody will take: single ones, and of an edge all from a position on. */
     readonly discard: (commits: ReadonlyArray<RunCommit>) => Effect.Effect<void, DatabaseError, Transaction>
     /** Messages of the ranges in position order, at most `limit` of each range. */
     readonly pending: (

@@ -3,7 +3,7 @@ import type { Acknowledged } from "./Client.js"
 import type { Case } from "./Execution.js"
 import type { LedgerEntry } from "./Ledger.js"
 import type { Attempt } from "./Observed.js"
-import type { Outcome } from "./Subject.js"
+import { type Outcome, undoEffect } from "./Subject.js"
 import type { World } from "./World.js"
 
 /** An execution that is over, with what the outside saw of it. */
@@ -41,6 +41,8 @@ export const checkEndToEnd = async (seen: Observation): Promise<void> => {
   checkLedger(seen, firings)
   checkCounters(seen, firings)
   await checkAnswers(seen)
+  await checkEntries(seen)
+  if (seen.subject.undoes === true) await checkUndone(seen)
 }
 
 const keyOf = (of: { readonly runId: string; readonly nodeId: string; readonly firing: number }): string =>
@@ -128,5 +130,43 @@ const checkAnswers = async ({ acknowledged, database, outcome, world }: Observat
     if (answer.kind !== "trigger" || cleaned.has(answer.runId)) continue
     const name = `${answer.runId}/${answer.nodeId}/${answer.inputId}`
     if (!inputs.has(name)) world.report("O4_lost_input", name)
+  }
+}
+
+/** The rows that transaction steps of the application wrote, beside what the engine remembers of these steps. */
+const entriesStatement = `
+  select coalesce(e.run_id, s.run_id) as run_id, coalesce(e.node_id, s.node_id) as node_id,
+    coalesce(e.firing, s.firing) as firing, coalesce(e.count, 0)::int4 as count, s.run_id is not null as remembered
+  from (select run_id, node_id, firing, count(*) from perdure_watch.entries group by 1, 2, 3) e
+  full join (
+    select run_id, node_id, firing from perdure.run_steps where kind = 'run' and name = 'enter' and status = 'completed'
+  ) s on (s.run_id, s.node_id, s.firing) = (e.run_id, e.node_id, e.firing)
+  where e.count is distinct from 1 or s.run_id is null`
+
+/** O2 for transactions of the application's own: what a step wrote is there once, if and only if the step is remembered. */
+const checkEntries = async ({ database, world }: Observation): Promise<void> => {
+  for (const row of await database.query(entriesStatement)) {
+    const { count, firing, node_id: nodeId, remembered, run_id: runId } = row
+    const memo = remembered === true ? "remembered" : "not remembered"
+    world.report("O2_entries", `${runId}/${nodeId}/${firing} wrote ${count} rows, and its step is ${memo}`)
+  }
+}
+
+/** What has to be undone in runs that were, the last committed first. */
+const undoneStatement = `
+  select r.run_id, string_agg((m.payload::jsonb->>'node') || '/' || (m.payload::jsonb->>'firing'), ' ' order by m.firing desc) as list
+  from perdure.run_state r
+  join perdure.run_inbox_messages m on m.run_id = r.run_id and m.handle = '${compensationNode}'
+  where r.status = 'compensated' group by r.run_id`
+
+/** Outside, everything that has committed was undone, in reverse; and nothing of a run that goes on or has completed. */
+const checkUndone = async ({ database, outcome, world }: Observation): Promise<void> => {
+  const lists = new Map((await database.query(undoneStatement)).map((row) => [row["run_id"], String(row["list"])]))
+  for (const { runId, status } of outcome) {
+    const undone = world.entries.filter((entry) => entry.runId === runId && entry.effect === undoEffect)
+    const done = undone.map(({ firing, nodeId }) => `${nodeId}/${firing}`).join(" ")
+    if (status === "compensated" ? done !== lists.get(runId) : done !== "" && status !== "failed") {
+      world.report("O2_undone", `${runId} is ${status} and has undone ${done}, where ${lists.get(runId)} had committed`)
+    }
   }
 }

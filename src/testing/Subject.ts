@@ -41,9 +41,14 @@ export interface Subject {
   readonly retried?: boolean
   /** Whether firings give streams: a death before some progress is forgotten with it. */
   readonly streams?: boolean
+  /** Whether every compensation does one effect, `undoEffect`, on the ledger: they must come in reverse order of commits. */
+  readonly undoes?: boolean
   /** What must hold besides, in every execution: says what does not. */
   readonly expect?: (outcome: Outcome) => string | undefined
 }
+
+/** What compensations do on the ledger, where a subject says that they do. */
+export const undoEffect = "undo"
 
 /** Short times, since each look at the database is paid for in every case. */
 export const exploredSettings: Partial<SettingsShape> = {

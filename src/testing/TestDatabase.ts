@@ -40,6 +40,10 @@ create or replace function perdure.clock() returns timestamptz language sql stab
   )
 $clock$`
 
+/** A table of the application's, beside the engine's: what handlers write in transactions of its own client. */
+const entriesStatement = `
+create table if not exists perdure_watch.entries (run_id text not null, node_id text not null, firing int4 not null)`
+
 /** SQL that makes a transaction see a time of the harness. */
 export const setTime = (now: number): string => `; set local perdure.now = '${now}'`
 
@@ -63,7 +67,7 @@ const build = (
         Effect.orDie
       )
     yield* send(clockStatement)
-    for (const statement of watchStatements) yield* send(statement)
+    for (const statement of [...watchStatements, entriesStatement]) yield* send(statement)
     return {
       sessions,
       pool,

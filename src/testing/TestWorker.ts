@@ -13,7 +13,7 @@ import { Registry } from "../definition/Registry.js"
 import type { Engine } from "../Engine.js"
 import { layerEngine } from "../layers.js"
 import { RunId } from "../model/Ids.js"
-import { callersClient } from "../postgres/CallersClient.js"
+import { type CallersClient, callersClient, callersLayer } from "../postgres/CallersClient.js"
 import * as PgStores from "../postgres/layer.js"
 import * as PgWakeups from "../postgres/PgWakeups.js"
 import { PgPool } from "../postgres/Pool.js"
@@ -27,8 +27,11 @@ import { type Ledger, layer as ledgerLayer } from "./Ledger.js"
 import { LifeScheduler } from "./LifeScheduler.js"
 import type { Surroundings } from "./Surroundings.js"
 
+/** What handlers may use: the world outside, and the application's own client of the database that the engine has. */
+export type Outside = Ledger | CallersClient
+
 /** Workflows with their handlers, as a worker registers them. */
-export type WorkflowLayer = Layer.Layer<never, unknown, Registry | Ledger>
+export type WorkflowLayer = Layer.Layer<never, unknown, Registry | Outside>
 
 /** How a worker is started. */
 export interface WorkerOptions {
@@ -228,7 +231,8 @@ export class TestWorker {
       entries: this.world.entries,
       hit: (kind, name) => this.world.hit(kind, name, this)
     })
-    return this.options.workflows.pipe(Layer.provide([observed, ledger]), Layer.provideMerge(engine))
+    const sql = callersLayer(this.connections.pool)
+    return this.options.workflows.pipe(Layer.provide([observed, ledger, sql]), Layer.provideMerge(engine))
   }
 
   private logger(): Logger.Logger<unknown, void> {

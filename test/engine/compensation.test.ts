@@ -6,6 +6,8 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
+import * as Stream from "effect/Stream"
+import * as Input from "../../src/definition/Input.js"
 import * as Node from "../../src/definition/Node.js"
 import { NodeContext } from "../../src/definition/NodeContext.js"
 import * as Output from "../../src/definition/Output.js"
@@ -270,5 +272,78 @@ scenario("a run nobody here knows is left to whoever can undo its work", (world)
     const second = yield* world.start({ workflows: sleeps })
     expect(yield* second.engine.awaitEnd("a")).toMatchObject({ status: "compensated" })
     expect(keysOf(undone)).toHaveLength(3)
+  })
+)
+
+const Count = Node.make("count", {
+  inputs: { n: Input.stream(N), shared: Input.shared(S) },
+  outputs: { count: N },
+  compensate: {}
+})
+
+/** Counts what comes as a stream, and fails behind that. */
+const Counting = Workflow.make("counting", { version: 1, input: { n: N, name: S } })
+  .node("reserve", Reserve, ({ input }) => ({ n: input.n }))
+  .node("count", Count, ({ input, reserve }) => ({ n: reserve.seats, shared: input.name }))
+  .node("beside", Beside, ({ count }) => ({ n: count.count }))
+  .output(({ beside }) => ({ done: beside.done }))
+
+scenario("what has read a stream is undone with what it took besides", (world) =>
+  Effect.gen(function* () {
+    const undone: Array<Undone> = []
+    const note = (inputs: unknown, outputs: Option.Option<unknown>) =>
+      Effect.map(NodeContext, ({ idempotencyKey }) => {
+        undone.push([idempotencyKey, inputs, Option.getOrNull(outputs)])
+      })
+    const { engine } = yield* world.start({
+      workflows: Counting.layer.pipe(
+        Layer.provide([
+          Reserve.toLayer(({ n }) => Effect.succeed({ seats: [n, n + 1], note: "" }), note),
+          Count.toLayer(({ n }) => Effect.map(Stream.runCount(n), (count) => ({ count })), note),
+          Beside.toLayer(() => Effect.dieMessage("full"))
+        ])
+      )
+    })
+    yield* engine.start(Counting, { n: 1, name: "x" }, { runId: "a" })
+    expect((yield* engine.awaitEnd("a")).status).toBe("compensated")
+    expect(undone).toEqual([
+      ["a/count/1", { shared: "x" }, { count: 2 }],
+      ["a/reserve/1", { n: 1 }, { seats: [1, 2], note: "" }]
+    ])
+  })
+)
+
+const Give = Node.make("give", { inputs: { n: N }, outputs: { n: Output.many(N) } })
+
+/** Somebody gives without end, and somebody whose work can be undone reads. */
+const Endless = Workflow.make("endless", { version: 1, input: { n: N, name: S } })
+  .node("give", Give, ({ input }) => ({ n: input.n }))
+  .node("count", Count, ({ give, input }) => ({ n: give.n, shared: input.name }))
+  .output(({ count }) => ({ count: count.count }))
+
+scenario("who reads a stream is not waited for when its run is cancelled: nobody gives any more", (world) =>
+  Effect.gen(function* () {
+    const undone: Array<Undone> = []
+    const read = yield* Deferred.make<void>()
+    const { engine } = yield* world.start({
+      workflows: Endless.layer.pipe(
+        Layer.provide([
+          Give.toLayer(({ n }) => Effect.succeed({ n: Stream.concat(Stream.succeed(n), Stream.never) })),
+          Count.toLayer(
+            ({ n }) =>
+              Effect.as(
+                Stream.runForEach(n, () => Deferred.succeed(read, undefined)),
+                { count: 1 }
+              ),
+            (inputs, outputs) => Effect.sync(() => undone.push(["count", inputs, Option.getOrNull(outputs)]))
+          )
+        ])
+      )
+    })
+    yield* engine.start(Endless, { n: 1, name: "x" }, { runId: "a" })
+    yield* Deferred.await(read)
+    yield* engine.cancel("a")
+    expect((yield* engine.awaitEnd("a")).status).toBe("compensated")
+    expect(undone).toEqual([["count", { shared: "x" }, null]])
   })
 )

@@ -26,8 +26,6 @@ export const gaps: Readonly<Record<string, string>> = {
   "overview.*@never": read,
   "deliver.addressee@never":
     "Only for a trigger from JSON inside a transaction of the caller; test/engine/transaction.test.ts has one.",
-  "steps.hold@never":
-    "Only in a transaction of the application's own client, which no handler of the corpus has; test/engine/transactional.test.ts freezes a worker inside one.",
   "retry.refuse@never": "Only for a failed run whose rows were damaged, which nobody can read.",
   "retry.unparkFirings@never":
     "Only for a run that an operator brings back after it was parked; test/engine/again.test.ts parks one by hand.",

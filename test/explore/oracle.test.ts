@@ -56,6 +56,13 @@ const planted: ReadonlyArray<readonly [invariant: string, damage: string]> = [
   ]
 ]
 
+/** The same of a run with streams. */
+const plantedInStreams: typeof planted = [
+  ["S2_stream", "update perdure.run_inbox_messages set discarded = false where discarded and node_id = 'first'"],
+  ["S2_stream", "update perdure.run_inbox_messages set discarded = true where node_id = 'fold' and firing = 2"],
+  ["S2_stream", "update perdure.run_node_state set inputs = '{}' where node_id = 'fold'"]
+]
+
 describe("the oracle", () => {
   layer(Layer.scoped(Database, Effect.orDie(TestDatabase.openEmbedded)), { timeout: 120_000 })((it) => {
     it.effect(
@@ -63,8 +70,11 @@ describe("the oracle", () => {
       () =>
         Effect.flatMap(Database, (database) =>
           Effect.promise(async () => {
-            const subject = subjectOf("fanOut")
-            for (const [invariant, damage] of planted) {
+            const damages = [
+              ...planted.map((each) => [subjectOf("fanOut"), ...each] as const),
+              ...plantedInStreams.map((each) => [subjectOf("streams"), ...each] as const)
+            ]
+            for (const [subject, invariant, damage] of damages) {
               const executed = await execute({ subject, database, seed: 1, injections: [] })
               expect(executed.violations).toEqual([])
               await database.query(damage)

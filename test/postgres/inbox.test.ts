@@ -125,6 +125,20 @@ describe("an inbox", () => {
   )
 
   both(
+    "marks what a reader has left, from where it stopped",
+    Effect.gen(function* () {
+      yield* append("r", message("n", [1, 0], 1), message("n", [1, 1], 2), message("n", [2, 0], 3))
+      yield* append("r", { ...message("n", [2, 0], 4), producer: "b.out" })
+      const inbox = yield* Inbox
+      const { content: _, discarded: __, ...ref } = message("n", [1, 1], null)
+      yield* transact(inbox.discard([commit("r", { unread: [ref] })]))
+      const of = (producer: string) => pending([{ ...range("r", [0, 0]), producer }])
+      expect((yield* of("a.out")).messages.map((one) => one.discarded)).toEqual([false, true, true])
+      expect((yield* of("b.out")).messages.map((one) => one.discarded)).toEqual([false])
+    })
+  )
+
+  both(
     "is cleaned up once its run has ended long enough ago, at most so many rows at a time",
     Effect.gen(function* () {
       const states = yield* StateStore

@@ -88,6 +88,7 @@ const everything = Effect.gen(function* () {
       yield* states.writeFirings([settled])
       yield* inbox.append([settled])
       yield* inbox.discard([settled])
+      yield* inbox.discard([{ ...settled, discarded: [], unread: [ref] }])
       yield* triggers.settle([settled, ended, commit("parked", { status: "parked", reason: "r" })])
       yield* states.writeRuns([settled])
       yield* states.writeAllRuns([ended], 100)
@@ -162,7 +163,7 @@ const statements = Effect.gen(function* () {
   }))
   yield* everything.pipe(
     Effect.provide(PgOverview.layer()),
-    Effect.provide(stores().pipe(Layer.provide(Layer.succeed(PgPool, { ...pool, acquire }))))
+    Effect.provide(stores().pipe(Layer.provide(Layer.succeed(PgPool, { acquire, preamble: pool.preamble }))))
   )
   return seen
 })
@@ -210,6 +211,7 @@ const indexes: Readonly<Record<string, ReadonlyArray<string>>> = {
   "runs.write": ["run_state_pkey"],
   "runs.writeAll": ["run_state_pkey"],
   "inbox.discard": ["run_inbox_messages_pkey"],
+  "inbox.discardFrom": ["run_inbox_messages_pkey"],
   "inbox.pending": ["run_inbox_messages_pkey"],
   "inbox.highest": ["run_inbox_messages_pkey"],
   "cancelUnheld.lock": ["run_state_pkey", "run_commands_run"],

@@ -24,7 +24,7 @@ const raise = (code: string) => sql(`do $$ begin raise exception 'planted' using
 const wrapped = (wrap: (connection: Connection) => Connection) =>
   Effect.map(Pool.PgPool, (pool) =>
     PgTransactor.layer.pipe(
-      Layer.provide(Layer.succeed(Pool.PgPool, { ...pool, acquire: Effect.map(pool.acquire, wrap) }))
+      Layer.provide(Layer.succeed(Pool.PgPool, { acquire: Effect.map(pool.acquire, wrap), preamble: pool.preamble }))
     )
   )
 
@@ -133,7 +133,7 @@ describe("a transaction", () => {
       const pool = yield* Pool.PgPool
       const broken = Layer.provide(
         PgTransactor.layer,
-        Layer.succeed(Pool.PgPool, { ...pool, preamble: "; set local no_such_setting = 1" })
+        Layer.succeed(Pool.PgPool, { acquire: pool.acquire, preamble: "; set local no_such_setting = 1" })
       )
       expect(yield* query("select 1").pipe(Effect.provide(broken), Effect.flip)).toMatchObject({ sqlState: "42704" })
       expect(yield* one("select 1 as one")).toEqual({ one: 1 })

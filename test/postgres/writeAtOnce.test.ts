@@ -37,7 +37,7 @@ const atOnce = (...writes: ReadonlyArray<Write>) =>
 const wrapped = (wrap: (connection: Connection) => Connection) =>
   Effect.map(Pool.PgPool, (pool) =>
     PgTransactor.layer.pipe(
-      Layer.provide(Layer.succeed(Pool.PgPool, { ...pool, acquire: Effect.map(pool.acquire, wrap) }))
+      Layer.provide(Layer.succeed(Pool.PgPool, { acquire: Effect.map(pool.acquire, wrap), preamble: pool.preamble }))
     )
   )
 

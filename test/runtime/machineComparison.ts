@@ -99,7 +99,10 @@ const isTaken = (tables: Tables, row: Parameters<typeof messageKey>[0]): boolean
   })
 
 const takenRefs = (inputs: TakenInputs): unknown =>
-  sortedEntries(withoutEvent(inputs), (input) => ("ref" in input ? input.ref : input.all))
+  sortedEntries(withoutEvent(inputs), (input) => {
+    if ("ref" in input) return input.ref
+    return "all" in input ? input.all : input.read
+  })
 
 const meantRefs = (takes: Takes): unknown =>
   sortedEntries(takes, (taken) => (isItem(taken) ? [taken.producer, taken.firing, taken.ordinal] : taken.length))

@@ -1,10 +1,12 @@
 import assert from "node:assert/strict"
 import * as FastCheck from "effect/FastCheck"
 import type { Graph, GraphNode } from "../../src/definition/Graph.js"
+import type { AttemptOutcome } from "../../src/model/Firing.js"
 import type { CommandKind } from "../../src/model/Run.js"
-import type { RunEvent } from "../../src/runtime/RunState.js"
+import type { RunEvent, StartFiring } from "../../src/runtime/RunState.js"
 import type { Rule } from "./graphsRule.js"
 import { Harness } from "./machineHarness.js"
+import { Streams } from "./machineStreams.js"
 
 /** Chooses one of n possibilities; 0 is always one that brings the run on. */
 type Choose = (possibilities: number) => number
@@ -40,6 +42,9 @@ export interface DriveOptions {
   readonly commands?: ReadonlyArray<CommandKind>
   /** How long the firings of a node may take, in milliseconds. */
   readonly totals?: { readonly [nodeId: string]: number }
+  /** Firings give streams and read them, reach steps, and wait in these; readers may leave early. */
+  readonly streams?: boolean
+  readonly leavesEarly?: boolean
 }
 
 /** Drives a run until it has ended, or nothing can happen any more. */
@@ -54,6 +59,8 @@ class Driver {
   private readonly external: ReadonlyArray<GraphNode>
   private readonly commands: Array<CommandKind>
   private crashed = false
+  private readonly waited = new Set<string>()
+  private readonly streams: Streams
 
   constructor(
     private readonly harness: Harness,
@@ -62,6 +69,7 @@ class Driver {
   ) {
     this.external = harness.graph.nodes.filter(({ kind, resumable }) => kind === "trigger" || resumable)
     this.commands = [...(options.commands ?? [])]
+    this.streams = new Streams(harness)
   }
 
   drive(): void {
@@ -95,7 +103,7 @@ class Driver {
 
   /** One to three things that happen before the run is looked at again. */
   private events(): ReadonlyArray<RunEvent> {
-    const running = [...this.harness.running.keys()]
+    const running = [...this.harness.running.keys()].filter((key) => this.mayMove(key))
     const events: Array<RunEvent> = []
     for (let left = 1 + this.choose(3); left > 0; left--) {
       const early = this.external.filter((node) => this.sentTo(node) < Math.min(2, this.supplyOf(node)))
@@ -104,17 +112,50 @@ class Driver {
       // With nothing running, an early event or a command may also wait for its moment.
       const chosen = this.choose(running.length === 0 ? kinds + 1 : kinds) - (running.length === 0 ? 1 : 0)
       if (chosen < 0) return events
-      if (chosen < running.length) events.push(this.ending(running.splice(chosen, 1)[0]!))
+      if (chosen < running.length) events.push(...this.progress(running.splice(chosen, 1)[0]!))
       else if (chosen < running.length + early.length) events.push(this.send(early[chosen - running.length]!))
       else events.push(this.harness.asks(this.commands.shift()!))
     }
     return events
   }
 
-  private ending(key: string): RunEvent {
+  /** What a running firing comes to next, alone. */
+  private progress(key: string): ReadonlyArray<RunEvent> {
+    const start = this.harness.running.get(key)!
+    if (this.options.streams !== true) return [this.ending(key)]
+    if (this.isInterrupted(start)) return [this.ending(key, { _tag: "Interrupted" })]
+    const what = this.choose(6)
+    const [left] = this.streams.left(start)
+    if (what === 1 && left !== undefined) {
+      return [this.streams.gives(start, left, 1 + this.choose(left.values.length))]
+    }
+    if (what === 2) return [this.streams.remembers(start)]
+    if (what === 3 && !this.waited.has(key)) {
+      this.waited.add(key)
+      return [this.ending(key, this.streams.waits(start, this.harness.now + 20))]
+    }
+    if (what === 4) return [this.ending(key, { _tag: "Interrupted" })]
+    return this.streams.ends(start, this.streams.canEnd(start) ? 1 : 0.5)
+  }
+
+  /** When the run winds down all are interrupted but those that are waited for. */
+  private isInterrupted({ node }: StartFiring): boolean {
+    const { cancelling, frontier, plan } = this.harness.state
+    const { drains, kind } = plan.nodes[node]!
+    return (cancelling || frontier.undo?.over !== undefined) && !drains && kind !== "compensation"
+  }
+
+  /** A reader of streams moves when all is there, and some leave early. */
+  private mayMove(key: string): boolean {
+    const start = this.harness.running.get(key)!
+    if (this.options.streams !== true || this.isInterrupted(start) || this.streams.canEnd(start)) return true
+    return this.options.leavesEarly === true && this.choose(16) === 15
+  }
+
+  private ending(key: string, always?: AttemptOutcome): RunEvent {
     const [nodeId = "", firing] = key.split("/")
     const interrupted = this.choose(12) === 11
-    return this.harness.ends(nodeId, Number(firing), interrupted ? { _tag: "Interrupted" } : undefined)
+    return this.harness.ends(nodeId, Number(firing), always ?? (interrupted ? { _tag: "Interrupted" } : undefined))
   }
 
   private sentTo(node: GraphNode): number {

@@ -4,14 +4,14 @@ import type { Graph, GraphNode } from "../../src/definition/Graph.js"
 import type { AttemptOutcome, EncodedValue } from "../../src/model/Firing.js"
 import type { Json } from "../../src/model/Json.js"
 import { Limits } from "../../src/model/Limits.js"
-import { externalHandle, type Message } from "../../src/model/Message.js"
+import { comparePositions, externalHandle, type Message, type MessageRow } from "../../src/model/Message.js"
 import type { CommandKind } from "../../src/model/Run.js"
 import { isEnded } from "../../src/model/Status.js"
 import { compilePlan, type Plan, type PlanNode } from "../../src/runtime/Plan.js"
 import { fromRows } from "../../src/runtime/Rebuild.js"
 import { type Decision, decide } from "../../src/runtime/RunMachine.js"
 import { freshState, type RunEvent, type RunState, type StartFiring } from "../../src/runtime/RunState.js"
-import type { Rule, RuleInputs } from "./graphsRule.js"
+import type { Rule, RuleInputs, RuleOutcome } from "./graphsRule.js"
 import { checkInvariants } from "./machineInvariants.js"
 import { runId, Tables } from "./machineRows.js"
 import { normalised } from "./machineStates.js"
@@ -34,6 +34,8 @@ export class Harness {
   readonly plan: Plan
   readonly tables: Tables
   readonly running = new Map<string, StartFiring>()
+  /** Firings that have given something as a stream, by port. */
+  readonly streamed = new Set<string>()
   state: RunState
   now = 1_000_000
   commits = 0
@@ -133,7 +135,9 @@ export class Harness {
 
   /** A firing of which processes died starts when nothing runs, and nothing starts with it. */
   private checkAlone(decision: Decision, mayRunAlone: boolean): void {
-    const suspicious = decision.start.filter(({ firing }) => firing.crashes >= Limits.crashesBeforeAlone)
+    const suspicious = decision.start.filter(
+      ({ firing, node }) => firing.crashes >= Limits.crashesBeforeAlone && !this.plan.nodes[node]!.streams
+    )
     assert.equal(decision.alone, suspicious.length > 0, "alone: a firing starts of which processes died")
     if (!decision.alone) return
     assert.ok(mayRunAlone, "it starts when nothing runs")
@@ -149,7 +153,7 @@ export class Harness {
     if (this.state.paused || this.state.cancelling) assert.deepEqual(decision.start, [], "nothing new starts")
     for (const start of decision.start) this.fork(start)
     if (this.ended) this.running.clear()
-    checkInvariants(this.tables, commit)
+    checkInvariants(this.tables, commit, this.streamed)
     this.checkRunning()
     this.checkRebuild()
     this.checkTotals()
@@ -182,7 +186,11 @@ export class Harness {
       const taken = start.firing.taken[index]
       if (handle.name === externalHandle) {
         assert.ok(taken !== undefined || plan.kind !== "trigger", `${key} starts without its event`)
-      } else assert.ok(taken !== undefined, `${key} starts without ${handle.name}`)
+      } else
+        assert.ok(
+          taken !== undefined || handle.mode === "stream" || plan.kind === "compensation",
+          `${key} starts without ${handle.name}`
+        )
     }
     this.running.set(key, start)
   }
@@ -244,12 +252,18 @@ export class Harness {
     this.look({ slots: 0 })
   }
 
+  /** What the rule says of a firing that runs. */
+  ruled(start: StartFiring): RuleOutcome {
+    const plan = this.plan.nodes[start.node]!
+    return this.rule(plan.id, inputsOf(plan, this.nodes.get(plan.id)!, start, this))
+  }
+
   /** What the rule lets an attempt come to. */
   outcome(start: StartFiring): AttemptOutcome {
     const plan = this.plan.nodes[start.node]!
     if (plan.kind === "compensation") return { _tag: "Completed", outputs: {} }
     const { attempt, state } = start.firing
-    const { flaky, result, suspends } = this.rule(plan.id, inputsOf(plan, this.nodes.get(plan.id)!, start))
+    const { flaky, result, suspends } = this.ruled(start)
     if (attempt <= flaky) {
       const retryAt = this.now + 10 * attempt
       return { _tag: "Failed", kind: "error", message: "flaky", error: encoded("flaky"), retryAt }
@@ -271,9 +285,21 @@ export class Harness {
   }
 }
 
+/** What a reader of a stream finds in the rows by now: of each producer as wired, what is in its order. */
+export const readable = ({ state, tables }: Harness, plan: PlanNode, index: number): ReadonlyArray<MessageRow> => {
+  const { edges, name } = plan.handles[index]!
+  const rows = tables.messagesOn(plan.id, name).filter(({ content }) => content._tag === "Live")
+  return edges.flatMap(({ producer }, edge) => {
+    const expected = state.nodes[plan.index]?.handles[index]?.edges[edge]?.expected ?? 0
+    const inOrder = rows.filter((row) => row.producer === producer && row.firing <= expected)
+    return inOrder.sort(comparePositions)
+  })
+}
+
 /** What a started firing's handler sees. */
-const inputsOf = (plan: PlanNode, node: GraphNode, { firing }: StartFiring): RuleInputs => {
-  const handles = node.inputs.map(({ name }, index) => {
+const inputsOf = (plan: PlanNode, node: GraphNode, { firing }: StartFiring, harness: Harness): RuleInputs => {
+  const handles = node.inputs.map(({ mode, name }, index) => {
+    if (mode === "stream") return [name, readable(harness, plan, index).map(live)] as const
     const taken = firing.taken[index]!
     return [name, "producer" in taken ? live(taken) : taken.map(live)] as const
   })

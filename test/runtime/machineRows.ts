@@ -81,6 +81,12 @@ export class Tables {
       assert.ok(stored !== undefined && !stored.discarded, `${messageKey(ref)} can be discarded`)
       this.inbox(ref).set(messageKey(ref), { ...stored, discarded: true })
     }
+    for (const range of commit.unread ?? []) {
+      for (const message of this.messagesOn(range.nodeId, range.handle)) {
+        const isLeft = message.producer === range.producer && comparePositions(message, range) >= 0
+        if (isLeft) this.inbox(message).set(messageKey(message), { ...message, discarded: true })
+      }
+    }
     for (const { seq, status } of commit.applied) settle(this.inputs.get(seq), status, "S7: an input is applied once")
     for (const { seq, status } of commit.answered) settle(this.commands.get(seq), status, "a command is answered once")
     const { output, reason, status, version } = commit
@@ -120,7 +126,9 @@ export class Tables {
       assert.ok(!isFiringEnded(before.status), `S1: ${key} was ${before.status} and is committed again`)
       assert.ok(canMoveFiring(before.status, firing.status), `${key} from ${before.status} to ${firing.status}`)
       assert.ok(firing.attempt === before.attempt || firing.attempt === before.attempt + 1, `S9: attempts of ${key}`)
-      assert.equal(firing.crashes, before.crashes, `S9: crashes of ${key} are counted by a claim`)
+      const streams = this.plan.byId.get(firing.nodeId)!.ports.some(({ mode }) => mode === "many")
+      const progressed = firing.crashes === 0 && streams
+      assert.ok(progressed || firing.crashes === before.crashes, `S9: crashes of ${key} are counted by a claim`)
       for (const [handle, input] of Object.entries(before.inputs)) {
         if (handle !== "$external") assert.deepEqual(firing.inputs[handle], input, `${key} keeps what it took`)
       }

@@ -32,6 +32,7 @@ export const taken = ({ tables }: Harness, nodeId: string, handle: string): Read
     const input = inputs[handle]
     if (input === undefined) return "nothing"
     if ("all" in input) return input.all
+    if ("read" in input) return input.read
     const [producer, firing, ordinal] = input.ref
     return contentOf(tables, { nodeId, handle, producer, firing, ordinal })
   })

@@ -38,7 +38,7 @@ const PacedHandler = Paced.toLayer(({ v }) =>
 const Half = Node.make("half", { inputs: { v: N }, outputs: { v: N } })
 
 /** A workflow that is executed as a child. */
-export const Kid = Workflow.make("kid", { version: 1, input: { v: N } })
+const Kid = Workflow.make("kid", { version: 1, input: { v: N } })
   .node("one", Half, ({ input }) => ({ v: input.v }))
   .node("two", Half, ({ one }) => ({ v: one.v }))
   .output(({ two }) => ({ v: two.v }))

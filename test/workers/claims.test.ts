@@ -63,7 +63,7 @@ const sent = <A, E>(name: string, effect: Effect.Effect<A, E, Stores>) =>
         return connection.execute(one)
       }
     }))
-    const watched = stores().pipe(Layer.provide(Layer.succeed(PgPool, { ...pool, acquire })))
+    const watched = stores().pipe(Layer.provide(Layer.succeed(PgPool, { acquire, preamble: pool.preamble })))
     const context = yield* Layer.build(watched)
     yield* Effect.provide(effect, context)
     return seen

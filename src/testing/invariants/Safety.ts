@@ -42,6 +42,19 @@ export const safety: ReadonlyArray<Invariant> = [
         )`
   },
   {
+    name: "S2_stream",
+    query: () => `
+      select m.run_id, m.node_id || '.' || m.handle || ' holds ' || m.producer || '/' || m.firing || '/' || m.ordinal
+        || case when m.discarded then ', which was read, and is discarded' else ', which nobody has read' end
+      from messages m
+      join handles h on h.workflow = m.workflow and h.workflow_version = m.workflow_version
+        and h.node_id = m.node_id and h.handle = m.handle
+      left join firings f on f.run_id = m.run_id and f.node_id = m.node_id
+      cross join lateral (select f.inputs->m.handle->'read'->m.producer as at) read
+      where m.status = 'completed' and m.tombstone is null and h.mode = 'stream'
+        and coalesce((m.firing, m.ordinal) < ((read.at->>0)::int4, (read.at->>1)::int4), false) = m.discarded`
+  },
+  {
     name: "S2_all",
     query: () => `
       select t.run_id, t.node_id || '.' || t.handle || ' took ' || t.count || ' of ' || count(m.run_id)

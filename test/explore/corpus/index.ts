@@ -9,6 +9,7 @@ import { errors, failure, longer, routing, timeout } from "./routing.js"
 import { signals, steps, waits } from "./steps.js"
 import { streams } from "./streams.js"
 import { again, later, overdue } from "./times.js"
+import { transactions } from "./transactions.js"
 import { undoCancel, undone } from "./undo.js"
 import { cancelled, cancelRace, during, early, joined, late, paused, repeated, suspend } from "./waiting.js"
 
@@ -48,7 +49,8 @@ const written: ReadonlyArray<Subject> = [
   overdue,
   undone,
   undoCancel,
-  streams
+  streams,
+  transactions
 ]
 
 /** Subjects whose transactions go statement by statement, as behind a pooling proxy: each statement is a point there. */

@@ -1,124 +1,26 @@
-import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as FastCheck from "effect/FastCheck"
-import * as Layer from "effect/Layer"
-import * as Option from "effect/Option"
-import * as Schedule from "effect/Schedule"
-import * as Schema from "effect/Schema"
-import type { Graph, GraphNode } from "../../../src/definition/Graph.js"
-import { graphHash } from "../../../src/definition/GraphHash.js"
-import type { AnyHandler } from "../../../src/definition/Handler.js"
-import { NodeContext } from "../../../src/definition/NodeContext.js"
-import type { NodeDefinition } from "../../../src/definition/NodeDefinition.js"
-import * as NodeOutcome from "../../../src/definition/NodeOutcome.js"
-import { Registry } from "../../../src/definition/Registry.js"
-import * as Step from "../../../src/definition/Step.js"
+import type { Graph } from "../../../src/definition/Graph.js"
 import type * as Workflow from "../../../src/definition/Workflow.js"
-import type { WorkflowDefinition } from "../../../src/definition/WorkflowDefinition.js"
-import type { Json } from "../../../src/model/Json.js"
+import { Engine } from "../../../src/Engine.js"
 import type { Client } from "../../../src/testing/Client.js"
-import { Ledger } from "../../../src/testing/Ledger.js"
 import type { Subject } from "../../../src/testing/Subject.js"
 import { graphs } from "../../runtime/graphs.js"
 import { type Rule, rule } from "../../runtime/graphsRule.js"
 import { loosen } from "../../runtime/loosen.js"
+import { type Meaning, meaningOf } from "../../runtime/machineOracle.js"
+import { enrich, type Features, hasStreams, orderless, showStreams } from "../../runtime/richGraphs.js"
 import { runId } from "./kit.js"
+import { definitionOf, Nudge, registered, signalled } from "./richHandlers.js"
 
-const value = Schema.Unknown
-
-const nodeOf = (node: GraphNode): NodeDefinition => ({
-  name: node.node,
-  kind: node.kind,
-  inputs: Object.fromEntries(node.inputs.map(({ mode, name }) => [name, { mode, schema: value }])),
-  outputs: Object.fromEntries(node.outputs.map(({ mode, name }) => [name, { mode, schema: value }])),
-  error: node.hasError ? value : undefined,
-  payload: node.kind === "trigger" || node.resumable ? value : undefined,
-  state: node.resumable ? Schema.Number : undefined,
-  resumable: node.resumable,
-  repeated: node.repeated,
-  concurrency: node.concurrency,
-  heartbeat: undefined,
-  timeout: undefined,
-  compensate: undefined,
-  retry: node.hasError
-    ? {
-        times: 3,
-        schedule: Schedule.spaced("50 millis"),
-        while: (error) => typeof error === "object" && error !== null && "flaky" in error
-      }
-    : undefined
-})
-
-const definitionOf = (graph: Graph): WorkflowDefinition => ({
-  name: graph.name,
-  version: graph.version,
-  graph,
-  hash: graphHash(graph),
-  nodes: new Map(graph.nodes.map((node) => [node.id, nodeOf(node)])),
-  input: Object.fromEntries(graph.input.map((port) => [port, value])),
-  inputSchema: value,
-  outputs: Object.fromEntries(graph.outputs.map(({ mode, name }) => [name, { mode, schema: value }]))
-})
-
-/** Steps before the work: some effect, then for half of the nodes a sleep that is longer than a worker keeps a run. */
-const stepsOf = (node: GraphNode, ledger: Ledger["Type"]): Effect.Effect<void, never, NodeContext> =>
-  Effect.gen(function* () {
-    const record = Effect.flatMap(NodeContext, ({ idempotencyKey }) => ledger.record("step", idempotencyKey))
-    yield* Step.run("before", {}, Effect.asVoid(record))
-    if (Number(node.id.slice(1)) % 2 === 0) yield* Step.sleep("pause", "600 millis")
-    yield* Step.run("after", { key: "1" }, Effect.void)
-  })
-
-/** A handler that does what the rule says, and something outside when it ends well. */
-const handlerOf =
-  (node: GraphNode, does: Rule, ledger: Ledger["Type"], steps: boolean): AnyHandler =>
-  (inputs, event) =>
-    Effect.gen(function* () {
-      const { attempt, idempotencyKey } = yield* NodeContext
-      const handles = inputs as { readonly [handle: string]: Json }
-      const { flaky, result, suspends } = does(
-        node.id,
-        node.kind === "trigger" ? { handles, event: event as Json } : { handles }
-      )
-      const waited = node.resumable ? stateOf(event) : 0
-      if (steps) yield* stepsOf(node, ledger)
-      if (waited < suspends) return NodeOutcome.suspend({ reason: `waited ${waited} times`, state: waited + 1 })
-      if (node.hasError && attempt <= flaky) return yield* Effect.fail({ flaky: attempt })
-      if (result._tag === "Die") return yield* Effect.dieMessage(result.message)
-      if (result._tag === "Fail") return yield* Effect.fail(result.error)
-      yield* ledger.record("work", idempotencyKey)
-      return Object.fromEntries(
-        node.outputs.map(({ mode, name }) => {
-          const values = result.outputs[name] ?? []
-          return [name, mode === "many" ? values : values[0]]
-        })
-      )
-    })
-
-const registered = (definition: WorkflowDefinition, does: Rule, steps: boolean): Subject["workflows"] =>
-  Layer.scopedDiscard(
-    Effect.gen(function* () {
-      const registry = yield* Registry
-      const ledger = yield* Ledger
-      const handlers = definition.graph.nodes.map((node) => {
-        const run = handlerOf(node, does, ledger, steps)
-        return [node.id, { environment: Context.empty(), run }] as const
-      })
-      yield* registry.register(definition, new Map(handlers))
-    })
-  )
-
-const stateOf = (event: unknown): number =>
-  Option.match(event as Option.Option<{ readonly state: number }>, { onNone: () => 0, onSome: ({ state }) => state })
-
-/** What may be in a random graph, and whether its handlers may end the run. */
-interface Kind {
+/** What may be in a random graph, whether its handlers may end the run, and what they do besides. */
+interface Kind extends Features {
   readonly merging: boolean
   readonly external: boolean
   readonly fatal: boolean
-  /** Whether handlers work in steps, and whether some handles are loose: then the order in which things come counts. */
-  readonly steps?: boolean
-  readonly loose?: boolean
+  /** When somebody cancels the run, in milliseconds after its start. */
+  readonly cancelledAfter?: number
 }
 
 const kinds: ReadonlyArray<Kind> = [
@@ -129,74 +31,159 @@ const kinds: ReadonlyArray<Kind> = [
   { merging: true, external: true, fatal: false },
   { merging: true, external: true, fatal: true },
   { merging: false, external: false, fatal: false, steps: true },
-  { merging: true, external: true, fatal: false, steps: true, loose: true }
+  { merging: true, external: true, fatal: false, steps: true, loose: true },
+  { merging: true, external: false, fatal: true, undo: true },
+  { merging: false, external: false, fatal: false, streams: true, children: true, signals: true },
+  { merging: false, external: false, fatal: false, streams: true, undo: true, children: true, cancelledAfter: 60 },
+  {
+    ...{ merging: true, external: true, fatal: true, loose: true, streams: true },
+    ...{ undo: true, children: true, signals: true, transactions: true }
+  }
 ]
 
-/** Graphs drawn until one has what is wanted of it. */
-const draws = 200
+const isRich = ({ streams, undo }: Kind): boolean => streams === true || undo === true
 
-const isOfKind = (graph: Graph, { external, merging }: Kind): boolean => {
+/** Graphs drawn at a time until one has what is wanted of it, and how often: of those with much in them few have. */
+const draws = { together: 200, times: 50 }
+
+/** Firings of a graph in which handlers do much. */
+const fewFirings = { least: 3, most: 6 }
+
+const isOfKind = (graph: Graph, does: Rule, kind: Kind): boolean => {
+  const { external, merging } = kind
   const merges = graph.nodes.some(({ inputs }) => inputs.some(({ from, mode }) => mode === "one" && from.length > 1))
   const waits = ["trigger", "resumable"].map((what) =>
     graph.nodes.some(({ kind, resumable }) => (what === "trigger" ? kind === what : resumable))
   )
-  return merges === merging && waits.every((has) => has === external)
+  if (merges !== merging) return false
+  if (!isRich(kind)) return waits.every((has) => has === external)
+  return waits.some((has) => has) === external && isRichEnough(graph, does, kind)
 }
 
-const drawn = (seed: number, kind: Kind): Graph => {
-  const { external, merging } = kind
+/** Whether what such a kind is there for happens, and not too much of it. */
+const isRichEnough = (graph: Graph, does: Rule, { fatal, streams, undo }: Kind): boolean => {
+  if (streams === true && !hasStreams(graph)) return false
+  const { firings, status } = meaning(graph, does)
+  const completed = graph.nodes.map(({ id }) => firings.get(id)!.filter((each) => each.status === "completed").length)
+  const count = completed.reduce((sum, each) => sum + each, 0)
+  if (count < fewFirings.least || count > fewFirings.most) return false
+  const undone = completed.filter((_, index) => index % 2 === 0).reduce((sum, each) => sum + each, 0)
+  return (undo !== true || undone > 1) && (status === "failed") === fatal
+}
+
+/** What a graph without merging comes to, and about what one with it does. */
+const meaning = (graph: Graph, does: Rule): Meaning =>
+  meaningOf(graph, does, { input: {}, events: () => ["event 0", "event 1", "event 2"], merged: () => [] })
+
+interface Drawn {
+  readonly graph: Graph
+  readonly does: Rule
+}
+
+const drawn = (seed: number, kind: Kind): Drawn => {
+  const { external, fatal, merging } = kind
   const wanted = {
-    maxNodes: external ? 4 : 5,
+    maxNodes: external || isRich(kind) ? 4 : 5,
     manyPorts: external ? 1 : 2,
     merging,
     triggers: external,
     endless: false,
     resumable: external
   }
-  const graph = FastCheck.sample(graphs(wanted), { numRuns: draws, seed }).find((each) => isOfKind(each, kind))
-  if (graph === undefined) throw new Error(`none of ${draws} graphs is as wanted`)
-  return graph
+  for (let time = 0; time < draws.times; time++) {
+    for (const graph of FastCheck.sample(graphs(wanted), { numRuns: draws.together, seed: seed + time * 100_003 })) {
+      const does = orderless(rule(graph, seed, { fatal }))
+      if (isOfKind(graph, does, kind)) return { graph: kind.streams === true ? showStreams(graph) : graph, does }
+    }
+  }
+  throw new Error(`none of ${draws.together * draws.times} graphs is as wanted`)
 }
 
 /** Events sent to each node that takes some; a resumable one may take two for each of its firings. */
 const mostEvents = 30
 
-/** Sends to every node that takes events one after the other until the run has ended. */
-const feed = async (graph: Graph, client: Client): Promise<void> => {
+/** Signals sent to each node that waits for one; there may be more waits, which have their time. */
+const mostSignals = 2
+
+/** Sends to every node that takes something from outside one after the other until the run has ended. */
+const feed = async (graph: Graph, workflow: Workflow.Any, features: Features, client: Client): Promise<void> => {
   let over = false
   const ended = client.ended(runId).then(() => {
     over = true
   })
   const takers = graph.nodes.filter(({ kind, resumable }) => kind === "trigger" || resumable)
-  for (let count = 0; count < mostEvents && !over && takers.length > 0; count++) {
+  const waiters = graph.nodes.filter((node) => signalled(node, features))
+  const rounds = takers.length > 0 ? mostEvents : Math.min(waiters.length, 1) * mostSignals
+  for (let count = 0; count < rounds && !over; count++) {
     for (const { id } of takers) await client.trigger(runId, id, `event ${count}`, `${id} ${count}`)
+    for (const { id } of count < mostSignals ? waiters : []) {
+      await client.signal(workflow, runId, id as never, Nudge, `signal ${count}`, `${id} ${count}`)
+    }
     await client.sleep(300)
   }
   await ended
 }
 
+/** Waits for the children that a run may have left behind. */
+const childrenEnd = async (client: Client): Promise<void> => {
+  const helpers = await client.call(Effect.flatMap(Engine, (engine) => engine.list({ workflow: "helper", limit: 99 })))
+  if (Exit.isSuccess(helpers)) for (const helper of helpers.value) await client.ended(helper.runId)
+}
+
+/** The ways in which a run of a kind may end. */
+const endsOf = ({ cancelledAfter, fatal, undo }: Kind): ReadonlyArray<string> => [
+  "completed",
+  ...(fatal ? ["failed"] : []),
+  ...(cancelledAfter === undefined ? [] : ["cancelled"]),
+  ...(undo === true ? ["compensated"] : [])
+]
+
 /** A workflow that nobody thought of: the graph and what its handlers do are drawn by the seed. */
 const random = (seed: number, place: number, kind: Kind): Subject => {
-  const strict: Graph = { ...drawn(seed * 100 + place, kind), name: `random${place}` }
-  const graph = kind.loose === true ? loosen(strict, [1, 2, 0]) : strict
+  const { does, graph: strict } = drawn(seed * 100 + place, kind)
+  const named: Graph = { ...strict, name: `random${place}` }
+  const graph = enrich(kind.loose === true ? loosen(named, [1, 2, 0]) : named, kind)
   const definition = definitionOf(graph)
-  const does = rule(graph, seed * 100 + place, { fatal: kind.fatal })
+  // It was never written as a chain, so no type speaks of it.
+  const workflow = definition as unknown as Workflow.Any
   const input = Object.fromEntries(graph.input.map((port) => [port, port]))
-  const ends = kind.fatal ? ["failed", "completed"] : ["completed"]
+  const ends = endsOf(kind)
+  const statusOf: Subject["possible"] = (runs) => {
+    const status = runs.find((run) => run.runId === runId)?.status ?? "not there"
+    return ends.includes(status) ? undefined : `the run is ${status}`
+  }
+  // What is merged comes in any order, and after a failure or a cancel others may or may not have ended.
+  const isFree = kind.fatal || kind.merging || kind.cancelledAfter !== undefined
   return {
     name: graph.name,
-    workflows: registered(definition, does, kind.steps === true),
-    // It was never written as a chain, so no type speaks of it.
+    workflows: registered(definition, does, kind),
     script: async (client) => {
-      await client.start(definition as unknown as Workflow.Any, input, runId)
-      await feed(graph, client)
+      await client.start(workflow, input, runId)
+      if (kind.cancelledAfter !== undefined) {
+        await client.sleep(kind.cancelledAfter)
+        await client.command(runId, "cancel")
+      }
+      await feed(graph, workflow, kind, client)
+      if (kind.children === true) await childrenEnd(client)
     },
-    // What is merged comes in any order, and after a failure others may or may not have ended.
-    ...(kind.fatal || kind.merging
-      ? { possible: ([run]) => (ends.includes(run?.status ?? "") ? undefined : `the run is ${run?.status}`) }
-      : {})
+    streams: kind.streams === true,
+    undoes: kind.undo === true,
+    ...(isFree ? { possible: statusOf } : {}),
+    ...(isFree || kind.external ? {} : { expect: meansOf(strict, does) })
   }
 }
+
+/** Without merging the output is what the graph means, as the naive interpreter says. */
+const meansOf =
+  (graph: Graph, does: Rule): NonNullable<Subject["expect"]> =>
+  (runs) => {
+    const output = runs.find((run) => run.runId === runId)?.output ?? "null"
+    const [is, means] = [sorted(JSON.parse(output)), sorted(meaning(graph, does).output)]
+    return is === means ? undefined : `the output is ${is}, and the graph means ${means}`
+  }
+
+const sorted = (record: unknown): string =>
+  JSON.stringify(Object.entries(record ?? {}).sort(([a], [b]) => (a < b ? -1 : 1)))
 
 /** The random workflows of a seed. */
 export const randoms = (seed: number): ReadonlyArray<Subject> => kinds.map((kind, place) => random(seed, place, kind))

@@ -18,17 +18,23 @@ const map = Node.make("map", { inputs: { n: Input.stream(N) }, outputs: { n: Out
 const plain = Node.make("plain", { inputs: { n: N }, outputs: { n: N }, concurrency: 2 })
 const fold = Node.make("fold", { inputs: { n: Input.stream(N) }, outputs: { v: N } })
 
+const first = Node.make("first", { inputs: { n: Input.stream(N) }, outputs: { v: Output.many(N) } })
+
 const streaming = Workflow.make("streams", { version: 1, input: { v: N } })
   .node("produce", produce, ({ input }) => ({ v: input.v }))
   .node("map", map, ({ produce }) => ({ n: produce.n }))
   .node("plain", plain, ({ map }) => ({ n: map.n }))
   .node("fold", fold, ({ plain }) => ({ n: plain.n }))
-  .output(({ fold }) => ({ v: fold.v }))
+  .node("first", first, ({ map }) => ({ n: map.n }))
+  .output(({ first, fold }) => ({ v: fold.v, first: first.v }))
 
 /** Slow enough for several batches. */
 const numbers = (count: number) => Stream.tap(Stream.range(1, count), () => Effect.sleep("7 millis"))
 
-/** A stream that is given without and one that is given with checkpoints, a node that fires for each, and a durable fold. */
+/** Elements after which the reader has had enough, long before the end. */
+const enough = 3
+
+/** A stream that is given without and one that is given with checkpoints, a node that fires for each, a durable fold, and a reader that leaves early. */
 export const streams = {
   ...oneRun({
     workflow: streaming,
@@ -47,6 +53,9 @@ export const streams = {
             )
           )
         })
+      ),
+      first.toLayer(({ n }) =>
+        Effect.map(Stream.runCollect(Stream.take(n, enough)), (v) => ({ v: Chunk.toReadonlyArray(v) }))
       ),
       plain.toLayer(({ n }) => Effect.succeed({ n: n + 1 })),
       fold.toLayer(({ n }) =>
