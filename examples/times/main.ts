@@ -25,6 +25,10 @@ const program = Effect.gen(function* () {
   const times = { startAt: DateTime.add(now, { millis: 500 }), deadline: DateTime.add(now, { hours: 1 }) }
   const { runId, status } = yield* engine.start(Reminder, { who: "Ada" }, { runId: "reminder-1", ...times })
   yield* Effect.log(status) // suspended: nothing of it starts before its time
+  yield* engine.pause(runId)
+  const paused = Effect.repeat(engine.get(runId), { until: (run) => run.status === "paused" })
+  yield* Effect.log((yield* paused).status) // paused: nothing of it starts at all
+  yield* engine.resume(runId)
   yield* Effect.log((yield* engine.awaitEnd(runId)).status) // failed
   ready = true
   yield* engine.retry(runId)
