@@ -37,6 +37,8 @@ export interface Subject {
    * the outcome must be the same.
    */
   readonly possible?: (outcome: Outcome, crashFree: Outcome) => string | undefined
+  /** A firing has a time for all its attempts, which is over in every execution. */
+  readonly timed?: boolean
   /** Whether a failed run is tried again: a death after the failure is not charged to what the failure had cancelled. */
   readonly retried?: boolean
   /** Whether firings give streams: a death before some progress is forgotten with it. */

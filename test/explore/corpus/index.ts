@@ -8,7 +8,7 @@ import { randoms } from "./random.js"
 import { errors, failure, longer, routing, timeout } from "./routing.js"
 import { signals, steps, waits } from "./steps.js"
 import { streams } from "./streams.js"
-import { again, later, overdue } from "./times.js"
+import { again, later, overdue, overtime } from "./times.js"
 import { transactions } from "./transactions.js"
 import { undoCancel, undone } from "./undo.js"
 import { cancelled, cancelRace, during, early, joined, late, paused, repeated, suspend } from "./waiting.js"
@@ -47,6 +47,7 @@ const written: ReadonlyArray<Subject> = [
   again,
   later,
   overdue,
+  overtime,
   undone,
   undoCancel,
   streams,
@@ -60,8 +61,8 @@ const statementwise = new Set([
   "errors",
   "triggerDuring",
   "cancelRace",
+  "random0",
   "random1",
-  "random3",
   "waits",
   "childCancel",
   "later",

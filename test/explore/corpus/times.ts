@@ -102,3 +102,23 @@ export const overdue: Subject = {
   },
   expect: ([run]) => (run?.status === "failed" ? undefined : `the run is ${run?.status}`)
 }
+
+const tardy = Node.make("tardy", { inputs: { v: N }, outputs: { v: N }, timeout: { total: "900 millis" } })
+
+const overtimeWorkflow = Workflow.make("overtime", { version: 1, input: { v: N } })
+  .node("tardy", tardy, ({ input }) => ({ v: input.v }))
+  .output(({ tardy }) => ({ v: tardy.v }))
+
+/** A firing that sleeps beyond the time that all its attempts together have. */
+export const overtime: Subject = {
+  name: "overtime",
+  workflows: overtimeWorkflow.layer.pipe(
+    Layer.provide(tardy.toLayer(({ v }) => Effect.as(Step.sleep("a day", "1 day"), { v })))
+  ),
+  script: async (client) => {
+    await client.start(overtimeWorkflow, { v: 1 }, runId)
+    await client.ended(runId)
+  },
+  expect: ([run]) => (run?.status === "failed" ? undefined : `the run is ${run?.status}`),
+  timed: true
+}
