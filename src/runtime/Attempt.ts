@@ -20,6 +20,7 @@ import { Limits } from "../model/Limits.js"
 import type { Message } from "../model/Message.js"
 import { fieldName, type NodeCodec, parseJson, type Refusal } from "./Codec.js"
 import type { Registered } from "./Definitions.js"
+import { describe } from "./Describe.js"
 import { retryDelay } from "./RetryPolicy.js"
 import type { StartFiring } from "./RunState.js"
 import type { StreamSession } from "./StreamSession.js"
@@ -385,19 +386,6 @@ export const retried = (
       Effect.succeed({ ...outcome, message: `${message} (its retry policy died: ${describe(defect)})` })
     )
   )
-}
-
-/** A failure's message, fit for a column. */
-export const describe = (error: unknown): string => toColumnText(messageOf(error)).slice(0, Limits.reasonCharacters)
-
-const messageOf = (error: unknown): string => {
-  try {
-    if (error instanceof Error && error.message !== "") return String(error.message)
-    return typeof error === "object" && error !== null && "_tag" in error ? String(error._tag) : String(error)
-  } catch {
-    // What was thrown may be anything: an object without a prototype, a getter that throws.
-    return "a value that can't be shown as text"
-  }
 }
 
 /** What a fiber of {@link attempt} came to, in whatever way it ended. */

@@ -11,8 +11,9 @@ import type { UndecodableRow } from "../model/Errors.js"
 import type { AttemptOutcome } from "../model/Firing.js"
 import type { RunId } from "../model/Ids.js"
 import { compensationNode } from "../model/Message.js"
-import { type AttemptSite, describe, retried, TimedOut } from "./Attempt.js"
+import { type AttemptSite, retried, TimedOut } from "./Attempt.js"
 import { fieldName, type NodeCodec, type Refusal } from "./Codec.js"
+import { describe } from "./Describe.js"
 
 /** What a firing has left: values by handle and by port, still encoded; no outputs where nobody knows what it did. */
 const UndoRecord = Schema.parseJson(

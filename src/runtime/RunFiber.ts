@@ -171,6 +171,8 @@ export class RunFiber implements CommitSource, StepKeeper {
       this.act(decision)
       return undefined
     }
+    // In the order of decisions: whose commit is there first is chance.
+    if (decision.hungry && !decision.waitsAlone && !this.draining) slots.onFree(this.look)
     const commit = { ...decision.commit, fence: this.run.fence }
     this.deciding = { decision, commit, at, events }
     this.phase = "committing"

@@ -394,9 +394,7 @@ describe("a value that may not come is refused", () => {
           .output(({ count }) => ({ total: count.total }))
       )
     ).toEqual([])
-  })
-
-  it("unless `all` gathers what a fan-out of any size gave", () => {
+    // Unless `all` gathers what a fan-out of any size gave.
     expect(Batch.graph.outputs.find(({ name }) => name === "total")?.mode).toBe("value")
   })
 })

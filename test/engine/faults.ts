@@ -27,8 +27,9 @@ const between =
   (pool: Layer.Layer<Pool.PgPool>): Layer.Layer<Pool.PgPool> =>
     Layer.effect(
       Pool.PgPool,
+      // Without the way that needs no connection of one's own: everything passes here.
       Effect.map(Pool.PgPool, (inner) => ({
-        ...inner,
+        preamble: inner.preamble,
         acquire: Effect.map(inner.acquire, (connection) => {
           const { writeAtOnce } = connection
           return {

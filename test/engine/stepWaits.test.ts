@@ -184,3 +184,14 @@ scenario("the steps of a run that ended long ago are cleaned up", (world) =>
     yield* world.untilRow("select where not exists (select from perdure.run_steps)")
   })
 )
+
+scenario("a step's result that its schema refuses fails the firing", (world) =>
+  Effect.gen(function* () {
+    const { engine } = yield* world.start({
+      workflows: stepped(() => Effect.map(Step.run("bad", { success: N }, Effect.succeed(Number.NaN)), String))
+    })
+    yield* engine.start(Stepped, { n: 1 }, { runId: "a" })
+    const { failure } = yield* engine.awaitEnd("a")
+    expect(failure).toContain("step bad: NaN has no JSON form")
+  })
+)

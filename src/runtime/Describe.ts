@@ -1,0 +1,15 @@
+import { toColumnText } from "../model/Json.js"
+import { Limits } from "../model/Limits.js"
+
+/** A failure's message, fit for a column. */
+export const describe = (error: unknown): string => toColumnText(messageOf(error)).slice(0, Limits.reasonCharacters)
+
+const messageOf = (error: unknown): string => {
+  try {
+    if (error instanceof Error && error.message !== "") return String(error.message)
+    return typeof error === "object" && error !== null && "_tag" in error ? String(error._tag) : String(error)
+  } catch {
+    // What was thrown may be anything: an object without a prototype, a getter that throws.
+    return "a value that can't be shown as text"
+  }
+}
