@@ -86,14 +86,13 @@ const latestIssues = (what: string, { inputs, kind }: NodeDefinition): ReadonlyA
 }
 
 /** What is wrong with `stream` handles beside others: a node that has one fires once, for all that comes. */
-const streamIssues = (what: string, { compensate, inputs, kind, resumable }: NodeDefinition): ReadonlyArray<string> => {
+const streamIssues = (what: string, { inputs, kind, resumable }: NodeDefinition): ReadonlyArray<string> => {
   const modes = new Set(Object.values(inputs).map(({ mode }) => mode))
   if (!modes.has("stream")) return []
   return [
     ...(kind === "trigger" ? [`${what}: a trigger can't have a stream handle`] : []),
     ...(resumable ? [`${what}: a resumable node can't have a stream handle`] : []),
     // What came on it is not kept for the one who would undo it.
-    ...(compensate === undefined ? [] : [`${what}: a node with a stream handle can't be compensated`]),
     ...[...modes]
       .filter((mode) => mode !== "stream" && mode !== "shared" && mode !== "latest")
       .map((mode) => `${what}: a stream handle can't stand beside one of mode ${mode}`)

@@ -150,10 +150,6 @@ const misuses: Readonly<Record<string, readonly [build: () => unknown, issue: st
     one({ inputs: { n: Input.stream(N) }, resumable: { state: N, input: N } }),
     'node "x": a resumable node can\'t have a stream handle'
   ],
-  "a stream handle of a node that compensates": [
-    one({ inputs: { n: Input.stream(N) }, compensate: {} }),
-    'node "x": a node with a stream handle can\'t be compensated'
-  ],
 
   "a concurrency of nothing": [one({ concurrency: 0 }), `node "x": concurrency ${noCount}, not 0`],
   "a trigger that is repeated half a time": [trigger({ repeated: 0.5 }), `node "x": repeated ${noCount}, not 0.5`],
