@@ -85,8 +85,7 @@ export class RunSteps implements StepRegister {
       return { _tag: "Failed", kind: "defect", message: session.refused.message }
     }
     if (!Exit.isInterrupted(exit)) {
-      const again = Exit.isSuccess(exit) && exit.value._tag === "Failed" && exit.value.retryAt !== undefined
-      if (!again) this.journals.delete(key)
+      if (!Exit.isSuccess(exit) || !isCalledAgain(exit.value)) this.journals.delete(key)
       return undefined
     }
     const waits = session.outcome()
@@ -100,3 +99,7 @@ export class RunSteps implements StepRegister {
     if (journal !== undefined) this.reached.set(row, { journal, goOn: () => undefined })
   }
 }
+
+/** Whether the handler of a firing is called again after such an end of an attempt, and so has to remember its steps. */
+const isCalledAgain = (outcome: AttemptOutcome): boolean =>
+  outcome._tag === "Suspended" || (outcome._tag === "Failed" && outcome.retryAt !== undefined)

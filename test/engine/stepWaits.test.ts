@@ -6,6 +6,7 @@ import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import * as Node from "../../src/definition/Node.js"
 import { NodeContext } from "../../src/definition/NodeContext.js"
+import * as NodeOutcome from "../../src/definition/NodeOutcome.js"
 import * as Step from "../../src/definition/Step.js"
 import * as Workflow from "../../src/definition/Workflow.js"
 import { Declined } from "./fixtures.js"
@@ -193,5 +194,35 @@ scenario("a step's result that its schema refuses fails the firing", (world) =>
     yield* engine.start(Stepped, { n: 1 }, { runId: "a" })
     const { failure } = yield* engine.awaitEnd("a")
     expect(failure).toContain("step bad: NaN has no JSON form")
+  })
+)
+
+const Polite = Node.make("polite", { inputs: { n: N }, outputs: { n: N }, resumable: { state: N, input: N } })
+const Asked = Workflow.make("asked", { version: 1, input: { n: N } })
+  .node("polite", Polite, ({ input }) => ({ n: input.n }))
+  .output(({ polite }) => ({ n: polite.n }))
+
+scenario("a firing that suspends remembers its steps when it goes on, in memory or from rows", (world) =>
+  Effect.gen(function* () {
+    let calls = 0
+    const handler = Polite.toLayer((_, resume) =>
+      Effect.gen(function* () {
+        const first = yield* Step.run(
+          "first",
+          { success: N },
+          Effect.sync(() => ++calls)
+        )
+        return Option.match(resume, {
+          onNone: () => NodeOutcome.suspend({ reason: "asks", state: first }),
+          onSome: ({ input }) => ({ n: first * 100 + input })
+        })
+      })
+    )
+    const { engine } = yield* world.start({ workflows: Asked.layer.pipe(Layer.provide(handler)) })
+    yield* engine.start(Asked, { n: 1 }, { runId: "a" })
+    yield* world.until("a", "suspended")
+    yield* engine.trigger(Asked, "a", "polite", 7, { inputId: "1" })
+    expect(yield* engine.await(Asked, "a")).toEqual({ n: 107 })
+    expect(calls).toBe(1)
   })
 )
