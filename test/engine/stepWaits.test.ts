@@ -198,11 +198,13 @@ scenario("a step's result that its schema refuses fails the firing", (world) =>
 )
 
 const Polite = Node.make("polite", { inputs: { n: N }, outputs: { n: N }, resumable: { state: N, input: N } })
+const Plain = Node.make("plain", { inputs: { n: N }, outputs: { n: N } })
 const Asked = Workflow.make("asked", { version: 1, input: { n: N } })
-  .node("polite", Polite, ({ input }) => ({ n: input.n }))
+  .node("plain", Plain, ({ input }) => ({ n: input.n }))
+  .node("polite", Polite, ({ plain }) => ({ n: plain.n }))
   .output(({ polite }) => ({ n: polite.n }))
 
-scenario("a firing that suspends remembers its steps when it goes on, in memory or from rows", (world) =>
+scenario("a firing that suspends remembers its steps when it goes on in the same life", (world) =>
   Effect.gen(function* () {
     let calls = 0
     const handler = Polite.toLayer((_, resume) =>
@@ -218,7 +220,8 @@ scenario("a firing that suspends remembers its steps when it goes on, in memory 
         })
       })
     )
-    const { engine } = yield* world.start({ workflows: Asked.layer.pipe(Layer.provide(handler)) })
+    const plain = Plain.toLayer(({ n }) => Effect.succeed({ n }))
+    const { engine } = yield* world.start({ workflows: Asked.layer.pipe(Layer.provide([plain, handler])) })
     yield* engine.start(Asked, { n: 1 }, { runId: "a" })
     yield* world.until("a", "suspended")
     yield* engine.trigger(Asked, "a", "polite", 7, { inputId: "1" })
