@@ -114,6 +114,8 @@ scenario("the inputs of a run are listed with a cursor, with what became of each
       yield* Effect.ignore(engine.trigger(Approved, "a", "approval", { approved: true }, { inputId }))
       if (inputId === "2") yield* engine.awaitEnd("a")
     }
+    // What arrived while the run ended is settled by the next look.
+    yield* world.untilRow("select from perdure.trigger_inputs where input_id = '2' and status = 'dead'")
     const history = (after: string) =>
       world.read(Effect.flatMap(TriggerStore, (triggers) => triggers.history(RunId.make("a"), after, 10)))
     const all = yield* history("0")
