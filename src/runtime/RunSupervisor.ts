@@ -152,8 +152,8 @@ const make = Effect.gen(function* () {
       fiber.left()
     })
     const defect = Exit.isFailure(exit) ? Cause.dieOption(exit.cause) : Option.none()
-    const words = Option.match(defect, { onNone: () => Effect.void, onSome: (defect) => died(fiber.run, defect) })
-    return Effect.zipRight(Effect.zipRight(fiber.firingsEnded, words), gone)
+    const told = Option.match(defect, { onNone: () => Effect.void, onSome: (cause) => died(fiber.run, cause) })
+    return Effect.zipRight(Effect.zipRight(fiber.firingsEnded, told), gone)
   }
 
   const adopt = (run: HeldRun): void => {

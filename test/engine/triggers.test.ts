@@ -108,12 +108,16 @@ scenario("unapplied inputs of suspended runs are seen in order and by pages, and
 
 scenario("the inputs of a run are listed with a cursor, with what became of each", (world) =>
   Effect.gen(function* () {
-    const { engine } = yield* world.start({ workflows: approved() })
+    const gate = yield* makeGate
+    const { engine } = yield* world.start({ workflows: approved(undefined, gate.hook) })
     yield* engine.start(Approved, { n: 1 }, { runId: "a" })
-    for (const inputId of ["1", "2", "3"]) {
-      yield* Effect.ignore(engine.trigger(Approved, "a", "approval", { approved: true }, { inputId }))
-      if (inputId === "2") yield* engine.awaitEnd("a")
+    yield* gate.arrived
+    for (const inputId of ["1", "2"]) {
+      yield* engine.trigger(Approved, "a", "approval", { approved: true }, { inputId })
     }
+    yield* gate.open
+    yield* engine.awaitEnd("a")
+    yield* Effect.flip(engine.trigger(Approved, "a", "approval", { approved: true }, { inputId: "3" }))
     // What arrived while the run ended is settled by the next look.
     yield* world.untilRow("select from perdure.trigger_inputs where input_id = '2' and status = 'dead'")
     const history = (after: string) =>
