@@ -1,7 +1,7 @@
 import { join } from "node:path"
-import pg from "pg"
 import type { Arguments } from "./arguments.js"
 import { type Counters, readCounters } from "./counters.js"
+import { createDatabase, databaseUrl, onServer } from "./databases.js"
 import { EngineProcess } from "./EngineProcess.js"
 import { type EngineEntry, nodeOf } from "./engines.js"
 import { makeFolder, removeFolder } from "./folder.js"
@@ -11,13 +11,6 @@ import type { OpenOptions } from "./session.js"
 const closeWithinMs = 30_000
 
 let databases = 0
-
-const onServer = async (url: string, statement: string): Promise<void> => {
-  const client = new pg.Client(url)
-  await client.connect()
-  await client.query(statement)
-  await client.end()
-}
 
 /** A fresh database, or a fresh store, for one engine; and the processes that work on it. */
 export class Site {
@@ -34,7 +27,7 @@ export class Site {
 
   static async create(engine: EngineEntry, given: Arguments, server: string): Promise<Site> {
     const database = `bench_${++databases}`
-    await onServer(server, `create database ${database}`)
+    await createDatabase(server, database)
     // what the work before has left to write must not be written during this one
     await onServer(server, "checkpoint")
     const folder = engine.store === "embedded" ? makeFolder() : undefined
@@ -43,9 +36,7 @@ export class Site {
   }
 
   get url(): string {
-    const url = new URL(this.server)
-    url.pathname = `/${this.database}`
-    return url.href
+    return databaseUrl(this.server, this.database)
   }
 
   /** A new process with the engine open in it. */

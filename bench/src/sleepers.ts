@@ -3,6 +3,7 @@ import { once } from "node:events"
 import { join } from "node:path"
 import pg from "pg"
 import { childProgram } from "./build.js"
+import { createDatabase } from "./databases.js"
 
 /** What the harness asks of a server with sleepers. */
 export type ToSleepers =
@@ -86,15 +87,10 @@ const opened = async (url: string): Promise<Server> => {
  * Prints one JSON line; gives whether all holds.
  */
 export const sleepers = async (server: string, runs: number): Promise<boolean> => {
-  const admin = new pg.Client(server)
-  await admin.connect()
-  await admin.query("create database bench_sleepers")
-  await admin.end()
-  const url = new URL(server)
-  url.pathname = "/bench_sleepers"
-  const first = await opened(url.href)
+  const url = await createDatabase(server, "bench_sleepers")
+  const first = await opened(url)
   const idleMb = await first.memoryMb()
-  const client = new pg.Client(url.href)
+  const client = new pg.Client(url)
   await client.connect()
   const begun = performance.now()
   for (let from = 0; from < runs; from += startedAtOnce) {
@@ -105,7 +101,7 @@ export const sleepers = async (server: string, runs: number): Promise<boolean> =
   await pause(settleMs)
   const withThemMb = await first.memoryMb()
   await first.kill()
-  const heir = await opened(url.href)
+  const heir = await opened(url)
   const heirMb = await heir.memoryMb()
   await client.query(`create or replace function perdure.clock() returns timestamptz language sql stable parallel safe
     as $$ select pg_catalog.now() + interval '1 hour' $$`)

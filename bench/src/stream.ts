@@ -3,6 +3,7 @@ import { once } from "node:events"
 import { join } from "node:path"
 import pg from "pg"
 import { childProgram } from "./build.js"
+import { createDatabase } from "./databases.js"
 import { totalOf } from "./streamTotal.js"
 
 const kills = 3
@@ -69,22 +70,17 @@ const emittedStatement = `
 
 /** The stream load: producer, map, fold, and a worker that is killed on the way. Prints one JSON line; gives whether all holds. */
 export const streamLoad = async (server: string, messages: number): Promise<boolean> => {
-  const admin = new pg.Client(server)
-  await admin.connect()
-  await admin.query("create database bench_stream")
-  await admin.end()
-  const url = new URL(server)
-  url.pathname = "/bench_stream"
+  const url = await createDatabase(server, "bench_stream")
   const started = performance.now()
-  const lives = [begin(url.href, messages)]
-  const client = new pg.Client(url.href)
+  const lives = [begin(url, messages)]
+  const client = new pg.Client(url)
   await client.connect()
   while ((await client.query("select to_regclass('perdure.run_steps') as found")).rows[0].found === null) {
     await new Promise((resolve) => setTimeout(resolve, lookEveryMs))
   }
   for (let kill = 1; kill <= kills; kill++) {
     await killedAt(client, lives.at(-1)!, Math.floor((messages * kill) / (kills + 1)))
-    lives.push(begin(url.href, messages))
+    lives.push(begin(url, messages))
   }
   const last = lives.at(-1)!
   await once(last.process, "exit")

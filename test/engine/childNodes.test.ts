@@ -163,7 +163,8 @@ const failing = (state: { fails: boolean }) =>
     ])
   )
 
-scenario("a parent that fails cancels its children, and has new ones when it is tried again", (world) =>
+/** A run whose child waits, and that fails after its gate for as long as the state says so. */
+const waitingParent = (world: World) =>
   Effect.gen(function* () {
     const state = { fails: true }
     const { engine } = yield* world.start({
@@ -171,7 +172,12 @@ scenario("a parent that fails cancels its children, and has new ones when it is 
       settings: { idleMs: 0 }
     })
     yield* engine.start(Failing, { n: 1 }, { runId: "a" })
-    const first = yield* childOf(world)
+    return { engine, state, child: yield* childOf(world) }
+  })
+
+scenario("a parent that fails cancels its children, and has new ones when it is tried again", (world) =>
+  Effect.gen(function* () {
+    const { child: first, engine, state } = yield* waitingParent(world)
     yield* world.until(first, "suspended")
     yield* engine.trigger(Failing, "a", "gate", 1, { inputId: "1" })
     expect((yield* engine.awaitEnd("a")).status).toBe("failed")
@@ -188,13 +194,7 @@ scenario("a parent that fails cancels its children, and has new ones when it is 
 
 scenario("the end of a child that comes after its parent has failed is there when that is tried again", (world) =>
   Effect.gen(function* () {
-    const state = { fails: true }
-    const { engine } = yield* world.start({
-      workflows: Layer.merge(failing(state), approved()),
-      settings: { idleMs: 0 }
-    })
-    yield* engine.start(Failing, { n: 1 }, { runId: "a" })
-    const child = yield* childOf(world)
+    const { child, engine, state } = yield* waitingParent(world)
     yield* world.until(child, "suspended")
     // Takes away what the child would be cancelled by, as if it had ended in that very moment.
     yield* world.sql("delete from perdure.run_children")

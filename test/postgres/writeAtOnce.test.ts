@@ -1,4 +1,5 @@
 import { describe, expect, it } from "@effect/vitest"
+import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type { DatabaseError } from "../../src/model/Errors.js"
@@ -33,23 +34,29 @@ const atOnce = (...writes: ReadonlyArray<Write>) =>
     )
   )
 
-/** Whether a connection takes several statements at once, or one after the other: to the caller it is the same. */
-const wrapped = (wrap: (connection: Connection) => Connection) =>
-  Effect.map(Pool.PgPool, (pool) =>
-    PgTransactor.layer.pipe(
-      Layer.provide(Layer.succeed(Pool.PgPool, { acquire: Effect.map(pool.acquire, wrap), preamble: pool.preamble }))
-    )
-  )
+type OfPool = Context.Tag.Service<Pool.PgPool>
+
+/** A pool that has only connections: no short way of its own. */
+const onlyConnections =
+  (wrap: (connection: Connection) => Connection) =>
+  ({ acquire, preamble }: OfPool): OfPool => ({ acquire: Effect.map(acquire, wrap), preamble })
+
+const transactorOver = (over: (pool: OfPool) => OfPool) =>
+  Effect.map(Pool.PgPool, (pool) => Layer.provide(PgTransactor.layer, Layer.succeed(Pool.PgPool, over(pool))))
 
 const onePerRoundTrip = ({ destroy, execute }: Connection): Connection => ({ destroy, execute })
 
-for (const [how, wrap] of [
-  ["in one round trip", (connection: Connection) => connection],
-  ["one after the other", onePerRoundTrip]
-] as const) {
+/** The pool's own way, a connection that takes several statements at once, and one that doesn't: to the caller all are the same. */
+const ways: Readonly<Record<string, (pool: OfPool) => OfPool>> = {
+  "by the pool's own way": (pool) => pool,
+  "in one round trip": onlyConnections((connection) => connection),
+  "one after the other": onlyConnections(onePerRoundTrip)
+}
+
+for (const [how, over] of Object.entries(ways)) {
   describe(`several writes, ${how},`, () => {
     const withTransactor = <A, E>(effect: Effect.Effect<A, E, Transactor>) =>
-      Effect.flatMap(wrapped(wrap), (transactor) => Effect.provide(effect, transactor))
+      Effect.flatMap(transactorOver(over), (transactor) => Effect.provide(effect, transactor))
 
     both(
       "are all there or none of them",
@@ -138,10 +145,12 @@ describe("several writes in one round trip", () => {
     Effect.gen(function* () {
       yield* table
       const lost = new QueryError({ sqlState: undefined, reason: "planted", broken: true })
-      const transactor = yield* wrapped((connection) => ({
-        ...connection,
-        writeAtOnce: (queries) => Effect.zipRight(connection.writeAtOnce!(queries), Effect.fail(lost))
-      }))
+      const transactor = yield* transactorOver(
+        onlyConnections((connection) => ({
+          ...connection,
+          writeAtOnce: (queries) => Effect.zipRight(connection.writeAtOnce!(queries), Effect.fail(lost))
+        }))
+      )
       const error = yield* Effect.flip(atOnce(insert(1)).pipe(Effect.provide(transactor)))
       expect(error).toMatchObject({ outcome: "unknown", reason: "planted" })
       expect(yield* rows).toHaveLength(1)
