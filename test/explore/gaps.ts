@@ -24,6 +24,8 @@ export const gaps: Readonly<Record<string, string>> = {
   "inputs.history@never": read,
   "steps.published@never": read,
   "overview.*@never": read,
+  "steps.hold@never":
+    "Runs in a transaction of the application's own client, where statements have no names of ours; the subject transactions hits it there.",
   "deliver.addressee@never":
     "Only for a trigger from JSON inside a transaction of the caller; test/engine/transaction.test.ts has one.",
   "retry.refuse@never": "Only for a failed run whose rows were damaged, which nobody can read.",
