@@ -22,7 +22,7 @@ const App = Reminder.layer.pipe(
 const program = Effect.gen(function* () {
   const engine = yield* Engine
   const now = yield* DateTime.now
-  const times = { startAt: DateTime.add(now, { millis: 500 }), deadline: DateTime.add(now, { hours: 1 }) }
+  const times = { startAt: DateTime.add(now, { seconds: 3 }), deadline: DateTime.add(now, { hours: 1 }) }
   const { runId, status } = yield* engine.start(Reminder, { who: "Ada" }, { runId: "reminder-1", ...times })
   yield* Effect.log(status) // suspended: nothing of it starts before its time
   yield* engine.pause(runId)

@@ -32,7 +32,7 @@ const quietTurns = 2
 const busyTurns = 200
 
 /** Real time after which a world that does not come to rest is given up. */
-const patienceMs = 30_000
+const patienceMs = 100_000
 
 /**
  * Everything a test of crashes needs besides the engine: processes that die, a time that waits, points, an outside world.

@@ -7,7 +7,7 @@ import { endAll, perdure, type Running } from "./process.js"
 
 const folder = mkdtempSync(join(tmpdir(), "perdure-cli-"))
 const module = fileURLToPath(new URL("workflows.ts", import.meta.url))
-const patienceMs = 120_000
+const patienceMs = 300_000
 
 const input = (amount: number) =>
   JSON.stringify({ order: { id: "o-1", item: "book", quantity: 1, amount, card: "ok" } })
@@ -29,7 +29,7 @@ beforeAll(async () => {
 
 afterAll(() => {
   endAll()
-  rmSync(folder, { recursive: true, force: true })
+  rmSync(folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 })
 })
 
 describe("The commands", () => {

@@ -120,6 +120,7 @@ scenario("a run whose messages may be gone is not tried again", (world) =>
     })
     yield* engine.start(Charged, { n: 1 }, { runId: "a" })
     yield* engine.awaitEnd("a")
+    yield* world.sql("update perdure.run_state set ended_at = ended_at - interval '1 hour'")
     yield* engine.retry("a")
     yield* world.untilRow("select from perdure.run_commands where status = 'refused'")
     expect((yield* world.run("a")).status).toBe("failed")

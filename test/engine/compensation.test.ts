@@ -207,7 +207,7 @@ scenario("a compensation that sleeps costs rows only, and a run beyond its deadl
     const undo: Hook<string> = ({ nodeId }) => (nodeId === "reserve" ? Step.sleep("bank", "50 millis") : Effect.void)
     const workflows = trip(undone, { beside: () => Effect.never, undo })
     const { engine } = yield* world.start({ workflows, settings: { alwaysEvict: true } })
-    const deadline = DateTime.add(yield* DateTime.now, { millis: 700 })
+    const deadline = DateTime.add(yield* DateTime.now, { seconds: 5 })
     yield* engine.start(Trip, { n: 1 }, { runId: "a", deadline })
     expect(yield* Effect.flip(engine.await(Trip, "a"))).toMatchObject({ failure: { kind: "timeout" } })
     expect(keysOf(undone)).toEqual(["a/charge/2", "a/charge/1", "a/reserve/1"])

@@ -83,7 +83,7 @@ const Slow = Node.make("slow", {
   inputs: { n: N },
   outputs: { out: N },
   error: Declined,
-  heartbeat: "250 millis",
+  heartbeat: "2 seconds",
   retry: { times: 1, schedule: Schedule.spaced(0) }
 })
 const Beating = Workflow.make("beating", { version: 1, input: { n: N } })
@@ -116,7 +116,7 @@ scenario("an attempt without a heartbeat fails as a time-out, and the next one k
 
 scenario("an attempt that gives heartbeats may take longer than the time between two", (world) =>
   Effect.gen(function* () {
-    const beat = (n: number) => Effect.zipRight(Effect.sleep("50 millis"), Step.heartbeat(N, n))
+    const beat = (n: number) => Effect.zipRight(Effect.sleep("300 millis"), Step.heartbeat(N, n))
     const { engine } = yield* world.start({
       workflows: Beating.layer.pipe(
         Layer.provide(

@@ -19,7 +19,7 @@ const Slow = Node.make("slow", {
   outputs: { n: N },
   error: Declined,
   retry: { times: 1_000, schedule: Schedule.spaced("1 hour") },
-  timeout: { attempt: "1 hour", total: "600 millis" }
+  timeout: { attempt: "1 hour", total: "3 seconds" }
 })
 const Timed = Workflow.make("timed", { version: 1, input: { n: N } })
   .node("slow", Slow, ({ input }) => ({ n: input.n }))
@@ -89,7 +89,7 @@ scenario("a firing keeps its deadline when its process dies, and its attempt is 
 )
 
 const Parent = Workflow.make("parent", { version: 1, input: { n: N } })
-  .node("approving", Node.child("approving", Approved, { timeout: { total: "500 millis" } }), ({ input }) => ({
+  .node("approving", Node.child("approving", Approved, { timeout: { total: "3 seconds" } }), ({ input }) => ({
     n: input.n
   }))
   .output(({ approving }) => ({ n: approving.n }))

@@ -86,8 +86,12 @@ export const worldOn = (databaseUrl: string) =>
       )
 
     const expire = (process: EngineProcess) =>
-      Effect.asVoid(
-        sql("update perdure.workers set heartbeat_at = '-infinity' where worker_id = $1", [process.sessions])
+      // One that was frozen inside its heartbeat holds its row until the server ends its session, which may be a moment later.
+      sql("update perdure.workers set heartbeat_at = '-infinity' where worker_id = $1", [process.sessions]).pipe(
+        Effect.sandbox,
+        Effect.retry({ times: 1 }),
+        Effect.orDie,
+        Effect.asVoid
       )
 
     const run: World["run"] = (runId) =>

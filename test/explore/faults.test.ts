@@ -55,9 +55,9 @@ const refusing = (options: {
 })
 
 describe("faults", () => {
-  layer(Layer.scoped(Database, Effect.orDie(TestDatabase.openEmbedded)), { timeout: 120_000 })((it) => {
+  layer(Layer.scoped(Database, Effect.orDie(TestDatabase.openEmbedded)), { timeout: 300_000 })((it) => {
     const test = (name: string, body: (database: TestDatabase.TestDatabase) => Promise<void>) =>
-      it.effect(name, () => Effect.flatMap(Database, (database) => Effect.promise(() => body(database))), 120_000)
+      it.effect(name, () => Effect.flatMap(Database, (database) => Effect.promise(() => body(database))), 300_000)
 
     const under = async (
       database: TestDatabase.TestDatabase,

@@ -13,7 +13,7 @@ const root = fileURLToPath(new URL("../..", import.meta.url))
 const folder = mkdtempSync(join(tmpdir(), "perdure-main-"))
 const dataDir = join(folder, "data")
 const ledger = join(folder, "ledger.jsonl")
-const patienceMs = 120_000
+const patienceMs = 300_000
 
 interface Exit {
   readonly code: number | null
@@ -79,7 +79,7 @@ const effectsOf = (runId: string) =>
 afterEach(() => {
   for (const child of running) child.kill("SIGKILL")
 })
-afterAll(() => rmSync(folder, { recursive: true, force: true }))
+afterAll(() => rmSync(folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 }))
 
 describe("The server process", () => {
   it(
@@ -87,7 +87,9 @@ describe("The server process", () => {
     async () => {
       const first = launch({ PERDURE_EXAMPLE_LEDGER: ledger })
       const port = await first.port
-      expect(await send(port, { path: "/readyz" })).toMatchObject({ status: 200, body: { status: "ready" } })
+      let ready = await send(port, { path: "/readyz" })
+      while (ready.status === 503) ready = await send(port, { path: "/readyz" })
+      expect(ready).toMatchObject({ status: 200, body: { status: "ready" } })
       await send(port, { path: "/api/runs", body: orderBody({ amount: 400 }, { runId: "r-1" }) })
 
       expect(await failing({})).toBe(`perdure: the data folder ${dataDir} is in use by process ${first.child.pid}\n`)

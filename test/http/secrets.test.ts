@@ -44,7 +44,7 @@ const Pay = Node.make("pay", {
   inputs: { card: Schema.Struct({ number: SecretText, holder: Schema.String }), how: Schema.String },
   outputs: { receipt: Schema.Struct({ token: SecretText }) },
   error: Declined,
-  timeout: "300 millis"
+  timeout: "5 seconds"
 })
 const Approve = Node.trigger("approve", {
   payload: Schema.Struct({ by: Schema.String, pin: SecretText }),

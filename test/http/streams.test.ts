@@ -10,7 +10,7 @@ const folder = mkdtempSync(join(tmpdir(), "perdure-streams-"))
 
 afterAll(() => {
   endAll()
-  rmSync(folder, { recursive: true, force: true })
+  rmSync(folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 })
 })
 
 it("500 readers follow all runs of a server and get all its news; the 501st is refused politely", async () => {

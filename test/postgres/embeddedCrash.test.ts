@@ -77,7 +77,8 @@ describe("a database in a folder", () => {
         const stages: ReadonlyArray<() => boolean> = [
           () => existsSync(join(folder, "lock")),
           () => unfinished() !== undefined,
-          () => has("PG_VERSION"),
+          // It may be through already.
+          () => has("PG_VERSION") || existsSync(join(folder, "database", "PG_VERSION")),
           () => existsSync(join(folder, "database", "PG_VERSION"))
         ]
         for (const reached of stages) {
@@ -170,14 +171,11 @@ describe("a database in a folder", () => {
   )
 })
 
-it.scopedLive(
-  "time-outs do nothing: a session they would end goes on",
-  () =>
-    Effect.gen(function* () {
-      // in a process of its own: an engine that a time-out has ended never returns
-      const child = yield* embeddedChild("timeOut", yield* startedFolder)
-      expect(yield* Effect.promise(child.line)).toBe("20ms")
-      expect(yield* Effect.promise(() => child.ended)).toBe(0)
-    }),
-  60_000
+it.scopedLive("time-outs do nothing: a session they would end goes on", () =>
+  Effect.gen(function* () {
+    // in a process of its own: an engine that a time-out has ended never returns
+    const child = yield* embeddedChild("timeOut", yield* startedFolder)
+    expect(yield* Effect.promise(child.line)).toBe("20ms")
+    expect(yield* Effect.promise(() => child.ended)).toBe(0)
+  })
 )

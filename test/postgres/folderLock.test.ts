@@ -99,25 +99,22 @@ describe("a folder's lock", () => {
     })
   )
 
-  it.scopedLive(
-    "is held by one process at a time, however many race for it, also for that of a dead one (B11)",
-    () =>
-      Effect.gen(function* () {
-        const folder = yield* temporaryFolder
-        const children = yield* Effect.all(Array.from({ length: 3 }, () => embeddedChild("contend", folder)))
-        for (const child of children) expect(yield* Effect.promise(child.line)).toBe("ready")
-        for (const child of children) child.process.stdin.write("go\n")
-        const results = yield* Effect.forEach(children, (child) => Effect.promise(child.line), {
-          concurrency: "unbounded"
-        })
-        const counts = results.map((line) => JSON.parse(line))
-        expect(counts.map(({ violations, turns }) => ({ violations, turns }))).toEqual(
-          counts.map(() => ({ violations: 0, turns: 100 }))
-        )
-        // they did meet
-        expect(counts.some(({ refused }) => refused > 0)).toBe(true)
-        expect(readdirSync(folder)).toEqual(["lock"])
-      }),
-    60_000
+  it.scopedLive("is held by one process at a time, however many race for it, also for that of a dead one (B11)", () =>
+    Effect.gen(function* () {
+      const folder = yield* temporaryFolder
+      const children = yield* Effect.all(Array.from({ length: 3 }, () => embeddedChild("contend", folder)))
+      for (const child of children) expect(yield* Effect.promise(child.line)).toBe("ready")
+      for (const child of children) child.process.stdin.write("go\n")
+      const results = yield* Effect.forEach(children, (child) => Effect.promise(child.line), {
+        concurrency: "unbounded"
+      })
+      const counts = results.map((line) => JSON.parse(line))
+      expect(counts.map(({ violations, turns }) => ({ violations, turns }))).toEqual(
+        counts.map(() => ({ violations: 0, turns: 100 }))
+      )
+      // they did meet
+      expect(counts.some(({ refused }) => refused > 0)).toBe(true)
+      expect(readdirSync(folder)).toEqual(["lock"])
+    })
   )
 })

@@ -220,7 +220,7 @@ describe("runs of a definition that nobody serves", () => {
     "are not parked while their definition was served a moment ago",
     Effect.gen(function* () {
       yield* served
-      yield* query("update perdure.definitions set served_at = perdure.clock() - interval '59 s'")
+      yield* query("update perdure.definitions set served_at = perdure.clock() - interval '30 s'")
       yield* starts(start("a"))
       expect(yield* parkUnknown()).toEqual([])
     })

@@ -129,7 +129,8 @@ describe("hints", () => {
         const [one, two] = [yield* process(url), yield* process(url)]
         yield* until(one, [hint("ready", "a")], yield* listening(two, () => true))
         yield* query(
-          "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'perdure wake-ups'"
+          `select pg_terminate_backend(pid) from pg_stat_activity
+           where application_name = 'perdure wake-ups' and datname = current_database()`
         )
         const heard = yield* listening(two, (one) => one.runId === "b")
         yield* until(one, [hint("ready", "b")], heard)
@@ -183,11 +184,14 @@ describe("hints", () => {
   it.live("end at any moment after their connection fell silent, while it is being closed too", () =>
     onDatabase((url) =>
       Effect.gen(function* () {
+        const allThere = yield* Effect.cached(
+          Effect.repeat(sessions, { until: (pids) => pids.length >= moments.length })
+        )
         const stopAfter = (ms: number) =>
           Effect.gen(function* () {
             const proxy = yield* openProxy(url)
             const silent = process(proxy.url, { heartbeat: "50 millis", deadline: "100 millis" }).pipe(
-              Effect.zipRight(Effect.repeat(sessions, { until: (pids) => pids.length === moments.length })),
+              Effect.zipRight(allThere),
               Effect.zipRight(proxy.swallow),
               Effect.zipRight(Effect.sleep(ms))
             )

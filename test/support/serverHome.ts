@@ -68,9 +68,13 @@ const sweep = (base: string): void => {
     const path = join(base, name)
     if (owner === undefined || ProcessIdentity.isAlive(owner)) continue
     if (lstatSync(path, { throwIfNoEntry: false })?.uid !== process.getuid?.()) continue
-    const pid = serverPid(join(path, "data"))
-    if (pid !== undefined) process.kill(pid, "SIGKILL")
-    rmSync(path, { recursive: true, force: true })
+    try {
+      const pid = serverPid(join(path, "data"))
+      if (pid !== undefined) process.kill(pid, "SIGKILL")
+      rmSync(path, { recursive: true, force: true })
+    } catch {
+      // Its guard, or the sweep of another process, is at the same folder: one of them ends it, or the next sweep does.
+    }
   }
 }
 

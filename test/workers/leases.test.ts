@@ -53,7 +53,7 @@ scenario(
   (world) =>
     Effect.gen(function* () {
       const gates = [yield* makeGate, yield* makeGate]
-      const settings = { ...short, workerId: "same" }
+      const settings = { ...short, leaseMs: 3_000, workerId: "same" }
       const old = yield* world.start({ workflows: chain(gates[0]!.hook), settings })
       yield* old.engine.start(Chain, { n: 1 }, { runId: "a" })
       yield* gates[0]!.arrived

@@ -60,7 +60,7 @@ scenario("a run that is started on one worker begins on another one within 50 ms
 scenario("C6 with every hint lost, starts, events and ends are found with the next looks", (world) =>
   Effect.gen(function* () {
     const took = yield* goesOn(world, PgWakeups.layerLocal, PgWakeups.layerLocal, Effect.void)
-    expect(took).toBeLessThan(3_000)
+    expect(took).toBeLessThan(20_000)
   })
 )
 
@@ -68,6 +68,6 @@ scenario("C6 with a listener whose connection is half open, they are found with 
   Effect.gen(function* () {
     const proxy = yield* openProxy(world.url)
     const took = yield* goesOn(world, undefined, PgWakeups.layer({ url: proxy.url }), proxy.freeze)
-    expect(took).toBeLessThan(3_000)
+    expect(took).toBeLessThan(20_000)
   })
 )

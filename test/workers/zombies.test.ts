@@ -37,7 +37,7 @@ scenario(
   (world) =>
     Effect.gen(function* () {
       const yard = yield* openYard(world)
-      const { holder, other } = yield* startTwo(world, yard, { ids: ["a"], kind: "block", ms: 3_500, settings })
+      const { holder, other } = yield* startTwo(world, yard, { ids: ["a"], kind: "block", ms: 9_000, settings })
       expect(yield* yard.client.engine.awaitEnd("a")).toMatchObject({ status: "completed" })
       const acts = yield* yard.until((entries) => {
         const found = entries.filter(({ key }) => key === "a/act/1")
