@@ -51,6 +51,7 @@ it("type-checks a chain of 100 nodes at a cost per node that stays small", () =>
   const few = costOf(10)
   const many = costOf(100)
   // Measured: 1,400; and 5.3 s with 100 nodes, 4.5 s with two: what is imported has to be read and checked as well.
+  // Below 10 s is meant; a machine that is three times slower must not fail for it.
   expect((many.instantiations - few.instantiations) / 90).toBeLessThan(3_000)
   expect(many.seconds).toBeLessThan(30)
 }, 300_000)
