@@ -53,13 +53,14 @@ export const example = ({ exampleDelayMs, exampleLedger }: Configuration) =>
   )
 
 const httpSettings = (configuration: Configuration) => {
-  const { bodyLimitBytes, callsPerSecond, hosts, maxClients, maxStreams, token, tokens, webhooks } = configuration
+  const { bodyLimitBytes, callsPerSecond, hosts, maxClients, maxStreams, origins, token, tokens, webhooks } =
+    configuration
   const admin = token === undefined ? [] : [tokenOf("admin", "admin", token)]
   return Layer.effect(
     HttpSettings,
     Effect.map(HttpSettings, (defaults) => ({
       ...defaults,
-      ...{ bodyLimitBytes, callsPerSecond, hosts, maxStreams, webhooks },
+      ...{ bodyLimitBytes, callsPerSecond, hosts, maxStreams, origins, webhooks },
       maxConnections: maxClients,
       tokens: [...admin, ...tokens]
     }))

@@ -3,6 +3,7 @@ import * as LogLevel from "effect/LogLevel"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import { isLoopback } from "../http/Loopback.js"
+import { parseOrigin } from "../http/Origins.js"
 import { defaultHttpSettings } from "../http/Settings.js"
 import { parseToken } from "../http/Tokens.js"
 import { parseWebhookKey } from "../http/WebhookKeys.js"
@@ -188,6 +189,11 @@ export const settings = {
     "PERDURE_HOSTS",
     "names that calls may be sent to, as `Host` has them, beside those of a loopback address",
     hostName
+  ),
+  origins: list(
+    "PERDURE_ORIGINS",
+    "sites whose pages may call this server from a browser, as `https://app.example`",
+    parseOrigin
   ),
   callsPerSecond: integer(
     "PERDURE_CALLS_PER_SECOND",
