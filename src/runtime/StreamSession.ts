@@ -89,6 +89,7 @@ export class StreamSession implements StreamSite, StreamProgress {
             : Effect.zipRight(writer.flush, Effect.failCause(cause))
         ),
         Effect.zipRight(writer.flush),
+        Effect.zipRight(writer.end),
         Effect.map(() => writer.next)
       )
     })

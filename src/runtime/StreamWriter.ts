@@ -121,13 +121,25 @@ export class PortWriter {
         this.next++
         return Effect.void
       }
-      const { plan, run, start } = this.session
-      const what = `${plan.id}/${start.firing.firing}.${this.port.name}: element ${this.next} is not what it was before`
-      return Effect.zipRight(
-        Effect.sync(() => run.owner.park("NonDeterministicEmission", what)),
-        Effect.never
-      )
+      return this.differs(`element ${this.next} is not what it was before`)
     })
+  }
+
+  /** The stream has ended, and its elements are on their way: an attempt before may not have given more. */
+  readonly end: Effect.Effect<void> = Effect.suspend(() => {
+    if (this.known === undefined || this.session.closed) return Effect.void
+    return Effect.flatMap(this.knownAt(this.next), (text) =>
+      text === undefined ? Effect.void : this.differs(`ended after ${this.next} elements, it gave more before`)
+    )
+  })
+
+  private differs(how: string): Effect.Effect<never> {
+    const { plan, run, start } = this.session
+    const what = `${plan.id}/${start.firing.firing}.${this.port.name}: ${how}`
+    return Effect.zipRight(
+      Effect.sync(() => run.owner.park("NonDeterministicEmission", what)),
+      Effect.never
+    )
   }
 
   private knownAt(ordinal: number): Effect.Effect<string | undefined> {

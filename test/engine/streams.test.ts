@@ -66,6 +66,21 @@ scenario("an element that is another one than before parks the run", (world) =>
   })
 )
 
+scenario("a stream that ends sooner than before parks the run", (world) =>
+  Effect.gen(function* () {
+    const gated = (n: Stream.Stream<number>) => Stream.tap(n, (each) => (each === 1_200 ? Effect.never : Effect.void))
+    const endless = () => Effect.succeed(Stream.concat(Stream.range(1, 1_200), Stream.never))
+    const first = yield* world.start({ workflows: summing({ produce: endless, double: gated }) })
+    yield* first.engine.start(Sum, { count: 600 }, { runId: "a" })
+    yield* world.untilRow("select from perdure.run_inbox_messages where producer = 'produce.n' and ordinal = 1199")
+    yield* world.kill(first)
+    yield* world.start({ workflows: summing() })
+    expect(yield* world.until("a", "parked")).toMatchObject({
+      reason: "NonDeterministicEmission: produce/1.n: ended after 600 elements, it gave more before"
+    })
+  })
+)
+
 scenario("E7 a stream waits while its slow consumer is behind, and memory holds none of it", (world) =>
   Effect.gen(function* () {
     const stuck = (n: Stream.Stream<number>) => Stream.tap(n, () => Effect.never)
