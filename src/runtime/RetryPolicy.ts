@@ -3,6 +3,7 @@ import * as Option from "effect/Option"
 import type * as Schedule from "effect/Schedule"
 import * as ScheduleDecision from "effect/ScheduleDecision"
 import * as ScheduleIntervals from "effect/ScheduleIntervals"
+import type { RetryPolicy } from "../definition/NodeDefinition.js"
 
 /**
  * How many milliseconds a schedule waits before the try after attempt number `attempt`; none if it is over.
@@ -26,3 +27,20 @@ export const retryDelay = (
     }
     return Option.some(Math.max(0, delay))
   })
+
+/** When a step is tried again after attempt number `attempt`, in milliseconds since 1970; none if it is not. */
+export const nextTry = (
+  policy: RetryPolicy | undefined,
+  attempt: number,
+  failure: Option.Option<unknown>,
+  clock: Effect.Effect<number>
+): Effect.Effect<Option.Option<number>> => {
+  if (policy === undefined || attempt > policy.times) return Effect.succeedNone
+  if (Option.isSome(failure) && !policy.while(failure.value)) return Effect.succeedNone
+  return Effect.flatMap(clock, (now) =>
+    Effect.map(
+      retryDelay(policy.schedule, attempt, Option.getOrUndefined(failure), now),
+      Option.map((delay) => now + delay)
+    )
+  )
+}
