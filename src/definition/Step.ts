@@ -261,6 +261,8 @@ export const lastHeartbeat = <S extends AnySchema>(
  * that was pulled has been dealt with: behind `Stream.grouped`, not beside elements that are still at work. May be given as often as
  * is useful; a checkpoint costs one commit.
  *
+ * **Errors** Dies with `StepMisuse` inside another step, or where it can't be interrupted, as in a finalizer.
+ *
  * @example
  * const total = yield* numbers.pipe(
  *   Stream.grouped(500),
@@ -291,6 +293,8 @@ export const lastCheckpoint = <S extends AnySchema>(
 
 /**
  * Answers a query about this node from now on; durable before the handler goes on.
+ *
+ * **Errors** Dies with `StepMisuse` where it can't be interrupted, as in a finalizer.
  *
  * @example
  * yield* Step.publish(Progress, 50)

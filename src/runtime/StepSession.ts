@@ -230,9 +230,8 @@ export class StepSession implements StepHost {
 
   checkpoint(schema: AnySchema, state: unknown): Effect.Effect<void> {
     const streams = this.register.owner.streamsOf(this.start)
-    return commitCheckpoint(schema, state, streams, (value) =>
-      this.commit("checkpoint", checkpointStep, { status: "completed", value })
-    )
+    const commit = (value: string) => this.commit("checkpoint", checkpointStep, { status: "completed", value })
+    return this.interruptibly(checkpointStep.name, commitCheckpoint(schema, state, streams, commit))
   }
 
   lastCheckpoint(schema: AnySchema): Effect.Effect<Option.Option<unknown>> {
@@ -243,9 +242,10 @@ export class StepSession implements StepHost {
 
   publish(name: string, schema: AnySchema, value: unknown): Effect.Effect<void> {
     if (!isInputId(name)) return this.refuse(name, "its name has to be 1 to 200 characters without control characters")
-    return Effect.flatMap(writeStep(name, schema, value), (text) =>
+    const published = Effect.flatMap(writeStep(name, schema, value), (text) =>
       this.commit("query", { name, key: "" }, { status: "completed", value: text })
     )
+    return this.interruptibly(name, published)
   }
 
   /** What the attempt came to when it was interrupted because steps of it wait. */
@@ -319,10 +319,15 @@ export class StepSession implements StepHost {
         Effect.sync(() => this.leave())
       )
     })
+    return this.interruptibly(name, work)
+  }
+
+  /** What waits for a commit, where it can be interrupted: the commit of an attempt that is over comes never. */
+  private interruptibly<A, E, R>(step: string, work: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> {
     return Effect.checkInterruptible((interruptible) =>
       interruptible
         ? work
-        : this.refuse(name, "a step can't be in a finalizer or in another region that can't be interrupted")
+        : this.refuse(step, "a step can't be in a finalizer or in another region that can't be interrupted")
     )
   }
 
