@@ -114,8 +114,9 @@ const runCall = <E, R>(
   effect: Effect.Effect<unknown, unknown, R>
 ): Effect.Effect<unknown, unknown, R | NodeContext> => {
   const { error, key = "", retry, success } = options
-  const call = { name, key, success, error, retry: retry === undefined ? undefined : retryPolicy(retry), client }
-  const [issue] = retry === undefined ? [] : scheduleIssues("retry.schedule", retry.schedule)
+  const policy = retry === undefined ? undefined : retryPolicy(retry)
+  const call = { name, key, success, error, retry: policy, client }
+  const [issue] = policy === undefined ? [] : scheduleIssues("retry.schedule", policy.schedule, policy.times)
   return withSteps(name, (steps, context) =>
     issue !== undefined
       ? steps.refuse(name, issue)
