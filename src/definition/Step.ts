@@ -204,8 +204,8 @@ const awaiting = (signal: Signal, options: SignalOptions): Effect.Effect<unknown
  *
  * **Details** It is started once, under an id that follows from this step. One that has completed is remembered; one that failed
  * or was cancelled is remembered for the present attempt of the node, and the next attempt starts another. Cancel, pause and resume
- * of the parent travel down to it; a parent that fails cancels it. Depth and number of children are bounded by the settings
- * `childDepth` and `childFanOut`. A node that is nothing but a child is a `Node.child`.
+ * of the parent travel down to it; a parent that fails cancels it. A child deeper than the setting
+ * `childDepth`, or one more in an attempt than `childFanOut`, is refused, which fails the firing. A node that is nothing but a child is a `Node.child`.
  *
  * **Errors** `RunFailed` with the child's failure, `RunCancelled`.
  *

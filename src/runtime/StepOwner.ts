@@ -18,7 +18,7 @@ export interface StepOwner {
   /** How long a step may wait in memory; not at all where everything is to be read back from rows. */
   readonly hotMs: () => number
   readonly facade: () => FacadeCalls | undefined
-  /** How deep below the first parent the run is, how deep it may be, and how many children an attempt may have. */
+  /** How deep below the first parent the run is, how deep it may be, and how many children an attempt may start. */
   readonly depth: number
   readonly childDepth: number
   readonly childFanOut: number
