@@ -210,15 +210,22 @@ export class StepSession implements StepHost {
     return Effect.flatMap(writeStep("heartbeat", schema, details), (value) =>
       Effect.sync(() => {
         const now = this.register.owner.unsafeNow()
-        const { journal, register, start } = this
         this.lastBeatAt = now
-        journal.beat = value
-        if (now - journal.beatWrittenAt < Limits.heartbeatWriteMs) return
-        journal.beatWrittenAt = now
-        const row = this.row("heartbeat", { name: "heartbeat", key: "" }, { status: "completed", value })
-        register.record(journal, start, row, () => undefined)
+        this.journal.beat = value
+        if (now - this.journal.beatWrittenAt >= Limits.heartbeatWriteMs) this.writeBeat()
       })
     )
+  }
+
+  /** Writes the last sign of life, if that was not done; at the end of an attempt it goes into the same commit. */
+  writeBeat(): void {
+    const { journal, register, start } = this
+    const { beat: value, beatWritten } = journal
+    if (value === undefined || value === beatWritten) return
+    journal.beatWritten = value
+    journal.beatWrittenAt = register.owner.unsafeNow()
+    const row = this.row("heartbeat", { name: "heartbeat", key: "" }, { status: "completed", value })
+    register.record(journal, start, row, () => undefined)
   }
 
   lastHeartbeat(schema: AnySchema): Effect.Effect<Option.Option<unknown>> {

@@ -146,6 +146,29 @@ const Again = Workflow.make("again", { version: 1, input: { n: N } })
   .node("stubborn", Stubborn, ({ input }) => ({ n: input.n }))
   .output(({ stubborn }) => ({ out: stubborn.out }))
 
+scenario("the next attempt knows the last sign of life, however soon it came after the one before", (world) =>
+  Effect.gen(function* () {
+    const { engine } = yield* world.start({
+      settings: { alwaysEvict: true },
+      workflows: Again.layer.pipe(
+        Layer.provide(
+          Stubborn.toLayer(({ n }) =>
+            Effect.gen(function* () {
+              const { attempt } = yield* NodeContext
+              const done = yield* Step.lastHeartbeat(N)
+              if (attempt > 1) return { out: Option.getOrElse(done, () => 0) }
+              yield* Effect.forEach(Array.from({ length: n }), (_, index) => Step.heartbeat(N, index + 1))
+              return yield* new Declined({ code: 1 })
+            })
+          )
+        )
+      )
+    })
+    yield* engine.start(Again, { n: 10 }, { runId: "a" })
+    expect(yield* engine.await(Again, "a")).toEqual({ out: 10 })
+  })
+)
+
 scenario("the next attempt of a node tries what failed again, and keeps what succeeded", (world) =>
   Effect.gen(function* () {
     const calls = new Calls()
