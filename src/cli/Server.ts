@@ -34,9 +34,21 @@ const database = (configuration: Configuration, onStopped: Effect.Effect<void>) 
 }
 
 const engine = (configuration: Configuration) => {
-  const { graceMs, idleMs, leaseMs, maxRuns, pollMs, retention, slots, unknownAfterMs, workerId } = configuration
+  const {
+    childDepth,
+    childFanOut,
+    graceMs,
+    idleMs,
+    leaseMs,
+    maxRuns,
+    pollMs,
+    retention,
+    slots,
+    unknownAfterMs,
+    workerId
+  } = configuration
   return Perdure.layerEngine({
-    ...{ graceMs, idleMs, leaseMs, maxRuns, pollMs, slots, unknownAfterMs, workerId },
+    ...{ childDepth, childFanOut, graceMs, idleMs, leaseMs, maxRuns, pollMs, slots, unknownAfterMs, workerId },
     heartbeatMs: Math.floor(leaseMs / 5),
     ...Object.fromEntries(retention)["*"],
     retention: Object.fromEntries(retention.filter(([workflow]) => workflow !== "*"))

@@ -254,6 +254,18 @@ export const settings = {
     [1_000, day],
     "how long nobody may know a workflow before its runs are parked"
   ),
+  childDepth: integer(
+    "PERDURE_CHILD_DEPTH",
+    defaultSettings.childDepth,
+    [0, 1_000],
+    "how deep children may have children"
+  ),
+  childFanOut: integer(
+    "PERDURE_CHILD_FAN_OUT",
+    defaultSettings.childFanOut,
+    [1, 1_000_000],
+    "children that an attempt of a handler may start, and that live at once of a child node in a run"
+  ),
   retention: {
     ...list(
       "PERDURE_RETENTION",
