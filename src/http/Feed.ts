@@ -139,7 +139,8 @@ const withoutGap = (after: bigint, { rows }: Recent, waited: number) => {
 }
 
 /** What one look may send to each of so many readers. */
-const eventsFor = (readers: number): number => Math.max(eventsPerFrame, Math.floor(eventsPerLookAtAll / Math.max(readers, 1)))
+const eventsFor = (readers: number): number =>
+  Math.max(eventsPerFrame, Math.floor(eventsPerLookAtAll / Math.max(readers, 1)))
 
 /** The last `most` events of some rows, in frames whose ids are rows that were told in full; the last one's is `upTo`. */
 const framesOf = (rows: Recent["rows"], upTo: bigint, most: number): ReadonlyArray<Uint8Array> => {
