@@ -35,7 +35,10 @@ const hubSize = 4_096
 const pendingSize = 10_000
 
 /** Hints that were not sent to other processes: theirs to find out at their next look. */
-export const hintsDropped = Metric.counter("perdure_hints_dropped", { incremental: true })
+export const hintsDropped = Metric.counter("perdure_hints_dropped_total", {
+  description: "Hints that were not sent to other processes",
+  incremental: true
+})
 
 const reconnect = Schedule.exponential("100 millis").pipe(
   Schedule.union(Schedule.spaced("5 seconds")),
@@ -102,6 +105,8 @@ const ended = (client: pg.Client): Effect.Effect<never, QueryError> =>
 
 const make = (config: WakeupsConfig) =>
   Effect.gen(function* () {
+    // A counter that has not counted yet is shown as well.
+    hintsDropped.unsafeUpdate(0, [])
     const channel = `perdure_${config.schema ?? defaultSchema}`
     const hub = yield* PubSub.sliding<Wakeup>(hubSize)
     const bell = yield* Queue.sliding<void>(1)
