@@ -12,6 +12,7 @@ export default defineConfig({
     alias: {
       "perdure/testing": source("src/testing/index.ts"),
       "perdure/client": source("src/client/index.ts"),
+      "perdure/definition": source("src/definition/index.ts"),
       perdure: source("src/index.ts")
     }
   },

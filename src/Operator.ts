@@ -2,6 +2,7 @@ import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import type { Attributes } from "./model/Attributes.js"
 import type { DatabaseError, InvalidInput, UndecodableRow } from "./model/Errors.js"
+import type { Standing } from "./runtime/Condition.js"
 import type { Explanation } from "./runtime/Explain.js"
 import type { Backlog, Recent, Watch, Watched, WorkerStanding } from "./store/Overview.js"
 import type { RunSummary } from "./store/StateStore.js"
@@ -40,6 +41,8 @@ export class Operator extends Context.Tag("perdure/Operator")<
     readonly workers: Effect.Effect<ReadonlyArray<WorkerStanding>, Trouble>
     /** Runs that are parked or that nobody moves, with the reason; at most `limit`. */
     readonly troubled: (limit: number) => Effect.Effect<ReadonlyArray<TroubledRun>, Trouble>
+    /** How the worker of this process goes, as it knows itself. */
+    readonly condition: Effect.Effect<Standing>
     /** How much waits. */
     readonly backlog: Effect.Effect<Backlog, Trouble>
     /** What became of runs lately, for those who follow all of them. */

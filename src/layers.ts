@@ -17,6 +17,7 @@ import * as PgTransactor from "./postgres/PgTransactor.js"
 import * as PgWakeups from "./postgres/PgWakeups.js"
 import * as Pool from "./postgres/Pool.js"
 import { defaultSchema, type SchemaName } from "./postgres/Statement.js"
+import type { Condition } from "./runtime/Condition.js"
 import { Settings, type SettingsShape } from "./runtime/Settings.js"
 import type { Overview } from "./store/Overview.js"
 
@@ -121,7 +122,7 @@ export const layerEmbedded = (
 /** A worker and its facade over stores, with some settings of its own. */
 export const layerEngine = (
   settings: Partial<SettingsShape> = {}
-): Layer.Layer<Engine | Registry, DatabaseError, EngineLayer.Stores> =>
+): Layer.Layer<Engine | Registry | Condition, DatabaseError, EngineLayer.Stores> =>
   EngineLayer.layer.pipe(
     Layer.provide(
       Layer.effect(
@@ -132,4 +133,4 @@ export const layerEngine = (
   )
 
 /** What operators ask and do, beside an engine. */
-export const layerOperator: Layer.Layer<Operator, never, Engine | OperatedStores> = OperatorLayer.layer
+export const layerOperator: Layer.Layer<Operator, never, Engine | Condition | OperatedStores> = OperatorLayer.layer

@@ -72,7 +72,7 @@ export const withServer = <A, E extends { readonly _tag: string; readonly messag
         error.exitCode === unreachableExit
           ? new CommandFailed({
               exitCode: unreachableExit,
-              message: `${error.message} (asked at ${new URL(options.url).origin}; see PERDURE_URL and --url)`
+              message: `${error.message} (asked at ${new URL(options.url).origin}; start it with perdure serve, or see PERDURE_URL and --url)`
             })
           : error
       )

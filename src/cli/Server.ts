@@ -92,7 +92,7 @@ export const worker = <E>(configuration: Configuration, workflows: Workflows<E>,
 export const server = <E>(configuration: Configuration, workflows: Workflows<E>, onStopped: Effect.Effect<void>) =>
   HttpServer.layer({ host: configuration.host, port: configuration.port }).pipe(
     Layer.provide(httpSettings(configuration)),
-    Layer.provide(Readiness.layer(configuration.workerId)),
+    Layer.provide(Readiness.layer),
     Layer.provide(Perdure.layerOperator),
     Layer.provideMerge(worker(configuration, workflows, onStopped))
   )

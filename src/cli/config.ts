@@ -208,7 +208,11 @@ export const settings = {
     "connections of clients at once"
   ),
   maxStreams: integer("PERDURE_MAX_STREAMS", defaultHttpSettings.maxStreams, [0, 100_000], "streams of events at once"),
-  webhooks: list("PERDURE_WEBHOOKS", "who may send signed events, as `name:key`", parseWebhookKey),
+  webhooks: list(
+    "PERDURE_WEBHOOKS",
+    "who may send signed events, as `name:key`, or `name@workflow:key` or `name@workflow/node:key` for nothing else",
+    parseWebhookKey
+  ),
   readConnections: integer(
     "PERDURE_READ_CONNECTIONS",
     2,

@@ -4,6 +4,7 @@ import * as Metric from "effect/Metric"
 import type { DatabaseError, UndecodableRow } from "../model/Errors.js"
 import type { Finding } from "../Operator.js"
 import { auditDropped } from "../runtime/AuditTrail.js"
+import type { Standing } from "../runtime/Condition.js"
 import type { Backlog, DatabaseStanding, WorkerStanding } from "../store/Overview.js"
 
 type Trouble = DatabaseError | UndecodableRow
@@ -12,6 +13,8 @@ type Trouble = DatabaseError | UndecodableRow
 export interface Looks {
   readonly database: Effect.Effect<DatabaseStanding, Trouble>
   readonly workers: Effect.Effect<ReadonlyArray<WorkerStanding>, Trouble>
+  /** How the worker goes that is asked. */
+  readonly condition: Effect.Effect<Standing>
   readonly backlog: Effect.Effect<Backlog, Trouble>
   /** Whether the database is the one inside this process. */
   readonly isEmbedded: boolean
@@ -33,9 +36,38 @@ const ofDurability = (isEmbedded: boolean, { fsync, synchronousCommit }: Databas
         "what is acknowledged may be lost with the machine: turn both on"
       )
 
+const ofMigrations = ({ migration, packagedMigration }: DatabaseStanding) =>
+  finding(
+    "migrations",
+    migration === packagedMigration,
+    migration === packagedMigration
+      ? `the last one is ${migration}`
+      : `the last one is ${migration}, this version's is ${packagedMigration}`,
+    migration === "none" || migration < packagedMigration
+      ? "run perdure migrate"
+      : "a newer version has migrated: start that one everywhere"
+  )
+
+const ofCondition = ({ listening, sweepLateMs, sweptMsAgo }: Standing) => [
+  finding(
+    "listener",
+    listening !== "broken",
+    { heard: "hints are heard", unheard: "a pooling proxy lets no hints through", broken: "no session for hints" }[
+      listening
+    ],
+    "see that DATABASE_DIRECT_URL, or else DATABASE_URL, can be reached with one connection more"
+  ),
+  finding(
+    "sweep",
+    sweptMsAgo !== undefined && sweptMsAgo <= sweepLateMs,
+    sweptMsAgo === undefined ? "has not ended yet" : `ended ${Math.round(sweptMsAgo)} ms ago`,
+    "see the log for what fails or hangs; runs of the dead are not recovered meanwhile"
+  )
+]
+
 const ofDatabase = (isEmbedded: boolean) => (database: DatabaseStanding) => [
   finding("database", database.versionNumber >= oldest, `PostgreSQL ${database.version}`, "use PostgreSQL 15 or newer"),
-  finding("migrations", database.migration !== "none", `the last one is ${database.migration}`, "run perdure migrate"),
+  ofMigrations(database),
   ofDurability(isEmbedded, database)
 ]
 
@@ -95,12 +127,19 @@ const orTrouble = <A>(
   )
 
 /** Looks at what an installation depends on, one after the other; what can't be looked at is a finding too. */
-export const diagnosis = ({ backlog, database, isEmbedded, workers }: Looks): Effect.Effect<ReadonlyArray<Finding>> =>
+export const diagnosis = ({
+  backlog,
+  condition,
+  database,
+  isEmbedded,
+  workers
+}: Looks): Effect.Effect<ReadonlyArray<Finding>> =>
   Effect.gen(function* () {
     const dropped = (yield* Metric.value(auditDropped)).count
     const parts = [
       yield* orTrouble("database", database, ofDatabase(isEmbedded)),
       yield* orTrouble("workers", workers, ofWorkers),
+      ofCondition(yield* condition),
       yield* orTrouble("backlog", backlog, ofBacklog)
     ]
     const audit = finding(

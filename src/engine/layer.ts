@@ -6,6 +6,7 @@ import type { DatabaseError } from "../model/Errors.js"
 import * as AuditTrail from "../runtime/AuditTrail.js"
 import * as Awaiters from "../runtime/Awaiters.js"
 import * as Committer from "../runtime/Committer.js"
+import * as Condition from "../runtime/Condition.js"
 import * as DatabaseClock from "../runtime/DatabaseClock.js"
 import * as Deaths from "../runtime/Deaths.js"
 import * as Definitions from "../runtime/Definitions.js"
@@ -73,7 +74,8 @@ const facade = Layer.scoped(
  *
  * **Details** Its supervisor and its waker are there as well, for tests that look into its memory or let it sweep at once.
  */
-export const layer: Layer.Layer<Engine | Registry, DatabaseError, Stores> = facade.pipe(
+export const layer: Layer.Layer<Engine | Registry | Condition.Condition, DatabaseError, Stores> = facade.pipe(
+  Layer.provideMerge(Condition.layer),
   Layer.provideMerge(
     Layer.mergeAll(Starter.layer, Intake.layer, Layer.provideMerge(Deaths.layer, Waker.layer), Janitor.layer)
   ),

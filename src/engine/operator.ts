@@ -5,6 +5,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { Engine } from "../Engine.js"
 import { Operator } from "../Operator.js"
+import { Condition } from "../runtime/Condition.js"
 import { Overview, type Watch, type WorkerStanding } from "../store/Overview.js"
 import { ReadTransactor } from "../store/ReadTransactor.js"
 import { Transactor } from "../store/Transactor.js"
@@ -23,6 +24,7 @@ const make = Effect.gen(function* () {
   const overview = yield* Overview
   const transactor = yield* Transactor
   const { exclusive } = yield* Workers
+  const { now: condition } = yield* Condition
   const reads = (yield* ReadTransactor) ?? transactor
 
   const ask = <A, E, R>(operation: string, question: Effect.Effect<A, E, R>) =>
@@ -53,10 +55,17 @@ const make = Effect.gen(function* () {
   const listed = ask("workers", overview.workers)
   const workers = exclusive ? Effect.flatMap(listed, alone) : listed
   const backlog = ask("backlog", overview.backlog)
-  const diagnose = diagnosis({ database: ask("database", overview.database), workers, backlog, isEmbedded: exclusive })
+  const diagnose = diagnosis({
+    database: ask("database", overview.database),
+    workers,
+    backlog,
+    condition,
+    isEmbedded: exclusive
+  })
 
   return Operator.of({
     workers,
+    condition,
     backlog,
     diagnose,
     troubled,
@@ -67,7 +76,7 @@ const make = Effect.gen(function* () {
 })
 
 /** The operator's facade beside an engine. */
-export const layer: Layer.Layer<Operator, never, Engine | Overview | Transactor | Workers> = Layer.effect(
+export const layer: Layer.Layer<Operator, never, Engine | Condition | Overview | Transactor | Workers> = Layer.effect(
   Operator,
   make
 )

@@ -8,6 +8,7 @@ import * as MetricState from "effect/MetricState"
 import { Counter, Gauge, type MetricValue, type Metric as PromMetric, Registry } from "prom-client"
 import { Operator } from "../Operator.js"
 import { auditDropped } from "../runtime/AuditTrail.js"
+import type { Standing } from "../runtime/Condition.js"
 import { loopTurns, transitionCounts } from "../runtime/Measures.js"
 import type { Backlog, WorkerStanding } from "../store/Overview.js"
 
@@ -67,12 +68,39 @@ const runtimeCounts = (registry: Registry) => {
   }
 }
 
+/** What the worker of this process knows of itself. */
+const workerGauges = (registry: Registry) => {
+  const slots = gauge(registry, "perdure_slots", "Firings that run in this process, and how many may", ["state"])
+  const runs = gauge(registry, "perdure_runs_in_memory", "Runs in memory of this process, and how many may be", [
+    "state"
+  ])
+  const queue = gauge(registry, "perdure_queue_depth", "What waits inside this process", ["queue"])
+  const listening = gauge(registry, "perdure_listener_up", "Whether there is a session for hints of other processes")
+  const swept = gauge(
+    registry,
+    "perdure_sweep_age_seconds",
+    "Time since everything was last looked at; none before that"
+  )
+  return (standing: Standing) => {
+    slots.set({ state: "taken" }, standing.slots.taken)
+    slots.set({ state: "size" }, standing.slots.size)
+    runs.set({ state: "held" }, standing.runs.held)
+    runs.set({ state: "most" }, standing.runs.most)
+    queue.set({ queue: "audit" }, standing.auditWaiting)
+    listening.set(standing.listening === "broken" ? 0 : 1)
+    swept.reset()
+    if (standing.sweptMsAgo !== undefined) swept.set(standing.sweptMsAgo / 1_000)
+  }
+}
+
 const databaseGauges = (registry: Registry) => {
   const up = gauge(registry, "perdure_database_up", "Whether the database answered this look")
   const waiting = gauge(registry, "perdure_backlog", "What waits, counted up to 10,000", ["what"])
   const workers = gauge(registry, "perdure_workers", "Workers that the database knows", ["state"])
-  const age = gauge(registry, "perdure_lease_age_seconds", "Time since the last sign of life", ["worker"])
-  const held = gauge(registry, "perdure_runs_held", "Runs that a worker holds, counted up to 10,000", ["worker"])
+  // Several processes may go by one name.
+  const label = ["worker", "incarnation"]
+  const age = gauge(registry, "perdure_lease_age_seconds", "Time since the last sign of life", label)
+  const held = gauge(registry, "perdure_runs_held", "Runs that a worker holds, counted up to 10,000", label)
   return (found: { readonly backlog: Backlog; readonly workers: ReadonlyArray<WorkerStanding> } | undefined) => {
     for (const each of [waiting, workers, age, held]) each.reset()
     up.set(found === undefined ? 0 : 1)
@@ -81,9 +109,9 @@ const databaseGauges = (registry: Registry) => {
     const living = found.workers.filter(({ alive }) => alive)
     workers.set({ state: "alive" }, living.length)
     workers.set({ state: "dead" }, found.workers.length - living.length)
-    for (const { heartbeatAt, runs, workerId } of living) {
-      age.set({ worker: workerId }, Math.max(0, (Date.now() - heartbeatAt.getTime()) / 1_000))
-      held.set({ worker: workerId }, runs)
+    for (const { heartbeatAt, incarnation, runs, workerId: worker } of living) {
+      age.set({ worker, incarnation }, Math.max(0, (Date.now() - heartbeatAt.getTime()) / 1_000))
+      held.set({ worker, incarnation }, runs)
     }
   }
 }
@@ -143,6 +171,7 @@ const make = Effect.gen(function* () {
   // A counter that has not counted yet is shown as well.
   auditDropped.unsafeUpdate(0, [])
   const setCounts = runtimeCounts(registry)
+  const setWorker = workerGauges(registry)
   const setDatabase = databaseGauges(registry)
 
   const text = Effect.gen(function* () {
@@ -153,6 +182,7 @@ const make = Effect.gen(function* () {
     )
     process.set()
     setCounts()
+    setWorker(yield* operator.condition)
     setDatabase(Either.isRight(found) ? found.right : undefined)
     const own = new Registry()
     for (const metric of effectMetrics()) own.registerMetric(metric as unknown as PromMetric<string>)

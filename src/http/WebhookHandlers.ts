@@ -20,14 +20,8 @@ const refused: Unauthorized = {
   message: "the signature is missing, wrong or too old, or nobody of this name may send"
 }
 
-/** A key in base64 after `whsec_`, as Standard Webhooks writes it, or as it is. */
-const bytesOf = ({ key }: WebhookKey): Buffer => {
-  const text = Redacted.value(key)
-  return text.startsWith("whsec_") ? Buffer.from(text.slice(6), "base64") : Buffer.from(text, "utf8")
-}
-
 /** Whether one of the signatures of a header is right; all are compared, each in constant time. */
-const isSigned = (header: string, key: Buffer, signed: ReadonlyArray<string | Buffer>): boolean => {
+const isSigned = (header: string, key: Uint8Array, signed: ReadonlyArray<string | Buffer>): boolean => {
   const mac = createHmac("sha256", key)
   for (const part of signed) mac.update(part)
   const right = mac.digest()
@@ -57,6 +51,17 @@ export const layer = HttpApiBuilder.group(Api, "hooks", (handlers) =>
   Effect.gen(function* () {
     const engine = yield* Engine
     const { webhookToleranceMs, webhooks } = yield* HttpSettings
+
+    /** Whether a sender may send there; a run that is not there is of no workflow, so that nobody learns which runs there are. */
+    const maySend = ({ nodeId, workflow }: WebhookKey, to: { readonly runId: string; readonly nodeId: string }) => {
+      if (workflow === undefined) return Effect.succeed(true)
+      if (nodeId !== undefined && nodeId !== to.nodeId) return Effect.succeed(false)
+      return onTheWire(engine.get(to.runId)).pipe(
+        Effect.map((run) => run.workflow === workflow),
+        Effect.catchTag("RunNotFound", () => Effect.succeed(false))
+      )
+    }
+
     return handlers.handleRaw("webhook", ({ path, request }) =>
       Effect.gen(function* () {
         const sender = webhooks.find(({ name }) => name === path.source)
@@ -66,7 +71,8 @@ export const layer = HttpApiBuilder.group(Api, "hooks", (handlers) =>
         if (Math.abs(now - Number(claims.time) * 1_000) > webhookToleranceMs) return yield* Effect.fail(refused)
         const { bytes, json } = yield* readSigned(request)
         const signed = [claims.id, ".", claims.time, ".", bytes]
-        if (!isSigned(claims.signature, bytesOf(sender), signed)) return yield* Effect.fail(refused)
+        if (!isSigned(claims.signature, Redacted.value(sender.key), signed)) return yield* Effect.fail(refused)
+        if (!(yield* maySend(sender, path))) return yield* Effect.fail(refused)
         const payload = yield* json()
         const event = { runId: path.runId, nodeId: path.nodeId, inputId: claims.id, payload }
         const { accepted } = yield* onTheWire(engine.triggerEncoded(event))

@@ -7,6 +7,7 @@ import type { RecordedEvent } from "../store/AuditLog.js"
 import { type Backlog, Overview, type Watch, type Watched } from "../store/Overview.js"
 import { int8Array, textArray } from "./Arrays.js"
 import { run } from "./Execution.js"
+import { load } from "./Migrations.js"
 import { makeOverviewStatements } from "./OverviewStatements.js"
 import { decodeAll, decodeEvent, decodeSummary, rowDecoder } from "./Rows.js"
 import { defaultSchema, type SchemaName } from "./Statement.js"
@@ -74,7 +75,7 @@ const decodePlace = rowDecoder("run_events", Schema.Struct({ watch: Schema.Int }
 
 const empty: Backlog = { ready: 0, due: 0, inputs: 0, commands: 0, parked: 0, orphaned: 0 }
 
-const make = (schema: SchemaName) => {
+const make = (schema: SchemaName, packagedMigration: string) => {
   const statements = makeOverviewStatements(schema)
 
   const recent = (after: bigint | undefined, limit: number) =>
@@ -130,11 +131,15 @@ const make = (schema: SchemaName) => {
     }),
     database: Effect.gen(function* () {
       const [database] = yield* decodeAll(decodeDatabase, yield* run(statements.database, []))
-      return database ?? (yield* Effect.dieMessage("the database says nothing of itself"))
+      if (database === undefined) return yield* Effect.dieMessage("the database says nothing of itself")
+      return { ...database, packagedMigration }
     })
   })
 }
 
 /** What operators ask, in PostgreSQL. */
 export const layer = (schema: SchemaName = defaultSchema): Layer.Layer<Overview> =>
-  Layer.sync(Overview, () => make(schema))
+  Layer.effect(
+    Overview,
+    Effect.map(load, (migrations) => make(schema, migrations.at(-1)?.name ?? "none"))
+  )

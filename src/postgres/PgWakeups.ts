@@ -9,7 +9,7 @@ import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import pg from "pg"
-import { type Wakeup, Wakeups } from "../store/Wakeups.js"
+import { type Listening, type Wakeup, Wakeups } from "../store/Wakeups.js"
 import { backendPid, isProxied, type QueryError, send, toQueryError } from "./Connection.js"
 import { hintText, packHints, unpackHints } from "./Hints.js"
 import { defaultSchema, type SchemaName } from "./Statement.js"
@@ -35,7 +35,10 @@ const hubSize = 4_096
 const pendingSize = 10_000
 
 /** Hints that were not sent to other processes: theirs to find out at their next look. */
-export const hintsDropped = Metric.counter("perdure_hints_dropped", { incremental: true })
+export const hintsDropped = Metric.counter("perdure_hints_dropped_total", {
+  description: "Hints that were not sent to other processes",
+  incremental: true
+})
 
 const reconnect = Schedule.exponential("100 millis").pipe(
   Schedule.union(Schedule.spaced("5 seconds")),
@@ -48,6 +51,8 @@ interface Session {
   readonly client: pg.Client
   /** The server's number of it: what it said itself comes back to it. */
   readonly pid: number
+  /** Behind a pooling proxy it can only speak. */
+  readonly hears: boolean
 }
 
 /** Ends a session without waiting for a server that may be out of reach. */
@@ -100,6 +105,8 @@ const ended = (client: pg.Client): Effect.Effect<never, QueryError> =>
 
 const make = (config: WakeupsConfig) =>
   Effect.gen(function* () {
+    // A counter that has not counted yet is shown as well.
+    hintsDropped.unsafeUpdate(0, [])
     const channel = `perdure_${config.schema ?? defaultSchema}`
     const hub = yield* PubSub.sliding<Wakeup>(hubSize)
     const bell = yield* Queue.sliding<void>(1)
@@ -125,9 +132,10 @@ const make = (config: WakeupsConfig) =>
           for (const hint of unpackHints(message.payload ?? "")) hub.unsafeOffer(hint)
         })
         // Behind a pooling proxy nobody can listen; speaking works.
-        if (isProxied(client, pid)) yield* notHeard
+        const hears = !isProxied(client, pid)
+        if (!hears) yield* notHeard
         else yield* say(client, `listen "${channel}"`)
-        session = { client, pid }
+        session = { client, pid, hears }
         const beat = say(client, "select 1").pipe(Effect.repeat(Schedule.spaced(config.heartbeat ?? "10 seconds")))
         yield* Effect.raceFirst(beat, ended(client))
       })
@@ -166,7 +174,12 @@ const make = (config: WakeupsConfig) =>
             yield* Queue.offer(bell, undefined)
           })
 
-    return Wakeups.of({ announce, hints: Stream.fromPubSub(hub) })
+    const listening = Effect.sync((): Listening => {
+      if (session === undefined) return "broken"
+      return session.hears ? "heard" : "unheard"
+    })
+
+    return Wakeups.of({ announce, listening, hints: Stream.fromPubSub(hub) })
   })
 
 /**
@@ -182,6 +195,8 @@ export const layerLocal: Layer.Layer<Wakeups> = Layer.effect(
   Wakeups,
   Effect.map(PubSub.sliding<Wakeup>(hubSize), (hub) => ({
     announce: (hints: ReadonlyArray<Wakeup>) => Effect.asVoid(PubSub.publishAll(hub, hints)),
+    // There is nobody else.
+    listening: Effect.succeed("heard" as const),
     hints: Stream.fromPubSub(hub)
   }))
 )

@@ -29,6 +29,8 @@ export class AuditTrail extends Context.Tag("perdure/AuditTrail")<
     readonly committed: (commit: RunCommit, at: number, definition?: WorkflowDefinition) => void
     /** Ends when everything told so far has been recorded, or lost. */
     readonly settled: Effect.Effect<void>
+    /** Events told that are neither recorded nor lost yet. */
+    readonly waiting: () => number
   }
 >() {}
 
@@ -131,7 +133,7 @@ const make = Effect.gen(function* () {
   yield* Effect.addFinalizer(() =>
     Effect.interruptible(Effect.timeoutOption(settled, Duration.millis(Limits.auditLastMs)))
   )
-  return { committed, settled }
+  return { committed, settled, waiting: () => told - handled }
 })
 
 export const layer: Layer.Layer<AuditTrail, never, AuditLog> = Layer.scoped(AuditTrail, make)

@@ -41,6 +41,11 @@ export class Slots {
     return this.open && !this.alone && !this.reserved ? this.size - this.taken : 0
   }
 
+  /** Slots that are taken. */
+  get inUse(): number {
+    return this.taken
+  }
+
   /** Whether somebody runs alone, or waits for it. */
   get isAlone(): boolean {
     return this.alone || this.waitingAlone.size > 0

@@ -26,6 +26,7 @@ import { makeRetry } from "./Retry.js"
 import { type Look, RunSupervisor } from "./RunSupervisor.js"
 import { Settings } from "./Settings.js"
 import { makeUnheldCancel } from "./UnheldCancel.js"
+import { Vitality } from "./Vitality.js"
 
 type Trouble = DatabaseError | UndecodableRow
 
@@ -44,6 +45,8 @@ export class Waker extends Context.Tag("perdure/Waker")<
     readonly claim: Effect.Effect<void, Trouble>
     /** These runs now: claims them if nobody alive holds them and hands over what waits for them. */
     readonly look: (runIds: ReadonlyArray<RunId>) => Effect.Effect<void, Trouble>
+    /** When everything was last looked at, on the clock of {@link Vitality}; undefined before that was done once. */
+    readonly sweptAt: () => number | undefined
   }
 >() {}
 
@@ -57,6 +60,7 @@ const make = Effect.gen(function* () {
   const definitions = yield* Definitions
   const recovery = yield* Recovery
   const supervisor = yield* RunSupervisor
+  const vitality = yield* Vitality
   const cancelUnheld = yield* makeUnheldCancel
   const retry = yield* makeRetry
   const cursors = { input: "0", command: "0" }
@@ -115,11 +119,13 @@ const make = Effect.gen(function* () {
       }
     })
 
+  let sweptAt: number | undefined
   const sweep = Effect.gen(function* () {
     yield* claims
     yield* unapplied("command")
     yield* unapplied("input")
     yield* awaiters.look(supervisor.has)
+    sweptAt = vitality.now()
   })
 
   /** What arrived here for a run that lives elsewhere: where a look at it was enough, nobody else is told. */
@@ -167,7 +173,7 @@ const make = Effect.gen(function* () {
   yield* Effect.forkScoped(Stream.runForEach(wakeups.hints, hinted))
   yield* Effect.forkScoped(Effect.forever(Effect.zipRight(careful("The sweep", sweep), pause)))
   definitions.onRegistered(() => careful("A claim", claims))
-  return { sweep, claim: claims, look }
+  return { sweep, claim: claims, look, sweptAt: () => sweptAt }
 })
 
 /** Time between two looks at runs that are waited for and live elsewhere. */
@@ -189,6 +195,7 @@ export const layer: Layer.Layer<
   | Workers
   | AuditTrail
   | DatabaseClock
+  | Vitality
   | Awaiters
   | Definitions
   | Recovery

@@ -58,6 +58,8 @@ export interface DatabaseStanding {
   readonly synchronousCommit: string
   /** The last migration that was applied. */
   readonly migration: string
+  /** The last one that this version knows; names are in their order. */
+  readonly packagedMigration: string
 }
 
 /** How much waits, each counted up to 10,000. */

@@ -10,6 +10,12 @@ export interface Wakeup {
 }
 
 /**
+ * Whether hints of other processes arrive: `heard`; `unheard` where a pooling proxy lets nobody listen; `broken` while there is no
+ * session for them.
+ */
+export type Listening = "heard" | "unheard" | "broken"
+
+/**
  * Hints across processes: only ever about latency, never about truth.
  *
  * **Details** A hint may be lost, late or doubled; whoever listens also looks at regular times. `announce` does not fail
@@ -19,6 +25,7 @@ export class Wakeups extends Context.Tag("perdure/Wakeups")<
   Wakeups,
   {
     readonly announce: (hints: ReadonlyArray<Wakeup>) => Effect.Effect<void>
+    readonly listening: Effect.Effect<Listening>
     readonly hints: Stream.Stream<Wakeup>
   }
 >() {}

@@ -121,7 +121,9 @@ describe("The commands", () => {
       const ended = await run(["runs", "list", "--url", "http://127.0.0.1:1"])
       expect(ended).toMatchObject({
         code: 3,
-        stderr: expect.stringMatching(/^perdure: the server can't be reached: .* \(asked at http:\/\/127\.0\.0\.1:1;/)
+        stderr: expect.stringMatching(
+          /^perdure: the server can't be reached: .* \(asked at http:\/\/127\.0\.0\.1:1; start it with perdure serve, or see PERDURE_URL and --url\)\n$/
+        )
       })
     },
     patienceMs

@@ -262,7 +262,7 @@ describe("A browser", () => {
     return packages
   }
 
-  it.each(["src/client/index.ts"])("can load all that %s needs", (entry) => {
+  it.each(["src/client/index.ts", "src/definition/index.ts"])("can load all that %s needs", (entry) => {
     const foreign = [...reached(entry)].filter(([name]) => !/^(effect|@effect\/platform)(\/|$)/.test(name))
     expect(foreign).toEqual([])
   })

@@ -1,13 +1,25 @@
+import { execFile } from "node:child_process"
 import { createHmac } from "node:crypto"
+import { readFileSync } from "node:fs"
+import { promisify } from "node:util"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import { describe, expect, it } from "vitest"
+import type { RunDetail } from "../../src/Engine.js"
 import { includes, type Scope, scopes } from "../../src/http/Access.js"
 import { Api } from "../../src/http/Contract.js"
 import { rateLimit } from "../../src/http/RateLimit.js"
 import { routesOf } from "../../src/http/Routes.js"
 import { findToken, parseToken, showToken, tokenOf } from "../../src/http/Tokens.js"
+import { RunNotFound } from "../../src/model/Errors.js"
+import { RunId } from "../../src/model/Ids.js"
 import { type Call, engineOf, serving } from "./harness.js"
+
+const aRun: RunDetail = {
+  ...{ runId: RunId.make("r-1"), workflow: "order", workflowVersion: 1, status: "suspended", reason: null },
+  ...{ version: 1, fence: 1, worker: null, createdAt: new Date(0), endedAt: null, input: "{}", output: null },
+  ...{ failure: null, nodes: [] }
+}
 
 const secretOf = (scope: Scope) => `${scope}-token-of-this-test`
 const tokens = scopes.map((scope) => tokenOf(scope, scope, Redacted.make(secretOf(scope))))
@@ -165,14 +177,28 @@ describe("A rate", () => {
 describe("A signed event", () => {
   const key = "0123456789abcdef-canary"
   const seen: Array<unknown> = []
+  const orders = new Set(["r-1", "o-1"])
   const server = serving(
     engineOf({
+      get: (runId) =>
+        orders.has(runId) || runId === "bill-1"
+          ? Effect.succeed({ ...aRun, workflow: orders.has(runId) ? "order" : "bill" })
+          : Effect.fail(new RunNotFound({ runId: RunId.make(runId) })),
       triggerEncoded: (request) => {
         seen.push(request)
         return Effect.succeed({ accepted: true })
       }
     }),
-    { settings: { tokens, webhooks: [{ name: "mail", key: Redacted.make(key) }] } }
+    {
+      settings: {
+        tokens,
+        webhooks: [
+          { name: "mail", key: Redacted.make(Buffer.from(key)) },
+          { name: "orders", key: Redacted.make(Buffer.from(key)), workflow: "order" },
+          { name: "boss", key: Redacted.make(Buffer.from(key)), workflow: "order", nodeId: "approval" }
+        ]
+      }
+    }
   )
 
   const now = () => Math.floor(Date.now() / 1_000)
@@ -198,6 +224,25 @@ describe("A signed event", () => {
     expect((await server.send({ path, body, headers: several })).status).toBe(202)
   })
 
+  it.each(["/hooks/orders/runs/r-1/triggers/ship", "/hooks/boss/runs/r-1/triggers/approval"])(
+    "is taken where its sender may send: %s",
+    async (where) => {
+      expect((await server.send({ path: where, body, headers: signed(body) })).status).toBe(202)
+    }
+  )
+
+  it("is signed and sent by the lines in the README", async () => {
+    const readme = readFileSync(new URL("../../README.md", import.meta.url), "utf8")
+    const lines = /```sh\n(key=whsec_[\s\S]+?)```/.exec(readme)?.[1] ?? ""
+    const script = lines
+      .replace(/\$\(openssl rand .+?\)/, Buffer.from(key).toString("base64"))
+      .replace("http://127.0.0.1:4400", `http://127.0.0.1:${server.port}`)
+    const { stdout } = await promisify(execFile)("sh", ["-euc", script])
+    expect(JSON.parse(stdout)).toEqual({ accepted: true })
+    const payload = { approved: true, by: "ada" }
+    expect(seen.at(-1)).toEqual({ runId: "o-1", nodeId: "approval", inputId: "mail-1", payload })
+  })
+
   it.each([
     ["without a signature", body, { "content-type": "application/json" }, path],
     ["signed by another key", body, signed(body, "m-1", now(), "another-key-0123456789"), path],
@@ -209,6 +254,10 @@ describe("A signed event", () => {
     ["of the future", body, signed(body, "m-1", now() + 3_600), path],
     ["without a time", body, { ...signed(body), "webhook-timestamp": "" }, path],
     ["of a sender without a key", body, signed(body), "/hooks/nobody/runs/r-1/triggers/approval"],
+    ["for a run of another workflow", body, signed(body), "/hooks/orders/runs/bill-1/triggers/approval"],
+    ["for a run that is not there", body, signed(body), "/hooks/orders/runs/none/triggers/approval"],
+    ["for another node", body, signed(body), "/hooks/boss/runs/r-1/triggers/ship"],
+    ["for that node of another workflow", body, signed(body), "/hooks/boss/runs/bill-1/triggers/approval"],
     ["with a token instead", body, { "content-type": "application/json", ...bearer(secretOf("admin")) }, path]
   ])("%s is refused", async (_, text, headers, where) => {
     const before = seen.length

@@ -65,13 +65,35 @@ describe("The settings", () => {
     ["PERDURE_RETENTION", "nonsense"],
     ["PERDURE_RETENTION", "order:runs=30"],
     ["PERDURE_RETENTION", "order:steps=30d"],
-    ["PERDURE_RETENTION", "a b:runs=30d"]
+    ["PERDURE_RETENTION", "a b:runs=30d"],
+    ["PERDURE_WEBHOOKS", "mail:short"],
+    ["PERDURE_WEBHOOKS", "0123456789abcdef"],
+    ["PERDURE_WEBHOOKS", "mail@:0123456789abcdef"],
+    ["PERDURE_WEBHOOKS", "mail@order/:0123456789abcdef"],
+    ["PERDURE_WEBHOOKS", "m/x:0123456789abcdef"],
+    // Decodes to nothing, to 15 bytes, leniently only, and is cut in the middle.
+    ["PERDURE_WEBHOOKS", "mail:whsec_=========="],
+    ["PERDURE_WEBHOOKS", "mail:whsec_AAAAAAAAAAAAAAAAAAAA"],
+    ["PERDURE_WEBHOOKS", "mail:whsec_AAAAAAAAAAAAAAAAAAAAAA!!AA"],
+    ["PERDURE_WEBHOOKS", "mail:whsec_AAAAAAAAAAAAAAAAAAAAAAAAA"]
   ])("refuse %s=%s in one line that names the variable and not the value", (name, value) => {
     const lines = problems({ [name]: value })
     expect(lines).toHaveLength(1)
     expect(lines[0]).toMatch(new RegExp(`^${name}: expected `))
     expect(lines[0]).not.toContain("\n")
     if (value.length > 4) expect(lines[0]).not.toContain(value)
+  })
+
+  it("say who may send signed events, and where", () => {
+    const text =
+      "mail:0123456789abcdef, billing@order:whsec_MDEyMzQ1Njc4OWFiY2RlZg==, hr@order/approve:0123456789abcdef"
+    const { webhooks } = read({ PERDURE_WEBHOOKS: text }).configuration
+    expect(webhooks.map(({ key: _, ...rest }) => rest)).toEqual([
+      { name: "mail" },
+      { name: "billing", workflow: "order" },
+      { name: "hr", workflow: "order", nodeId: "approve" }
+    ])
+    for (const { key } of webhooks) expect(Buffer.from(Redacted.value(key)).toString()).toBe("0123456789abcdef")
   })
 
   it("tell of every problem at once", () => {

@@ -26,7 +26,7 @@ const operated = Layer.provideMerge(Perdure.layerOperator, engine)
 
 const server = serving(operated, {
   operator: operated,
-  settings: { callsPerSecond: 0, webhooks: [{ name: "mail", key: Redacted.make("0123456789abcdef") }] }
+  settings: { callsPerSecond: 0, webhooks: [{ name: "mail", key: Redacted.make(Buffer.from("0123456789abcdef")) }] }
 })
 
 const document = documentOf(Api)

@@ -9,7 +9,9 @@ import { Engine } from "../../src/Engine.js"
 import { Readiness } from "../../src/http/Readiness.js"
 import { defaultHttpSettings, HttpSettings, type HttpSettingsShape } from "../../src/http/Settings.js"
 import * as HttpServer from "../../src/http/server.js"
+import { Incarnation } from "../../src/model/Ids.js"
 import { Operator } from "../../src/Operator.js"
+import type { Standing } from "../../src/runtime/Condition.js"
 
 type OperatorApi = (typeof Operator)["Service"]
 type EngineApi = (typeof Engine)["Service"]
@@ -146,11 +148,18 @@ export const engineOf = (given: Partial<EngineApi>): Layer.Layer<Engine> =>
     ...given
   })
 
+/** A worker that goes well. */
+export const standing: Standing = {
+  ...{ incarnation: Incarnation.make("00000000-0000-4000-8000-000000000001"), listening: "heard" },
+  ...{ sweptMsAgo: 10, sweepLateMs: 10_000, slots: { taken: 0, size: 1 }, runs: { held: 0, most: 1 }, auditWaiting: 0 }
+}
+
 /** An operator's facade in which nothing is wrong, and what a test gives it. */
 export const operatorOf = (given: Partial<OperatorApi> = {}): Layer.Layer<Operator> =>
   Layer.succeed(Operator, {
     attributes: () => Effect.succeed({}),
     workers: Effect.succeed([]),
+    condition: Effect.succeed(standing),
     troubled: () => Effect.succeed([]),
     backlog: Effect.succeed({ ready: 0, due: 0, inputs: 0, commands: 0, parked: 0, orphaned: 0 }),
     recent: () => Effect.succeed({ rows: [], last: 0n }),

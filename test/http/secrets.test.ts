@@ -135,7 +135,7 @@ const served = (seen: Seen, spans: ReturnType<typeof recordingTracer>) => {
       Layer.succeed(HttpSettings, {
         ...{ ...defaultHttpSettings, streamMs: 20, callsPerSecond: 0 },
         tokens: [tokenOf("all", "admin", token)],
-        webhooks: [{ name: "mail", key: secret("webhook") }]
+        webhooks: [{ name: "mail", key: Redacted.make(Buffer.from(Redacted.value(secret("webhook")))) }]
       })
     ),
     Layer.provide(Perdure.layerOperator),
