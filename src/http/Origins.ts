@@ -26,7 +26,7 @@ export const isPreflight = ({ headers, method }: HttpServerRequest): boolean =>
 
 const sent = "authorization, content-type, last-event-id, traceparent, tracestate, b3"
 
-/** The answer to such a question: it says nothing of what there is, the call itself is checked as any other. */
+/** The answer to such a question: it says nothing of what there is, the call itself is checked like every other. */
 export const preflight = (origin: string): HttpServerResponse.HttpServerResponse =>
   HttpServerResponse.empty({
     status: 204,

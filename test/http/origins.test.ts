@@ -10,7 +10,7 @@ const server = serving(engineOf({}), { settings })
 const authorization = `Bearer ${"t".repeat(32)}`
 
 describe("A page of another site", () => {
-  it("that is named may call, and read the answer, with a token as any caller", async () => {
+  it("that is named may call, and read the answer, with a token like every caller", async () => {
     const headers = { origin: site, authorization }
     const answer = await server.send({ path: "/api/runs", body: {}, headers })
     expect(answer).toMatchObject({ status: 400, body: { _tag: "InvalidInput" } })
