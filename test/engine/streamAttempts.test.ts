@@ -30,7 +30,8 @@ const Gather = Node.make("gather", { inputs: { each: Input.all(N), any: Input.al
 const Excuse = Node.make("excuse", { inputs: { error: Declined }, outputs: { code: N } })
 
 const Given = Workflow.make("given", { version: 1, input: { count: N } })
-  .node("give", Give, ({ input }) => ({ count: input.count }))
+  .node("before", Each, ({ input }) => ({ n: input.count }))
+  .node("give", Give, ({ before }) => ({ count: before.n }))
   .node("each", Each, ({ give }) => ({ n: give.n }))
   .node("any", Any, ({ give }) => ({ n: give.n }))
   .node("gather", Gather, ({ any, each }) => ({ each: each.n, any: any.n }))
