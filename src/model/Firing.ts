@@ -72,6 +72,7 @@ export type AttemptOutcome =
       readonly error?: EncodedValue
       /** Milliseconds since the epoch of the next attempt; absent when the policy gives up. */
       readonly retryAt?: number
+      /** How many values were put on ports already, at least: by this attempt, or one before. */
       readonly streamed?: { readonly [port: string]: number }
       readonly read?: { readonly [handle: string]: StreamRead }
     }

@@ -5,8 +5,6 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
-import * as Predicate from "effect/Predicate"
-import * as Stream from "effect/Stream"
 import type { OutputMode } from "../definition/Graph.js"
 import { NodeContext } from "../definition/NodeContext.js"
 import type { RetryPolicy } from "../definition/NodeDefinition.js"
@@ -21,6 +19,7 @@ import type { Message } from "../model/Message.js"
 import { fieldName, type NodeCodec, parseJson, type Refusal } from "./Codec.js"
 import type { Registered } from "./Definitions.js"
 import { describe } from "./Describe.js"
+import { type DrainSite, drain, Streamed, withRead, withStreamed } from "./Drain.js"
 import { retryDelay } from "./RetryPolicy.js"
 import type { StartFiring } from "./RunState.js"
 import type { StreamSession } from "./StreamSession.js"
@@ -31,10 +30,12 @@ import { tookTooLong } from "./Turn.js"
 export interface StepKeeper {
   readonly beginSteps: (start: StartFiring) => StepHost
   readonly beginStreams: (start: StartFiring) => StreamSession
+  /** Whether a firing may have given something in an attempt before. */
+  readonly mayHaveGiven: (start: StartFiring) => boolean
 }
 
 /** Where an attempt takes place; `now` is the database's time, for the next attempt. */
-export class AttemptSite implements StepSite {
+export class AttemptSite implements StepSite, DrainSite {
   private host: StepHost | undefined
   private session: StreamSession | undefined
 
@@ -81,6 +82,10 @@ export class AttemptSite implements StepSite {
   get streams(): StreamSession {
     this.session ??= this.keeper.beginStreams(this.start)
     return this.session
+  }
+
+  get mayHaveGiven(): boolean {
+    return this.keeper.mayHaveGiven(this.start)
   }
 
   /** What was given on ports while the attempt ran. */
@@ -165,53 +170,9 @@ const undertake = (site: AttemptSite): Effect.Effect<AttemptOutcome, never, Node
   return bounded.pipe(
     Effect.matchCauseEffect({
       onSuccess: (result) => Effect.succeed(withRead(site, encodeResult(codec, result))),
-      onFailure: (cause) => Effect.map(failureOutcome(site, codec, cause), (outcome) => withStreamed(site, outcome))
+      onFailure: (cause) => Effect.flatMap(failureOutcome(site, codec, cause), (outcome) => withStreamed(site, outcome))
     })
   )
-}
-
-/** Stands for a stream that was drained. */
-class Streamed {
-  constructor(readonly count: number) {}
-}
-
-const isStream = (given: unknown): given is Stream.Stream<unknown, unknown> =>
-  Predicate.hasProperty(given, Stream.StreamTypeId)
-
-/** Drains the streams among the outputs, all at once. */
-const drain = (site: AttemptSite, codec: NodeCodec, result: unknown): Effect.Effect<unknown, unknown> => {
-  const given = typeof result === "object" && result !== null ? Object.entries(result) : []
-  const { ports } = site.registered.plan.nodes[site.start.node]!
-  const streams = ports.flatMap((port) => {
-    const [, stream] = given.find(([name]) => name === port.name) ?? []
-    return port.mode === "many" && isStream(stream) ? [{ port, stream }] : []
-  })
-  if (streams.length === 0) return Effect.succeed(result)
-  return Effect.map(
-    Effect.forEach(
-      streams,
-      ({ port, stream }) =>
-        Effect.map(
-          site.streams.output(port, codec.outputs.get(port.name)!, stream),
-          (count) => [port.name, new Streamed(count)] as const
-        ),
-      { concurrency: "unbounded" }
-    ),
-    (drained) => Object.fromEntries([...given, ...drained])
-  )
-}
-
-/** A failure, with what was given before. */
-const withStreamed = (site: AttemptSite, outcome: AttemptOutcome): AttemptOutcome => {
-  const { streamed } = site
-  return streamed === undefined || outcome._tag !== "Failed" ? outcome : withRead(site, { ...outcome, streamed })
-}
-
-/** The end of an attempt, with how far it has read its streams. */
-const withRead = (site: AttemptSite, outcome: AttemptOutcome): AttemptOutcome => {
-  const { read } = site
-  if (read === undefined || (outcome._tag !== "Completed" && outcome._tag !== "Failed")) return outcome
-  return { ...outcome, read }
 }
 
 interface Decoded {
@@ -292,12 +253,9 @@ const encodeResult = (codec: NodeCodec, result: unknown): AttemptOutcome => {
   const outputs: Record<string, ReadonlyArray<EncodedValue>> = {}
   let streamed: Record<string, number> | undefined
   for (const [port, encoder] of codec.outputs) {
-    const given = record[port]
-    if (given instanceof Streamed) {
-      outputs[port] = []
-      streamed = { ...streamed, [port]: given.count }
-      continue
-    }
+    const output = record[port]
+    const given = output instanceof Streamed ? output.elements : output
+    if (output instanceof Streamed) streamed = { ...streamed, [port]: output.count }
     const { mode } = codec.definition.outputs[port]!
     if (mode === "many" && !Array.isArray(given)) return invalidOutput(port, { path: [], message: "expected an array" })
     const values = emittedValues(mode, given)

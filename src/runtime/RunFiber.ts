@@ -305,6 +305,10 @@ export class RunFiber implements CommitSource, StepKeeper {
     return this.behindHandlers().beginStreams(start, this.state)
   }
 
+  mayHaveGiven(start: StartFiring): boolean {
+    return this.behindHandlers().mayHaveGiven(start)
+  }
+
   private behindHandlers(): RunHosts {
     this.hosts ??= new RunHosts(this.run, this.environment, {
       push: (event) => this.push(event),

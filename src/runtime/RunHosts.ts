@@ -1,5 +1,5 @@
 import * as Effect from "effect/Effect"
-import type * as Exit from "effect/Exit"
+import * as Exit from "effect/Exit"
 import type { StepHost } from "../definition/StepHost.js"
 import type { AttemptOutcome } from "../model/Firing.js"
 import type { RunCommit } from "../model/Run.js"
@@ -8,13 +8,15 @@ import type { RunEnvironment } from "./RunEnvironment.js"
 import type { RunEvent, RunState, StartFiring } from "./RunState.js"
 import { RunSteps } from "./RunSteps.js"
 import { RunStreams } from "./RunStreams.js"
-import { type Hands, stepOwner } from "./StepOwner.js"
+import { firingName, type Hands, stepOwner, wasOpen } from "./StepOwner.js"
 import type { StreamSession } from "./StreamSession.js"
 
 /** What stands behind the handlers of a live run: their steps and their streams, each made when the first of them is asked for. */
 export class RunHosts {
   private steps: RunSteps | undefined
   private streams: RunStreams | undefined
+  /** Firings of this life that were interrupted: they start again, in the same attempt. */
+  private readonly interrupted = new Set<string>()
 
   constructor(
     private readonly run: HeldRun,
@@ -29,6 +31,11 @@ export class RunHosts {
   beginStreams(start: StartFiring, state: RunState): StreamSession {
     this.streams ??= this.makeStreams(state)
     return this.streams.begin(start)
+  }
+
+  /** Whether a firing may have given something in an attempt before, or in this one before it was interrupted. */
+  mayHaveGiven(start: StartFiring): boolean {
+    return start.firing.attempt > 1 || wasOpen(this.run, start) || this.interrupted.has(firingName(start))
   }
 
   /** Whether somebody reads or gives a stream now. */
@@ -66,6 +73,7 @@ export class RunHosts {
 
   /** What an attempt came to that was interrupted because a step of it waits; nothing if it was not. */
   ended(start: StartFiring, exit: Exit.Exit<AttemptOutcome>): AttemptOutcome | undefined {
+    if (this.streams !== undefined && Exit.isInterrupted(exit)) this.interrupted.add(firingName(start))
     return this.steps?.ended(start, exit)
   }
 
@@ -93,7 +101,7 @@ export class RunHosts {
             (journal) => journal.find("checkpoint", "checkpoint", "")?.value ?? undefined
           ),
         slots: this.environment.slots,
-        mayHaveGiven: (start) => start.firing.attempt > 1 || steps.owner.wasOpen(start)
+        mayHaveGiven: (start) => this.mayHaveGiven(start)
       },
       state
     )

@@ -22,10 +22,13 @@ export class RunStreams implements StreamRun {
     readonly owner: StreamOwner,
     public state: RunState
   ) {
-    for (const { handles, id } of state.plan.nodes) {
-      for (const { mode, name } of handles) {
-        if (mode === "stream") this.gates.set(`${id}.${name}`, { delivered: 0, read: 0 })
-      }
+    for (const { handles, id, index } of state.plan.nodes) {
+      handles.forEach(({ mode, name }, handle) => {
+        if (mode !== "stream") return
+        const began = state.nodes[index]!.handles[handle]?.edges.some(({ next }) => next[0] > 0) === true
+        // Rows wait that nobody has counted: as many as may be there, until the reader has come to their end.
+        this.gates.set(`${id}.${name}`, { delivered: began ? Limits.edgeCredits : 0, read: 0 })
+      })
     }
   }
 

@@ -68,12 +68,22 @@ export interface Hands {
   readonly unreadable: (why: string, reason?: ParkReason) => void
 }
 
+/** A run as it was when it came into memory. */
+interface Taken {
+  readonly state: RunState
+  readonly starts: ReadonlyArray<StartFiring>
+}
+
+/** Whether a firing was open when its run was read from its rows. */
+export const wasOpen = ({ starts, state }: Taken, start: StartFiring): boolean =>
+  start.firing.firing < state.nodes[start.node]!.next && !starts.includes(start)
+
 /** Fibers are scheduled with priority 0 and in rising order. */
 const afterAllOthers = 1
 
 /** The owner of the steps of a run, as it was when it came into memory. */
 export const stepOwner = (
-  run: { readonly state: RunState; readonly fence: number; readonly starts: ReadonlyArray<StartFiring> },
+  run: Taken & { readonly fence: number },
   { clock, facade, settings, stepReader }: RunEnvironment,
   hands: Hands
 ): Omit<StepOwner, "streamsOf"> => ({
@@ -88,7 +98,7 @@ export const stepOwner = (
   childDepth: settings.childDepth,
   childFanOut: settings.childFanOut,
   nodeId: (node) => run.state.plan.nodes[node]!.id,
-  wasOpen: (start) => start.firing.firing < run.state.nodes[start.node]!.next && !run.starts.includes(start),
+  wasOpen: (start) => wasOpen(run, start),
   push: hands.push,
   interrupt: (start) => hands.interrupt(firingName(start)),
   later: (then) => hands.fork(Effect.zipRight(Effect.yieldNow({ priority: afterAllOthers }), Effect.sync(then))),

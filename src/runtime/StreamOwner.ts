@@ -22,7 +22,11 @@ export interface StreamOwner {
   readonly slots: Pick<Slots, "lend" | "retake">
 }
 
-/** How far the reader of a handle is: messages that were delivered in this life, and how many were there when it had read all. */
+/**
+ * How far the reader of a handle is: messages that were delivered in this life, and how many were there when it had read all.
+ *
+ * **Details** Those of a life before count as many as there may be.
+ */
 export interface Gate {
   delivered: number
   read: number

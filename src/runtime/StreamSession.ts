@@ -9,7 +9,7 @@ import type { PlanNode, PlanPort } from "./Plan.js"
 import type { StartFiring } from "./RunState.js"
 import type { StreamRun, StreamSite } from "./StreamOwner.js"
 import { HandleReader } from "./StreamReader.js"
-import { type InvalidElement, PortWriter } from "./StreamWriter.js"
+import { givenBefore, type InvalidElement, PortWriter } from "./StreamWriter.js"
 
 /** The streams of one attempt of one firing: what it reads and what it gives. */
 export class StreamSession implements StreamSite, StreamProgress {
@@ -93,6 +93,11 @@ export class StreamSession implements StreamSite, StreamProgress {
         Effect.map(() => writer.next)
       )
     })
+  }
+
+  /** Whether rows have something that the firing gave on a port; what this attempt gives is not asked for. */
+  hasGiven(port: PlanPort): Effect.Effect<boolean> {
+    return Effect.map(givenBefore(this, port, 0, 1), (messages) => messages.length > 0)
   }
 
   /** Ends when everything that was given may be committed. */

@@ -146,28 +146,32 @@ export class PortWriter {
     const { known = [] } = this
     if (ordinal < this.knownFrom + known.length) return Effect.succeed(known[ordinal - this.knownFrom])
     if (this.isLastPage) return Effect.succeed(undefined)
-    return Effect.flatMap(this.page(ordinal), (messages) => {
+    return Effect.flatMap(givenBefore(this.session, this.port, ordinal, Limits.streamBatch), (messages) => {
       this.known = messages.flatMap(({ content }) => (content._tag === "Live" ? [content.text] : []))
       this.knownFrom = ordinal
       this.isLastPage = messages.length < Limits.streamBatch
       return Effect.succeed(this.known[0])
     })
   }
+}
 
-  /** What the rows of one consumer have of this firing: all consumers have the same. */
-  private page(ordinal: number): Effect.Effect<ReadonlyArray<InboxMessage>> {
-    const { run, start } = this.session
-    const target = this.port.targets[0]!
-    const { handles, id: nodeId } = run.state.plan.nodes[target.node]!
-    const { firing } = start.firing
-    const from = { firing, ordinal }
-    const handle = handles[target.handle]!.name
-    const range = { runId: run.owner.runId, nodeId, handle, producer: this.port.producer, from }
-    return Effect.catchAll(run.owner.reader.messages([range], Limits.streamBatch), (error) =>
-      Effect.zipRight(
-        Effect.sync(() => run.owner.park("UndecodableRow", error.message)),
-        Effect.never
-      )
-    ).pipe(Effect.map((messages) => messages.filter((message) => message.firing === firing)))
-  }
+/** What the rows of one consumer of a port have of a firing, from an ordinal on: all consumers have the same. */
+export const givenBefore = (
+  { run, start }: StreamSite,
+  { producer, targets }: PlanPort,
+  ordinal: number,
+  limit: number
+): Effect.Effect<ReadonlyArray<InboxMessage>> => {
+  const [target] = targets
+  if (target === undefined) return Effect.succeed([])
+  const { handles, id: nodeId } = run.state.plan.nodes[target.node]!
+  const { firing } = start.firing
+  const from = { firing, ordinal }
+  const range = { runId: run.owner.runId, nodeId, handle: handles[target.handle]!.name, producer, from }
+  return Effect.catchAll(run.owner.reader.messages([range], limit), (error) =>
+    Effect.zipRight(
+      Effect.sync(() => run.owner.park("UndecodableRow", error.message)),
+      Effect.never
+    )
+  ).pipe(Effect.map((messages) => messages.filter((message) => message.firing === firing)))
 }

@@ -94,6 +94,41 @@ scenario("E7 a stream waits while its slow consumer is behind, and memory holds 
   })
 )
 
+scenario("a slow consumer is not given more for each process that dies, and goes on where it can", (world) =>
+  Effect.gen(function* () {
+    const count = 2 * Limits.edgeCredits
+    // Little goes on from it: the check of the rows takes longer the more there are.
+    const tenth = (n: Stream.Stream<number>) => Stream.filter(n, (each) => each % 10 === 0)
+    const double = (n: Stream.Stream<number>) => Stream.tap(n, () => Effect.never)
+    let given = 0
+    const produce = () =>
+      Effect.succeed(
+        Stream.tap(Stream.range(1, count), (n) =>
+          Effect.sync(() => {
+            given = n
+          })
+        )
+      )
+    const committed = Effect.map(
+      world.sql("select max(ordinal) + 1 as n from perdure.run_inbox_messages where producer = 'produce.n'"),
+      ([row]) => Number(row?.["n"])
+    )
+    for (let life = 0; life < 3; life++) {
+      given = 0
+      const dying = yield* world.start({ workflows: summing({ double, produce }) })
+      if (life === 0) yield* dying.engine.start(Sum, { count }, { runId: "a" })
+      // It has gathered all that it may while it waits.
+      const most = yield* Effect.repeat(committed, {
+        until: (n) => n >= Limits.edgeCredits && given - n === Limits.streamBatch
+      })
+      expect(most).toBeLessThan(Limits.edgeCredits + 2 * Limits.streamBatch)
+      yield* world.kill(dying)
+    }
+    const last = yield* world.start({ workflows: summing({ double: tenth, produce }) })
+    expect(yield* last.engine.await(Sum, "a")).toEqual({ sum: 5 * expected(count / 10).sum, count: count / 10 })
+  })
+)
+
 scenario("a stream that fails by the node's typed error is tried again, and what it gave is not given twice", (world) =>
   Effect.gen(function* () {
     const { engine } = yield* world.start({
