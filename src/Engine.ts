@@ -136,7 +136,10 @@ export class Engine extends Context.Tag("perdure/Engine")<
     ) => Effect.Effect<
       ReadonlyArray<Either.Either<StartedRun, WorkflowNotFound | InvalidInput | RunConflict | Trouble>>
     >
-    /** Sends an external event to a node; `accepted` is false when this `inputId` was sent before. */
+    /**
+     * Sends an external event to a node; `accepted` is false when this `inputId` was sent before. Here as with a signal or a query a run of another
+     * workflow is a `RunNotFound`.
+     */
     readonly trigger: <W extends Workflow.Any, const Id extends Workflow.ExternalNodes<W>>(
       workflow: W,
       runId: string,

@@ -1,5 +1,5 @@
 import { DateTime, Effect, Layer, Schema } from "effect"
-import { Engine, Node, Perdure, Workflow } from "perdure"
+import { Engine, Node, Perdure, Step, Workflow } from "perdure"
 
 class NotYet extends Schema.TaggedError<NotYet>()("NotYet", {}) {}
 
@@ -9,12 +9,19 @@ const Reminder = Workflow.make("reminder", { version: 1, input: { who: Schema.St
   .node("remind", Remind, ({ input }) => ({ who: input.who }))
   .output(({ remind }) => ({ text: remind.text }))
 
+const Wait = Node.make("wait", { inputs: { who: Schema.String }, outputs: { who: Schema.String } })
+
+const Patient = Workflow.make("patient", { version: 1, input: { who: Schema.String } })
+  .node("wait", Wait, ({ input }) => ({ who: input.who }))
+  .output(({ wait }) => ({ who: wait.who }))
+
 let ready = false
 
-const App = Reminder.layer.pipe(
+const App = Layer.merge(Reminder.layer, Patient.layer).pipe(
   Layer.provide(
     Remind.toLayer(({ who }) => (ready ? Effect.succeed({ text: `Remember, ${who}` }) : Effect.fail(new NotYet())))
   ),
+  Layer.provide(Wait.toLayer(({ who }) => Effect.as(Step.sleep("a day", "1 day"), { who }))),
   Layer.provideMerge(Perdure.layerEngine()),
   Layer.provide(Perdure.layerEmbedded())
 )
@@ -34,6 +41,16 @@ const program = Effect.gen(function* () {
   yield* engine.retry(runId)
   const completed = Effect.repeat(engine.get(runId), { until: (run) => run.status === "completed" })
   yield* Effect.log((yield* completed).output)
+
+  const never = { startAt: DateTime.add(now, { hours: 1 }) }
+  yield* engine.start(Reminder, { who: "Bob" }, { runId: "reminder-2", ...never })
+  yield* engine.cancel("reminder-2")
+  yield* Effect.log((yield* engine.awaitEnd("reminder-2")).status) // cancelled: it will not start any more
+
+  const soon = { deadline: DateTime.add(yield* DateTime.now, { seconds: 1 }) }
+  yield* engine.start(Patient, { who: "Eve" }, { runId: "patient-1", ...soon })
+  const late = yield* Effect.flip(engine.await(Patient, "patient-1"))
+  yield* Effect.log(late.message) // its deadline has passed
 })
 
 await Effect.runPromise(program.pipe(Effect.provide(App)))

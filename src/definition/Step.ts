@@ -229,8 +229,9 @@ export const child = <W extends Workflow.Any>(
 /**
  * A sign of life of an attempt, with how far it is.
  *
- * **Details** A node with `heartbeat` fails its attempt when none comes in time. The details are kept for the next attempt; they are
- * written now and then, not each time. May be given inside a step.
+ * **Details** A node with `heartbeat` fails its attempt when none comes in time. The details are kept for the next attempt:
+ * they are written once a second at most, and the last ones with the end of the attempt; a death of the process may lose those of
+ * its last second. May be given inside a step.
  *
  * @example
  * yield* Step.heartbeat(Schema.Number, linesDone)

@@ -16,7 +16,7 @@ import {
 } from "../model/Errors.js"
 import type { EncodedValue } from "../model/Firing.js"
 import type { RunId } from "../model/Ids.js"
-import type { CommandKind } from "../model/Run.js"
+import type { CommandKind, TriggerDelivery } from "../model/Run.js"
 import { isEnded } from "../model/Status.js"
 import { AuditTrail } from "../runtime/AuditTrail.js"
 import { Awaiters } from "../runtime/Awaiters.js"
@@ -138,10 +138,11 @@ const makeReads = Effect.gen(function* () {
       return explainRun(standing, open, here, yield* clock.now)
     })
 
-  const queryEncoded = (id: string, nodeId: string, query: string) =>
+  const queryEncoded = (id: string, nodeId: string, query: string, workflow?: string) =>
     Effect.gen(function* () {
       const runId = yield* runIdFrom(id)
-      yield* row(runId)
+      const run = yield* row(runId)
+      if (run.workflow !== (workflow ?? run.workflow)) return yield* new RunNotFound({ runId })
       return Option.fromNullable(yield* transactor.read("query", steps.published(runId, nodeId, query)))
     })
 
@@ -151,8 +152,8 @@ const makeReads = Effect.gen(function* () {
     awaitEnd,
     resumability,
     queryEncoded,
-    query: <Q extends Query>(_workflow: Workflow.Any, id: string, nodeId: string, query: Q) =>
-      Effect.flatMap(queryEncoded(id, nodeId, query.name), (text) => answerOf(query, `${id}/${nodeId}`, text)),
+    query: <Q extends Query>({ name }: Workflow.Any, id: string, nodeId: string, query: Q) =>
+      Effect.flatMap(queryEncoded(id, nodeId, query.name, name), (text) => answerOf(query, `${id}/${nodeId}`, text)),
     await: <W extends Workflow.Any>(workflow: W, id: string) =>
       Effect.flatMap(awaitEnd(id), (run) => resultOf(workflow, run)),
     list: (filter: RunFilter) => reads.transact("list", states.list(filter), bounds),
@@ -209,12 +210,18 @@ const makeWrites = (reads: Reads) =>
       result: outputOf
     })
 
-    const deliver = (id: string, nodeId: string, payload: EncodedValue, rawInputId: string, signal?: string) =>
+    const deliver = (
+      id: string,
+      nodeId: string,
+      payload: EncodedValue,
+      rawInputId: string,
+      to: Pick<TriggerDelivery, "signal" | "workflow">
+    ) =>
       Effect.gen(function* () {
         const runId = yield* runIdFrom(id)
         const inputId = yield* inputIdFrom(rawInputId)
         const joined = yield* Joined
-        const delivery = { runId, nodeId, inputId, payload: payload.text, ...(signal === undefined ? {} : { signal }) }
+        const delivery = { runId, nodeId, inputId, payload: payload.text, ...to }
         const outcome =
           joined === undefined ? yield* intake.deliver(delivery) : yield* intake.deliverIn(joined.transaction, delivery)
         joined?.touched.push(runId)
@@ -295,10 +302,11 @@ const makeWrites = (reads: Reads) =>
       ) =>
         Effect.gen(function* () {
           const schema = yield* Effect.orDie(payloadSchema(workflow, nodeId))
-          return yield* deliver(runId, nodeId, yield* encodePayload(schema, payload, fromType), options.inputId)
+          const encoded = yield* encodePayload(schema, payload, fromType)
+          return yield* deliver(runId, nodeId, encoded, options.inputId, { workflow: workflow.name })
         }),
       signal: <S extends Signal>(
-        _workflow: Workflow.Any,
+        workflow: Workflow.Any,
         runId: string,
         nodeId: string,
         signal: S,
@@ -306,7 +314,7 @@ const makeWrites = (reads: Reads) =>
         options: { readonly inputId: string }
       ) =>
         Effect.flatMap(encodePayload(signal.payload, payload, fromType), (encoded) =>
-          deliver(runId, nodeId, encoded, options.inputId, signal.name)
+          deliver(runId, nodeId, encoded, options.inputId, { workflow: workflow.name, signal: signal.name })
         ),
       triggerEncoded: (request: {
         readonly runId: string
@@ -318,7 +326,7 @@ const makeWrites = (reads: Reads) =>
           const { definition } = yield* registeredOf(yield* runIdFrom(request.runId))
           const schema = yield* payloadSchema(definition, request.nodeId)
           const payload = yield* encodePayload(schema, request.payload, fromJson)
-          return yield* deliver(request.runId, request.nodeId, payload, request.inputId)
+          return yield* deliver(request.runId, request.nodeId, payload, request.inputId, {})
         }),
       signalEncoded: (request: {
         readonly runId: string
@@ -337,7 +345,7 @@ const makeWrites = (reads: Reads) =>
             return yield* new SignalNotFound({ workflow: definition.name, nodeId, signal: request.signal })
           }
           const payload = yield* encodePayload(signal.payload, request.payload, fromJson)
-          return yield* deliver(request.runId, nodeId, payload, request.inputId, signal.name)
+          return yield* deliver(request.runId, nodeId, payload, request.inputId, { signal: signal.name })
         }),
       cancel: command("cancel"),
       pause: command("pause"),

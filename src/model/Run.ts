@@ -104,6 +104,8 @@ export interface TriggerDelivery {
   readonly runId: RunId
   readonly nodeId: string
   readonly inputId: InputId
+  /** The workflow that its run has to be of, where the sender knows. */
+  readonly workflow?: string
   /** The signal it is; absent for an event of the node itself. */
   readonly signal?: string
   readonly payload: string

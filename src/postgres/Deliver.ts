@@ -22,9 +22,10 @@ const deliverStatements = (schema: SchemaName) => {
       `
       insert into ${s}.trigger_inputs (run_id, node_id, input_id, signal, payload)
       select c.run_id, c.node_id, c.input_id, c.signal, c.payload
-      from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[]) with ordinality
-        c(run_id, node_id, input_id, signal, payload, place)
+      from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[]) with ordinality
+        c(run_id, node_id, input_id, signal, payload, workflow, place)
       join ${s}.run_state r on r.run_id = c.run_id and r.ended_at is null
+        and (c.workflow is null or r.workflow = c.workflow)
       order by c.place
       on conflict do nothing
       returning run_id as "runId", node_id as "nodeId", input_id as "inputId"`
@@ -36,8 +37,9 @@ const deliverStatements = (schema: SchemaName) => {
       select
         c.place::text as place, r.status,
         case when t.seq is null then 'no' else 'yes' end as there
-      from unnest($1::text[], $2::text[], $3::text[]) with ordinality c(run_id, node_id, input_id, place)
-      join ${s}.run_state r on r.run_id = c.run_id
+      from unnest($1::text[], $2::text[], $3::text[], $4::text[]) with ordinality
+        c(run_id, node_id, input_id, workflow, place)
+      join ${s}.run_state r on r.run_id = c.run_id and (c.workflow is null or r.workflow = c.workflow)
       left join ${s}.trigger_inputs t
         on t.run_id = c.run_id and t.node_id = c.node_id and t.input_id = c.input_id`
     ),
@@ -80,7 +82,8 @@ export const makeDeliver = (schema: SchemaName) => {
       const rows = yield* run(statements.classify, [
         textArray(inputs.map((input) => input.runId)),
         textArray(inputs.map((input) => input.nodeId)),
-        textArray(inputs.map((input) => input.inputId))
+        textArray(inputs.map((input) => input.inputId)),
+        textArray(inputs.map((input) => input.workflow ?? null))
       ])
       const found = new Map((yield* decodeGuaranteed("deliver", decodeClass, rows)).map((row) => [row.place, row]))
       return yield* Effect.forEach(inputs, (input, index): Effect.Effect<DeliverOutcome, DatabaseError> => {
@@ -99,7 +102,8 @@ export const makeDeliver = (schema: SchemaName) => {
       textArray(inputs.map((input) => input.nodeId)),
       textArray(inputs.map((input) => input.inputId)),
       textArray(inputs.map((input) => input.signal ?? null)),
-      textArray(inputs.map((input) => input.payload))
+      textArray(inputs.map((input) => input.payload)),
+      textArray(inputs.map((input) => input.workflow ?? null))
     ])
 
   return (

@@ -38,7 +38,7 @@ export interface Unapplied {
 export class TriggerStore extends Context.Tag("perdure/TriggerStore")<
   TriggerStore,
   {
-    /** Inserts external events; the same (run, node, inputId) again is a `Duplicate` and changes nothing. */
+    /** Inserts external events; the same (run, node, inputId) again is a `Duplicate` and changes nothing. A run of another workflow than asked for is none. */
     readonly deliver: (
       inputs: ReadonlyArray<TriggerDelivery>
     ) => Effect.Effect<ReadonlyArray<DeliverOutcome>, DatabaseError, Transaction>

@@ -11,7 +11,7 @@ import * as NodeOutcome from "../../src/definition/NodeOutcome.js"
 import * as Step from "../../src/definition/Step.js"
 import * as Workflow from "../../src/definition/Workflow.js"
 import { Declined } from "./fixtures.js"
-import { Calls, Decision, Stepped, stepped } from "./stepFixtures.js"
+import { Calls, Decision, Progress, Stepped, stepped } from "./stepFixtures.js"
 import { scenario } from "./world.js"
 
 const { Number: N } = Schema
@@ -166,6 +166,28 @@ scenario("the next attempt knows the last sign of life, however soon it came aft
     })
     yield* engine.start(Again, { n: 10 }, { runId: "a" })
     expect(yield* engine.await(Again, "a")).toEqual({ out: 10 })
+  })
+)
+
+scenario("what is sent to a run of another workflow, or asked of it, finds no run", (world) =>
+  Effect.gen(function* () {
+    const { engine } = yield* world.start({
+      settings: { idleMs: 0 },
+      workflows: stepped(() => Effect.map(Step.awaitSignal(Decision), ({ by }) => by))
+    })
+    yield* engine.start(Stepped, { n: 1 }, { runId: "a" })
+    const sent = engine.signal(Collected, "a", "orders", Decision, { by: "eve" }, { inputId: "1" })
+    const triggered = engine.trigger(Collected, "a", "orders", 1, { inputId: "1" })
+    const asked = engine.query(Collected, "a", "orders", Progress)
+    const noRun = { _tag: "RunNotFound" }
+    expect(yield* Effect.flip(sent)).toMatchObject(noRun)
+    expect(yield* Effect.flip(triggered)).toMatchObject(noRun)
+    expect(yield* Effect.flip(asked)).toMatchObject(noRun)
+    expect(yield* world.sql("select from perdure.trigger_inputs")).toEqual([])
+    expect(yield* engine.signal(Stepped, "a", "work", Decision, { by: "ada" }, { inputId: "1" })).toEqual({
+      accepted: true
+    })
+    expect(yield* engine.await(Stepped, "a")).toEqual({ out: "ada" })
   })
 )
 

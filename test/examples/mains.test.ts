@@ -4,7 +4,7 @@ import { describe, expect, it } from "vitest"
 
 /** What each of these prints, in this order. */
 const programs = {
-  times: ["suspended", "paused", "failed", "Remember, Ada"],
+  times: ["suspended", "paused", "failed", "Remember, Ada", "cancelled", "its deadline has passed"],
   latest: ["prices", "stored"]
 } as const
 
