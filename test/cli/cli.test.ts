@@ -100,6 +100,7 @@ describe("The commands", () => {
     [["runs", "start", "order", "--input", "{}", "--attribute", "a b=x"], 2, /^perdure: attributes: expected names/],
     [["trigger", "r-1", "a b", "--payload", "{}"], 2, /^perdure: nodeId: expected a letter/],
     [["stuck", "--limit", "0"], 2, /^perdure: limit: expected an integer from 1 to 500\n$/],
+    [["migrate", "--json"], 2, /^perdure: DATABASE_URL: expected a database to migrate\n$/],
     [["runs", "frobnicate"], 2, /^perdure: runs has no command frobnicate: one of cancel, .* watch\n$/],
     [["runs", "list", "--url", "ftp://x"], 2, /^perdure: PERDURE_URL: expected a URL/],
     [["serve", "--workflows", "/nowhere.js"], 2, /^perdure: can't load \/nowhere\.js/]

@@ -8,7 +8,8 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import { readConfiguration } from "../config.js"
-import { CommandFailed, usageExit } from "../Remote.js"
+import { json } from "../Printing.js"
+import { CommandFailed, remote, usageExit } from "../Remote.js"
 import type { Workflows } from "../Server.js"
 
 const configured = Effect.suspend(() =>
@@ -75,7 +76,7 @@ export const processes = (afterwards: Afterwards) => {
     worker: Command.make("worker", { workflows }, becomes("runWorker")).pipe(
       Command.withDescription("Executes workflows without a server")
     ),
-    migrate: Command.make("migrate", {}, () =>
+    migrate: Command.make("migrate", { json: remote.json }, (options) =>
       Effect.gen(function* () {
         const { configuration } = yield* configured
         const url = configuration.databaseDirectUrl ?? configuration.databaseUrl
@@ -90,6 +91,7 @@ export const processes = (afterwards: Afterwards) => {
           migration({ url, schema: configuration.schema }),
           ({ message }) => new CommandFailed({ exitCode: 1, message })
         )
+        if (options.json) return yield* json({ applied: done })
         yield* Console.log(done.length === 0 ? "up to date" : done.map((name) => `applied ${name}`).join("\n"))
       })
     ).pipe(Command.withDescription("Brings the schema in DATABASE_URL to the present version"))
