@@ -65,8 +65,8 @@ export const make = Effect.gen(function* () {
 type EngineShape = (typeof Engine)["Service"]
 
 const makeReads = Effect.gen(function* () {
-  const transactor = yield* Transactor
-  const reads = (yield* ReadTransactor) ?? transactor
+  const reads = (yield* ReadTransactor) ?? (yield* Transactor)
+  const triggers = yield* TriggerStore
   const states = yield* StateStore
   const reader = yield* RunReader
   const audit = yield* AuditLog
@@ -81,6 +81,12 @@ const makeReads = Effect.gen(function* () {
   const row = (runId: RunId) =>
     Effect.flatMap(reader.find(runId), (run) =>
       run === undefined ? Effect.fail(new RunNotFound({ runId })) : Effect.succeed(run)
+    )
+
+  /** Fails where no run is of this name: over the connections for questions, as what is asked of it. */
+  const there = (runId: RunId) =>
+    Effect.flatMap(reads.read("find", triggers.addressee(runId)), (found) =>
+      found === undefined ? Effect.fail(new RunNotFound({ runId })) : Effect.void
     )
 
   const get = (id: string) =>
@@ -141,8 +147,8 @@ const makeReads = Effect.gen(function* () {
   const queryEncoded = (id: string, nodeId: string, query: string) =>
     Effect.gen(function* () {
       const runId = yield* runIdFrom(id)
-      yield* row(runId)
-      return Option.fromNullable(yield* transactor.read("query", steps.published(runId, nodeId, query)))
+      yield* there(runId)
+      return Option.fromNullable(yield* reads.read("query", steps.published(runId, nodeId, query)))
     })
 
   const calls = {
@@ -162,7 +168,7 @@ const makeReads = Effect.gen(function* () {
     ) =>
       Effect.gen(function* () {
         const runId = yield* runIdFrom(id)
-        yield* row(runId)
+        yield* there(runId)
         yield* trail.settled
         return yield* audit.read(runId, { ...options, limit: options.limit ?? shownEvents })
       }),
