@@ -217,7 +217,7 @@ export class Engine extends Context.Tag("perdure/Engine")<
      * Lets a failed run go on from what failed, or a parked one from where it stands.
      *
      * **Details** What failed has the same inputs and one more attempt, beside those its policy still has; steps that succeeded are
-     * kept. A run whose messages may be cleaned up is refused. A parked run's deaths are forgotten.
+     * kept. A deadline of the run that has passed holds no more; one in the future still does. A run whose messages may be cleaned up is refused. A parked run's deaths are forgotten.
      */
     readonly retry: (runId: string) => Effect.Effect<RunStatus, RunNotFound | CommandRefused | InvalidInput | Trouble>
     /** Looks at this run now: takes it over if nobody alive holds it and hands over what waits for it. */

@@ -34,9 +34,21 @@ const database = (configuration: Configuration, onStopped: Effect.Effect<void>) 
 }
 
 const engine = (configuration: Configuration) => {
-  const { graceMs, idleMs, leaseMs, maxRuns, pollMs, retention, slots, unknownAfterMs, workerId } = configuration
+  const {
+    childDepth,
+    childFanOut,
+    graceMs,
+    idleMs,
+    leaseMs,
+    maxRuns,
+    pollMs,
+    retention,
+    slots,
+    unknownAfterMs,
+    workerId
+  } = configuration
   return Perdure.layerEngine({
-    ...{ graceMs, idleMs, leaseMs, maxRuns, pollMs, slots, unknownAfterMs, workerId },
+    ...{ childDepth, childFanOut, graceMs, idleMs, leaseMs, maxRuns, pollMs, slots, unknownAfterMs, workerId },
     heartbeatMs: Math.floor(leaseMs / 5),
     ...Object.fromEntries(retention)["*"],
     retention: Object.fromEntries(retention.filter(([workflow]) => workflow !== "*"))
@@ -53,13 +65,14 @@ export const example = ({ exampleDelayMs, exampleLedger }: Configuration) =>
   )
 
 const httpSettings = (configuration: Configuration) => {
-  const { bodyLimitBytes, callsPerSecond, hosts, maxClients, maxStreams, token, tokens, webhooks } = configuration
+  const { bodyLimitBytes, callsPerSecond, hosts, maxClients, maxStreams, origins, token, tokens, webhooks } =
+    configuration
   const admin = token === undefined ? [] : [tokenOf("admin", "admin", token)]
   return Layer.effect(
     HttpSettings,
     Effect.map(HttpSettings, (defaults) => ({
       ...defaults,
-      ...{ bodyLimitBytes, callsPerSecond, hosts, maxStreams, webhooks },
+      ...{ bodyLimitBytes, callsPerSecond, hosts, maxStreams, origins, webhooks },
       maxConnections: maxClients,
       tokens: [...admin, ...tokens]
     }))

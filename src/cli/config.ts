@@ -3,6 +3,7 @@ import * as LogLevel from "effect/LogLevel"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import { isLoopback } from "../http/Loopback.js"
+import { parseOrigin } from "../http/Origins.js"
 import { defaultHttpSettings } from "../http/Settings.js"
 import { parseToken } from "../http/Tokens.js"
 import { parseWebhookKey } from "../http/WebhookKeys.js"
@@ -189,6 +190,11 @@ export const settings = {
     "names that calls may be sent to, as `Host` has them, beside those of a loopback address",
     hostName
   ),
+  origins: list(
+    "PERDURE_ORIGINS",
+    "sites whose pages may call this server from a browser, as `https://app.example`",
+    parseOrigin
+  ),
   callsPerSecond: integer(
     "PERDURE_CALLS_PER_SECOND",
     defaultHttpSettings.callsPerSecond,
@@ -251,6 +257,18 @@ export const settings = {
     defaultSettings.unknownAfterMs,
     [1_000, day],
     "how long nobody may know a workflow before its runs are parked"
+  ),
+  childDepth: integer(
+    "PERDURE_CHILD_DEPTH",
+    defaultSettings.childDepth,
+    [0, 1_000],
+    "how deep children may have children"
+  ),
+  childFanOut: integer(
+    "PERDURE_CHILD_FAN_OUT",
+    defaultSettings.childFanOut,
+    [1, 1_000_000],
+    "children that an attempt of a handler may start, and that live at once of a child node in a run"
   ),
   retention: {
     ...list(

@@ -70,7 +70,11 @@ const answered = (args: ReadonlyArray<string>): string | undefined => {
 }
 
 /** The parser would tell of the commands above. */
-const unknownOf = ([first, second = "-"]: ReadonlyArray<string>): string | undefined => {
+const unknownOf = ([first, second = "-", ...rest]: ReadonlyArray<string>): string | undefined => {
+  // It would tell its own version, and start nothing.
+  if (first === "runs" && second === "start" && rest.includes("--version")) {
+    return "runs start has no option --version: the workflow's is --workflow-version"
+  }
   const names = commandsOf(runs).map(([name]) => name)
   return first !== "runs" || second.startsWith("-") || names.includes(second)
     ? undefined

@@ -1,5 +1,6 @@
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
+import type * as Either from "effect/Either"
 import type * as Option from "effect/Option"
 import type * as Stream from "effect/Stream"
 import type * as Query from "../definition/Query.js"
@@ -21,6 +22,7 @@ import type {
   SignalNotFound,
   WorkflowNotFound
 } from "../model/Errors.js"
+import type { RunId } from "../model/Ids.js"
 import type { RunStatus } from "../model/Status.js"
 import type { ClientTrouble, DefinitionMismatch } from "./Errors.js"
 
@@ -32,6 +34,14 @@ export type RunSummary = (typeof Shapes.RunPage.Type)["runs"][number]
 export type RunEvent = (typeof Shapes.Events.Type)["events"][number]
 /** Why a run is not moving. */
 export type Explanation = typeof OperatorShapes.Explanation.Type
+
+/** How a run ended, with the JSON text of its output or of its failure. */
+export interface RunEnd {
+  readonly runId: RunId
+  readonly status: RunStatus
+  readonly output: string | null
+  readonly failure: string | null
+}
 
 /** Which runs a list shows. */
 export interface RunQuery {
@@ -59,6 +69,11 @@ type Command = (runId: string) => Effect.Effect<RunStatus, RunNotFound | Command
  * **Details** Values are encoded and results decoded by the schemas of the definition, errors are those of the engine. What can
  * be asked twice without harm is asked again when the server can't be reached.
  *
+ * It differs from `Engine` where there is a wire in between: a run that ended with an output which this build of the definition
+ * can't read is a `DefinitionMismatch`; `get`, `list` and `events` give what people are shown, without secrets, and page by cursors;
+ * `follow` is here alone. What takes part in the process of the engine is there alone: `inTransaction`, `drain`, `recover`,
+ * `resumability` and the `Encoded` forms.
+ *
  * **Errors** Beside the engine's own errors every call can fail with `ClientTrouble`.
  *
  * @example
@@ -76,6 +91,21 @@ export interface ClientApi {
     input: Workflow.Input<W>,
     options?: StartOptions
   ) => Effect.Effect<StartedRun, WorkflowNotFound | InvalidInput | RunConflict | ClientTrouble>
+  /**
+   * Starts many runs, each by itself: what became of each, in the order given, in batches of at most 1,000.
+   *
+   * **Details** Some may have started where others were refused. A batch that fails as a whole has failed so for each of its runs;
+   * starting with the same `runId`s again is safe.
+   *
+   * @example
+   * const results = yield* client.startMany(Order, orders.map((order) => ({ input: { order }, runId: `order-${order.id}` })))
+   */
+  readonly startMany: <W extends Workflow.Any>(
+    workflow: W,
+    runs: ReadonlyArray<{ readonly input: Workflow.Input<W> } & StartOptions>
+  ) => Effect.Effect<
+    ReadonlyArray<Either.Either<StartedRun, WorkflowNotFound | InvalidInput | RunConflict | ClientTrouble>>
+  >
   /** Sends an external event to a node; `accepted` is false when this `inputId` was sent before. */
   readonly trigger: <W extends Workflow.Any, const Id extends Workflow.ExternalNodes<W>>(
     workflow: W,
@@ -114,6 +144,8 @@ export interface ClientApi {
     Workflow.Output<W>,
     RunNotFound | RunFailed | RunCancelled | InvalidInput | DefinitionMismatch | ClientTrouble
   >
+  /** Waits for a run's end and says how it ended, with the JSON text of its output or failure. */
+  readonly awaitEnd: (runId: string) => Effect.Effect<RunEnd, RunNotFound | InvalidInput | ClientTrouble>
   /** A run with its input, its result and its nodes, as JSON for people: secrets are hidden. */
   readonly get: (runId: string) => Effect.Effect<Run, RunNotFound | InvalidInput | ClientTrouble>
   /** Runs, newest first, page by page. */

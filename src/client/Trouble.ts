@@ -1,7 +1,7 @@
 import type { HttpApiDecodeError } from "@effect/platform/HttpApiError"
 import type * as HttpClientError from "@effect/platform/HttpClientError"
 import * as Effect from "effect/Effect"
-import type { ParseError } from "effect/ParseResult"
+import { ArrayFormatter, type ParseError } from "effect/ParseResult"
 import type { ApiError } from "../http/Errors.js"
 import * as Model from "../model/Errors.js"
 import { AccessDenied, type ClientTrouble, Overloaded, ServerTrouble, UnexpectedAnswer, Unreachable } from "./Errors.js"
@@ -24,10 +24,12 @@ type ModelTag = keyof typeof model
 export type Local<E> = E extends { readonly _tag: infer Tag }
   ? Tag extends ModelTag
     ? InstanceType<(typeof model)[Tag]>
-    : ClientTrouble
+    : Tag extends "ParseError"
+      ? Model.InvalidInput
+      : ClientTrouble
   : ClientTrouble
 
-type Wire = ApiError | HttpApiDecodeError | HttpClientError.HttpClientError | ParseError
+type Wire = ApiError | HttpApiDecodeError | HttpClientError.HttpClientError | ParseError | UnexpectedAnswer
 
 const isModel = (error: Wire): error is Extract<ApiError, { readonly _tag: ModelTag }> => error._tag in model
 
@@ -42,7 +44,14 @@ const causeOf = (error: HttpClientError.RequestError): string => {
   return reason
 }
 
-const troubleOf = (error: Exclude<Wire, { readonly _tag: ModelTag }>): ClientTrouble => {
+/** What was wrong with a call before it was sent. */
+const refusalOf = (error: ParseError): Model.InvalidInput => {
+  const [first] = ArrayFormatter.formatErrorSync(error)
+  const field = first === undefined || first.path.length === 0 ? "body" : first.path.map(String).join(".")
+  return new Model.InvalidInput({ field, reason: first?.message ?? "does not fit" })
+}
+
+const troubleOf = (error: Exclude<Wire, { readonly _tag: ModelTag | "ParseError" }>): ClientTrouble => {
   switch (error._tag) {
     case "Unauthorized":
     case "Forbidden":
@@ -57,6 +66,8 @@ const troubleOf = (error: Exclude<Wire, { readonly _tag: ModelTag }>): ClientTro
       return new ServerTrouble({ id: error.id, reason: error.message })
     case "RequestError":
       return new Unreachable({ reason: causeOf(error) })
+    case "UnexpectedAnswer":
+      return error
     case "ResponseError":
       return new UnexpectedAnswer({ reason: `status ${error.response.status}` })
     default:
@@ -68,6 +79,7 @@ const troubleOf = (error: Exclude<Wire, { readonly _tag: ModelTag }>): ClientTro
 export const locally = <A, E extends Wire, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, Local<E>, R> =>
   Effect.mapError(effect, (error): Local<E> => {
     const wire: Wire = error
+    if (wire._tag === "ParseError") return refusalOf(wire) as Local<E>
     if (!isModel(wire)) return troubleOf(wire) as Local<E>
     const { message: _, ...fields } = wire
     // Its fields are those of its class: the wire form was derived from it.

@@ -8,6 +8,7 @@ export {
   type ClientApi,
   type Explanation,
   type Run,
+  type RunEnd,
   type RunEvent,
   type RunNews,
   type RunQuery,

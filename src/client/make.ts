@@ -4,16 +4,7 @@ import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import type { Any } from "../definition/Workflow.js"
-import {
-  beginsFrom,
-  encodeInput,
-  encodePayload,
-  fromType,
-  inputIdFrom,
-  queryFrom,
-  runIdFrom,
-  signalFrom
-} from "../engine/Requests.js"
+import { encodePayload, fromType, inputIdFrom, queryFrom, runIdFrom, signalFrom } from "../engine/Requests.js"
 import { answerOf, resultOf } from "../engine/Results.js"
 import { RunCursor } from "../http/Query.js"
 import { InvalidInput, NodeNotFound } from "../model/Errors.js"
@@ -25,6 +16,7 @@ import { DefinitionMismatch } from "./Errors.js"
 import { follow } from "./Follow.js"
 import type { ClientOptions } from "./Options.js"
 import { persistently } from "./Patience.js"
+import { makeStarts } from "./Starts.js"
 import { locally } from "./Trouble.js"
 
 /** Seconds of one question for a result. */
@@ -34,26 +26,7 @@ const waitSeconds = 30
 const textOf = (value: unknown): string | null =>
   value === undefined ? null : Either.match(toJsonText(value), { onLeft: () => null, onRight: ({ text }) => text })
 
-/** A time as it goes over the wire. */
-const momentOf = <K extends string>(key: K, ms: number | undefined): { readonly [P in K]?: string } =>
-  ms === undefined ? {} : ({ [key]: new Date(ms).toISOString() } as { readonly [P in K]: string })
-
-const makeStarts = (http: Http): Pick<ClientApi, "start" | "trigger" | "signal"> => ({
-  start: (workflow, input, options = {}) =>
-    Effect.gen(function* () {
-      const { ports } = yield* encodeInput(workflow, input, fromType)
-      const runId = yield* runIdFrom(options.runId ?? crypto.randomUUID())
-      const values = Object.fromEntries(Object.entries(ports).map(([port, { value }]) => [port, value]))
-      const { name, version } = workflow
-      const { deadline: _, startAt: __, ...rest } = options
-      const begins = yield* beginsFrom(options)
-      const times = { ...momentOf("startAt", begins.startAt), ...momentOf("deadline", begins.deadline) }
-      const payload = { ...rest, ...times, workflow: name, version, runId, input: values }
-      const [run, response] = yield* persistently(
-        locally(http.starts.start({ payload, urlParams: {}, withResponse: true }))
-      )
-      return { ...run, created: response.status === 201 }
-    }),
+const makeSends = (http: Http): Pick<ClientApi, "trigger" | "signal"> => ({
   trigger: (workflow, id, nodeId, payload, options) =>
     Effect.gen(function* () {
       const schema = workflow.nodes.get(nodeId)?.payload
@@ -87,21 +60,24 @@ const makeQuery =
       )
     })
 
-const makeAwait = (http: Http): ClientApi["await"] => {
+const makeAwaits = (http: Http): Pick<ClientApi, "await" | "awaitEnd"> => {
   const look = (runId: Effect.Effect.Success<ReturnType<typeof runIdFrom>>) =>
     persistently(locally(http.runs.result({ path: { runId }, urlParams: { wait: waitSeconds } })))
-  return (workflow, id) =>
+  const awaitEnd: ClientApi["awaitEnd"] = (id) =>
     Effect.gen(function* () {
       const runId = yield* runIdFrom(id)
       const seen = yield* Effect.repeat(look(runId), { until: ({ status }) => isEnded(status) })
       const output = "output" in seen ? textOf(seen.output) : null
       const failure = "error" in seen ? textOf(seen.error) : null
-      return yield* Effect.catchTag(
-        resultOf(workflow, { runId, status: seen.status, output, failure }),
-        "UndecodableRow",
-        ({ reason }) => mismatch(workflow, reason)
-      )
+      return { runId, status: seen.status, output, failure }
     })
+  return {
+    awaitEnd,
+    await: (workflow, id) =>
+      Effect.flatMap(awaitEnd(id), (run) =>
+        Effect.catchTag(resultOf(workflow, run), "UndecodableRow", ({ reason }) => mismatch(workflow, reason))
+      )
+  }
 }
 
 const decodeCursor = Schema.decode(RunCursor)
@@ -165,9 +141,10 @@ export const make = (options: ClientOptions): Effect.Effect<ClientApi, never, Ht
     const client = yield* HttpClient.HttpClient
     return {
       ...makeStarts(http),
+      ...makeSends(http),
       ...makeReads(http),
       ...makeCommands(http),
-      await: makeAwait(http),
+      ...makeAwaits(http),
       query: makeQuery(http),
       follow: follow(client, options)
     }

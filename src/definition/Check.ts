@@ -67,7 +67,7 @@ const retryIssues = (what: string, retry: RetryPolicy | undefined): ReadonlyArra
     ? []
     : [
         ...(retry.times === 0 ? [] : countIssues(`${what}.times`, retry.times)),
-        ...scheduleIssues(`${what}.schedule`, retry.schedule)
+        ...scheduleIssues(`${what}.schedule`, retry.schedule, retry.times)
       ]
 
 const lengthIssues = (what: string, length: Duration.Duration | undefined): ReadonlyArray<string> =>

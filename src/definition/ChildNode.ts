@@ -52,7 +52,7 @@ export interface ChildNode<
 export interface ChildOptions<Undo extends CompensateOptions | undefined> {
   /** Each attempt is a child of its own; without `while` a child that failed is tried again, not one that was cancelled. */
   readonly retry?: RetryOptions<typeof childFailure.Type> | undefined
-  /** Children of one run at once; as many as the firings there are if absent. */
+  /** Children of one run that live at once, those to be tried again among them; as many as the setting `childFanOut` says if absent. */
   readonly concurrency?: number | undefined
   /** Bounds all attempts of a firing together; when it is over the run fails, and the child is cancelled. */
   readonly timeout?: { readonly total: Duration.DurationInput } | undefined

@@ -216,8 +216,9 @@ export const trigger = <
  * **Details** Its handles are the workflow's inputs. Its ports are the workflow's outputs as they can come: an output that may not
  * come is a route that may not be taken, one that reads as an array gives a message per element. It has no handler to write; the
  * child's workflow is registered by its own layer, in this process or another. While the child runs, the node waits in rows
- * only. Cancel, pause and resume of the run travel down; if the run fails, its children are cancelled. Depth and number of children are bounded by the
- * settings `childDepth` and `childFanOut`.
+ * only. Cancel, pause and resume of the run travel down; if the run fails, its children are cancelled. No more than `concurrency`
+ * children of the node live at once in one run, nor more than the setting `childFanOut` says; the firings after them wait for their
+ * turn, with nothing lost. A child deeper than the setting `childDepth` is refused, which fails the firing.
  *
  * An attempt has a child of its own: one tried again by `retry`, or by `engine.retry` after the run has failed, starts a new child,
  * under an id that follows from the firing. A child that succeeded is never started again.

@@ -114,8 +114,9 @@ const runCall = <E, R>(
   effect: Effect.Effect<unknown, unknown, R>
 ): Effect.Effect<unknown, unknown, R | NodeContext> => {
   const { error, key = "", retry, success } = options
-  const call = { name, key, success, error, retry: retry === undefined ? undefined : retryPolicy(retry), client }
-  const [issue] = retry === undefined ? [] : scheduleIssues("retry.schedule", retry.schedule)
+  const policy = retry === undefined ? undefined : retryPolicy(retry)
+  const call = { name, key, success, error, retry: policy, client }
+  const [issue] = policy === undefined ? [] : scheduleIssues("retry.schedule", policy.schedule, policy.times)
   return withSteps(name, (steps, context) =>
     issue !== undefined
       ? steps.refuse(name, issue)
@@ -203,8 +204,8 @@ const awaiting = (signal: Signal, options: SignalOptions): Effect.Effect<unknown
  *
  * **Details** It is started once, under an id that follows from this step. One that has completed is remembered; one that failed
  * or was cancelled is remembered for the present attempt of the node, and the next attempt starts another. Cancel, pause and resume
- * of the parent travel down to it; a parent that fails cancels it. Depth and number of children are bounded by the settings
- * `childDepth` and `childFanOut`. A node that is nothing but a child is a `Node.child`.
+ * of the parent travel down to it; a parent that fails cancels it. A child deeper than the setting
+ * `childDepth`, or one more in an attempt than `childFanOut`, is refused, which fails the firing. A node that is nothing but a child is a `Node.child`.
  *
  * **Errors** `RunFailed` with the child's failure, `RunCancelled`.
  *
@@ -261,6 +262,8 @@ export const lastHeartbeat = <S extends AnySchema>(
  * that was pulled has been dealt with: behind `Stream.grouped`, not beside elements that are still at work. May be given as often as
  * is useful; a checkpoint costs one commit.
  *
+ * **Errors** Dies with `StepMisuse` inside another step, or where it can't be interrupted, as in a finalizer.
+ *
  * @example
  * const total = yield* numbers.pipe(
  *   Stream.grouped(500),
@@ -291,6 +294,8 @@ export const lastCheckpoint = <S extends AnySchema>(
 
 /**
  * Answers a query about this node from now on; durable before the handler goes on.
+ *
+ * **Errors** Dies with `StepMisuse` where it can't be interrupted, as in a finalizer.
  *
  * @example
  * yield* Step.publish(Progress, 50)

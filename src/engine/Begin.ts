@@ -8,24 +8,31 @@ import { type DatabaseError, type InvalidInput, RunConflict } from "../model/Err
 import type { RunId } from "../model/Ids.js"
 import { compilePlan, type Plan } from "../runtime/Plan.js"
 import type { Begins } from "../runtime/RunState.js"
+import { Settings } from "../runtime/Settings.js"
 import { Starter, type StartRequest, type StartResult } from "../runtime/Starter.js"
 import { Tracing } from "../runtime/Tracing.js"
 import { Joined } from "./Joined.js"
 import { attributesFrom, beginsFrom, type EncodedInput, priorityFrom, runIdFrom } from "./Requests.js"
 
-const plans = new WeakMap<WorkflowDefinition, Plan>()
+/** What the requests of an engine have in common. */
+interface Common {
+  readonly tracing: Context.Tag.Service<Tracing>
+  readonly planOf: (definition: WorkflowDefinition) => Plan
+}
 
-const planOf = (definition: WorkflowDefinition): Plan => {
-  const known = plans.get(definition)
-  if (known !== undefined) return known
-  const plan = compilePlan(definition.graph, definition.nodes)
-  plans.set(definition, plan)
-  return plan
+/** The plan of a definition, compiled once; an engine's own, as its settings go into it. */
+const makePlans = (childFanOut: number): Common["planOf"] => {
+  const plans = new WeakMap<WorkflowDefinition, Plan>()
+  return (definition) => {
+    const plan = plans.get(definition) ?? compilePlan(definition.graph, definition.nodes, childFanOut)
+    plans.set(definition, plan)
+    return plan
+  }
 }
 
 /** What a start asks for, checked. */
 const requestOf = (
-  tracing: Context.Tag.Service<Tracing>,
+  { planOf, tracing }: Common,
   definition: WorkflowDefinition,
   encoded: EncodedInput,
   options: StartOptions,
@@ -62,7 +69,8 @@ export type Asked<E> = Effect.Effect<
 /** How runs begin, one by one or many at once; inside a caller's transaction as a part of that. */
 export const makeBegin = Effect.gen(function* () {
   const starter = yield* Starter
-  const tracing = yield* Tracing
+  const { childFanOut } = yield* Settings
+  const common = { tracing: yield* Tracing, planOf: makePlans(childFanOut) }
 
   const send = (request: StartRequest) =>
     Effect.gen(function* () {
@@ -74,7 +82,7 @@ export const makeBegin = Effect.gen(function* () {
     })
 
   const one = (definition: WorkflowDefinition, encoded: EncodedInput, options: StartOptions, begins?: Begins) =>
-    Effect.flatMap(requestOf(tracing, definition, encoded, options, begins), send)
+    Effect.flatMap(requestOf(common, definition, encoded, options, begins), send)
 
   /** Each run's outcome by itself, in the order asked. */
   const many = <E>(runs: ReadonlyArray<Asked<E>>) =>
@@ -82,7 +90,7 @@ export const makeBegin = Effect.gen(function* () {
       const joined = yield* Joined
       const checked = yield* Effect.forEach(runs, (run) =>
         Effect.either(
-          Effect.flatMap(run, ({ definition, encoded, options }) => requestOf(tracing, definition, encoded, options))
+          Effect.flatMap(run, ({ definition, encoded, options }) => requestOf(common, definition, encoded, options))
         )
       )
       if (joined !== undefined) {

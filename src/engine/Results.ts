@@ -8,7 +8,7 @@ import type { WorkflowDefinition } from "../definition/WorkflowDefinition.js"
 import { RunCancelled, RunFailed, UndecodableRow } from "../model/Errors.js"
 import { FailureText } from "../model/Failure.js"
 import type { RunEnd } from "../runtime/Awaiters.js"
-import { codecOf, fieldName, parseJson } from "../runtime/Codec.js"
+import { codecOf, fieldName, parseJson, type Refusal, type ValueCodec } from "../runtime/Codec.js"
 
 const decodeFailure = Schema.decode(FailureText)
 
@@ -59,18 +59,25 @@ export const answerOf = <Q extends Query>(
   })
 }
 
+/** Messages of an output that gives an array; that of another build may have been something else. */
+const decodeAll = (codec: ValueCodec, given: unknown): Either.Either<ReadonlyArray<unknown>, Refusal> => {
+  if (given === undefined) return Either.left({ path: [], message: "is missing" })
+  return Array.isArray(given)
+    ? Either.all(given.map((one) => codec.decode(one)))
+    : Either.left({ path: [], message: "is no array" })
+}
+
 const decodeOutput = (definition: WorkflowDefinition, runId: string, output: Readonly<Record<string, unknown>>) =>
   Effect.gen(function* () {
     const result: Record<string, unknown> = {}
     for (const [name, { mode, schema }] of Object.entries(definition.outputs)) {
       const codec = codecOf(schema)
-      const given = output[name]
+      const given = Object.hasOwn(output, name) ? output[name] : undefined
       if (mode === "option" && given === undefined) {
         result[name] = Option.none()
         continue
       }
-      const decoded =
-        mode === "array" ? Either.all((given as ReadonlyArray<unknown>).map(codec.decode)) : codec.decode(given)
+      const decoded = mode === "array" ? decodeAll(codec, given) : codec.decode(given)
       if (Either.isLeft(decoded)) {
         const { message, path } = decoded.left
         return yield* undecodable(runId, `${fieldName(`output.${name}`, path)}: ${message}`)

@@ -1,3 +1,4 @@
+import * as Chunk from "effect/Chunk"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
@@ -20,8 +21,17 @@ const eventsPerLook = 500
 /** Rows of the audit log that one look takes in, for those who follow all runs; what is beyond is left out, and said. */
 const rowsPerLook = 1_000
 
-/** Events of all runs in one frame: more than that nobody reads, and each goes to everybody. */
+/** Events of all runs in one frame. */
 const eventsPerFrame = 25
+
+/** Events of all runs that one look sends, counted once for each reader; what many readers cost is bounded by it. */
+const eventsPerLookAtAll = 12_500
+
+/** Pages of the audit log that one look reads for those who come back; readers at the same row share one. */
+const pagesPerLook = 10
+
+/** Rows that a reader who comes back is told of; what is older is left out, and said. */
+const rowsToCatchUp = 100_000n
 
 /** Turns from one look at all runs to the next: what is for people need not come at once. */
 const turnsPerLookAtAll = 2
@@ -29,8 +39,8 @@ const turnsPerLookAtAll = 2
 /** A quiet connection is closed by some proxies; a comment in between keeps it. */
 const beatMs = 15_000
 
-/** Frames that wait for one reader of all runs; who is slower misses some, and is told. */
-const framesWaiting = 8
+/** Looks whose frames wait for one reader of all runs; who is slower misses some, and is told. */
+const looksWaiting = 8
 
 /** How long the last events of an ended run are waited for, before its stream ends without them. */
 const lastEventsMs = 3_000
@@ -44,8 +54,9 @@ export type Frame = Uint8Array | undefined
 /**
  * Tells many readers what becomes of runs, with one look at the database for all of them.
  *
- * **Details** A run's stream is complete, as far as the audit log is. That of all runs is for people: it tells what becomes of
- * runs, and where there is more than people can read it leaves some out and says so. Nothing is read for who does not read.
+ * **Details** A run's stream is complete, as far as the audit log is. So is that of all runs for who reads it quickly enough,
+ * also across a connection that broke, unless more happens than one server sends to so many readers: then it leaves some out and
+ * says so. Nothing is read for who does not read.
  * Greeting, beats and the end of a stop come from here, too: a stream is nothing but its queue, because with hundreds of them
  * whatever stands between a frame and its socket is paid hundreds of times; `npm run soak:streams` measures it.
  */
@@ -127,43 +138,74 @@ const withoutGap = (after: bigint, { rows }: Recent, waited: number) => {
   return { told: rows.slice(0, count), last, gap: count < rows.length }
 }
 
+/** What one look may send to each of so many readers. */
+const eventsFor = (readers: number): number =>
+  Math.max(eventsPerFrame, Math.floor(eventsPerLookAtAll / Math.max(readers, 1)))
+
+/** The last `most` events of some rows, in frames whose ids are rows that were told in full; the last one's is `upTo`. */
+const framesOf = (rows: Recent["rows"], upTo: bigint, most: number): ReadonlyArray<Uint8Array> => {
+  const all = rows.flatMap(({ events, seq }) =>
+    events.map((event, place) => ({ event, row: place === events.length - 1 ? seq : undefined }))
+  )
+  const told = all.slice(-most)
+  return Chunk.toReadonlyArray(Chunk.chunksOf(Chunk.unsafeFromArray(told), eventsPerFrame)).map(
+    (chunk, place, chunks) => {
+      const part = Chunk.toReadonlyArray(chunk)
+      const row = place === chunks.length - 1 ? upTo : part.findLast((one) => one.row !== undefined)?.row
+      return runsFrame(
+        part.map(({ event }) => event),
+        row
+      )
+    }
+  )
+}
+
+const offer = (reader: Reader, frames: ReadonlyArray<Uint8Array>): void => {
+  if (frames.length === 0) return
+  if (reader.missed) reader.queue.unsafeOffer(skippedFrame)
+  reader.missed = false
+  for (const frame of frames) reader.queue.unsafeOffer(frame)
+}
+
+/** Brings those who were here before to where all are, one page in a look. */
+const catchUp = (operator: OperatorApi, readers: Iterable<Reader>, upTo: bigint) =>
+  Effect.gen(function* () {
+    const pages = new Map<bigint, Recent["rows"]>()
+    for (const reader of readers) {
+      if (reader.after === undefined || !(yield* Queue.isEmpty(reader.queue))) continue
+      reader.missed ||= reader.after < upTo - rowsToCatchUp
+      const after = reader.after < upTo - rowsToCatchUp ? upTo - rowsToCatchUp : reader.after
+      const known = after >= upTo ? [] : pages.get(after)
+      if (known === undefined && pages.size === pagesPerLook) continue
+      const page = known ?? (yield* operator.recent(after, rowsPerLook)).rows
+      if (after < upTo) pages.set(after, page)
+      const rows = page.filter(({ seq }) => seq <= upTo)
+      const last = page.length === rowsPerLook ? (rows.at(-1)?.seq ?? upTo) : upTo
+      const frames = framesOf(rows, last, Number.POSITIVE_INFINITY)
+      offer(reader, frames)
+      // Who has more to read than may wait for anybody is not told yet what all are told.
+      reader.after = last >= upTo && frames.length < looksWaiting ? undefined : last
+    }
+  })
+
 /** Those who follow all runs. */
 const makeAll = (operator: OperatorApi) => {
   const readers = new Set<Reader>()
   let place: bigint | undefined
   let waited = 0
 
-  const offer = (reader: Reader, frame: Uint8Array): Effect.Effect<void> =>
-    Effect.map(Queue.size(reader.queue), (size) => {
-      if (size >= framesWaiting) {
-        reader.missed = true
-        return
-      }
-      if (reader.missed) reader.queue.unsafeOffer(skippedFrame)
-      reader.missed = false
-      reader.queue.unsafeOffer(frame)
-    })
-
   const broadcast = (rows: Recent["rows"], row: bigint, skipped: boolean) =>
     Effect.gen(function* () {
-      const events = rows.flatMap((one) => one.events)
-      const frame = events.length === 0 ? undefined : runsFrame(events.slice(-eventsPerFrame), row)
+      const most = eventsFor(readers.size)
+      const frames = framesOf(rows, row, most)
+      const mayWait = looksWaiting * Math.ceil(most / eventsPerFrame)
+      const tooMany = skipped || rows.reduce((sum, { events }) => sum + events.length, 0) > most
       for (const reader of readers) {
-        if (skipped || events.length > eventsPerFrame) reader.missed = true
-        if (frame !== undefined) yield* offer(reader, frame)
+        if (reader.after !== undefined) continue
+        const isSlow = frames.length > 0 && (yield* Queue.size(reader.queue)) >= mayWait
+        reader.missed ||= tooMany || isSlow
+        if (!isSlow) offer(reader, frames)
       }
-    })
-
-  /** What a reader who was here before has missed since. */
-  const catchUp = (reader: Reader, after: bigint, upTo: bigint) =>
-    Effect.gen(function* () {
-      reader.after = undefined
-      if (after >= upTo) return
-      const { rows } = yield* operator.recent(after, rowsPerLook)
-      const missed = rows.filter(({ seq }) => seq <= upTo)
-      const events = missed.flatMap((one) => one.events)
-      reader.missed ||= rows.length === rowsPerLook || events.length > eventsPerFrame
-      if (events.length > 0) yield* offer(reader, runsFrame(events.slice(-eventsPerFrame), upTo))
     })
 
   const look = Effect.gen(function* () {
@@ -172,12 +214,14 @@ const makeAll = (operator: OperatorApi) => {
       return
     }
     if (place === undefined) place = (yield* operator.recent(undefined, 0)).last
-    for (const reader of readers) if (reader.after !== undefined) yield* catchUp(reader, reader.after, place)
+    yield* catchUp(operator, readers, place)
     const recent = yield* operator.recent(place, rowsPerLook)
     if (recent.rows.length === 0) return
     const { gap, last, told } = withoutGap(place, recent, waited)
     waited = gap ? waited + 1 : 0
-    const behind = recent.rows.length === rowsPerLook && recent.last > last + BigInt(rowsPerLook)
+    // Few readers are rather told late than not at all.
+    const late = BigInt(Math.max(rowsPerLook, eventsFor(readers.size)))
+    const behind = recent.rows.length === rowsPerLook && recent.last > last + late
     place = behind ? recent.last - BigInt(rowsPerLook) : last
     yield* broadcast(told, place, behind)
   })

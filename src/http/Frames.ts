@@ -25,12 +25,12 @@ export const statusFrame = (standing: Standing): Uint8Array => frame("status", s
 /** How a run has ended; nothing follows. */
 export const endFrame = (standing: Standing): Uint8Array => frame("end", shown(standing))
 
-/** What became of runs; `row` is where a reader goes on. */
-export const runsFrame = (events: ReadonlyArray<RecordedEvent>, row: bigint): Uint8Array =>
+/** What became of runs; `row` is where a reader goes on, undefined where it goes on where it would have before. */
+export const runsFrame = (events: ReadonlyArray<RecordedEvent>, row: bigint | undefined): Uint8Array =>
   frame(
     "runs",
     events.map((event) => ({ runId: event.runId, ...eventOf(event) })),
-    String(row)
+    row === undefined ? undefined : String(row)
   )
 
 /** Something was left out: who wants it all reads the list of runs again. */

@@ -12,6 +12,7 @@ import { includes } from "./Access.js"
 import type { ApiError } from "./Errors.js"
 import { invalid } from "./Errors.js"
 import { internalError } from "./Failures.js"
+import { admitted, headersFor, isPreflight, type Origins, preflight } from "./Origins.js"
 import { refuse } from "./Respond.js"
 import { allowed, type Route, routesAt } from "./Routes.js"
 import { findToken, type Token } from "./Tokens.js"
@@ -21,6 +22,7 @@ export interface GateOptions {
   readonly routes: ReadonlyArray<Route>
   /** Names and ports the server goes by, as `Host` spells them; `undefined` lets every name through. */
   readonly hosts: ReadonlySet<string> | undefined
+  readonly origins: Origins
   /** Who may call; with none, everybody may. */
   readonly tokens: ReadonlyArray<Token>
   /** Says how many seconds a caller has to wait, at a time in milliseconds. */
@@ -103,15 +105,15 @@ const checkScope = (
 
 /** A browser says where a request that changes something comes from. */
 const checkOrigin = (
-  { headers }: HttpServerRequest,
+  request: HttpServerRequest,
   route: Route,
-  { tokens }: GateOptions
+  { origins, tokens }: GateOptions
 ): Either.Either<void, ApiError> => {
-  const origin = headers["origin"]?.toLowerCase()
-  const host = headers["host"]?.toLowerCase()
+  const origin = request.headers["origin"]?.toLowerCase()
+  const host = request.headers["host"]?.toLowerCase()
   // With tokens a proxy may stand before this server that speaks TLS.
   const isOwn = origin === `http://${host}` || (tokens.length > 0 && origin === `https://${host}`)
-  return route.method === "GET" || origin === undefined || isOwn
+  return route.method === "GET" || origin === undefined || isOwn || admitted(origins, request) !== undefined
     ? Either.void
     : Either.left({ _tag: "ForbiddenOrigin", message: "pages of other sites may not call this" })
 }
@@ -176,13 +178,20 @@ export const guarded =
         Option.getOrElse(request.remoteAddress, () => ""),
         now
       )
-      if (wait > 0) return withHeaders(refuse(tooMany(wait)), tooMany(wait))
+      const site = admitted(options.origins, request)
+      if (wait > 0) return withHeaders(refuse(tooMany(wait)), site, tooMany(wait))
+      if (site !== undefined && isPreflight(request)) {
+        const host = checkHost(request, options.hosts)
+        return Either.isLeft(host)
+          ? withHeaders(refuse(host.left), site, host.left)
+          : withHeaders(preflight(site), site)
+      }
       const route = check(request, options)
-      if (Either.isLeft(route)) return withHeaders(refuse(route.left), route.left)
+      if (Either.isLeft(route)) return withHeaders(refuse(route.left), site, route.left)
       const response = yield* Effect.catchAllCause(app, (cause) =>
         Cause.isInterruptedOnly(cause) ? Effect.failCause(cause as Cause.Cause<never>) : rescue(cause, request.url)
       )
-      return withHeaders(response)
+      return withHeaders(response, site)
     })
 
 const tooMany = (wait: number): ApiError => ({
@@ -205,7 +214,12 @@ const headersOf = (error: ApiError | undefined): Headers.Input => {
   }
 }
 
-const withHeaders = (response: HttpServerResponse.HttpServerResponse, error?: ApiError) => {
+const withHeaders = (response: HttpServerResponse.HttpServerResponse, site: string | undefined, error?: ApiError) => {
   // A page or a stream may say more exactly how it is to be treated.
-  return HttpServerResponse.setHeaders(response, { ...headers, ...response.headers, ...headersOf(error) })
+  return HttpServerResponse.setHeaders(response, {
+    ...headers,
+    ...response.headers,
+    ...headersFor(site),
+    ...headersOf(error)
+  })
 }

@@ -12,6 +12,8 @@ export interface HttpSettingsShape {
   readonly tokens: ReadonlyArray<Token>
   /** Names the server goes by beside those of a loopback address; empty on another address: any. */
   readonly hosts: ReadonlyArray<string>
+  /** Sites whose pages may call the server from a browser, as `https://app.example`; its own pages always may. */
+  readonly origins: ReadonlyArray<string>
   /** Calls of one address in a second, ten seconds' worth of them at once; 0: any number. */
   readonly callsPerSecond: number
   /** Connections at most; further ones are closed. */
@@ -32,6 +34,7 @@ export const defaultHttpSettings: HttpSettingsShape = {
   stopMs: 5_000,
   tokens: [],
   hosts: [],
+  origins: [],
   callsPerSecond: 1_000,
   maxConnections: 2_000,
   maxStreams: 500,

@@ -58,9 +58,12 @@ export const Workflows = Schema.Array(
   Schema.Struct({ name: Schema.String, version: Schema.Int, hash: Schema.String, graph: GraphSchema })
 )
 
+/** Starts of one batch at most. */
+export const mostStarts = 1_000
+
 /** What starts many runs; each stands and falls by itself. */
 export const StartRuns = closed({
-  runs: Schema.Array(StartRun).pipe(Schema.minItems(1), Schema.maxItems(1_000))
+  runs: Schema.Array(StartRun).pipe(Schema.minItems(1), Schema.maxItems(mostStarts))
 })
 
 export const Started = Schema.Struct({ runId: Schema.String, status: RunStatus })

@@ -154,6 +154,7 @@ const listen = (
     const gate = guarded({
       routes: routesOf(Api),
       hosts: hostsOf(options.host, port, settings.hosts),
+      origins: new Set(settings.origins.map((origin) => origin.toLowerCase())),
       tokens: settings.tokens,
       limit: rateLimit(settings.callsPerSecond)
     })

@@ -36,7 +36,7 @@ export const Limits = {
   lookBatch: 1_000,
   /** Time between two heartbeats of a firing that are written, however many are given. */
   heartbeatWriteMs: 1_000,
-  /** Signals a waiting step looks at at once. */
+  /** Signals a waiting step looks at at first; more when steps beside it have taken all of these. */
   signalBatch: 16,
   /** Rows of ended runs deleted by one transaction. */
   cleanupBatch: 1_000,

@@ -13,7 +13,7 @@ import { Transactor } from "../store/Transactor.js"
 import { Workers } from "../store/Workers.js"
 import { compileNode, type NodeCodec } from "./Codec.js"
 import { compilePlan, type Plan } from "./Plan.js"
-import { Settings } from "./Settings.js"
+import { Settings, type SettingsShape } from "./Settings.js"
 
 /** A definition this process can execute, compiled. */
 export interface Registered {
@@ -48,9 +48,9 @@ const keyOf = (workflow: string, version: number): string => `${workflow}@${vers
 const compile = (
   definition: WorkflowDefinition,
   handlers: ReadonlyMap<string, Handling>,
-  workerId: string
+  { childFanOut, workerId }: Pick<SettingsShape, "childFanOut" | "workerId">
 ): Registered => {
-  const plan = compilePlan(definition.graph, definition.nodes)
+  const plan = compilePlan(definition.graph, definition.nodes, childFanOut)
   return {
     key: { workflow: definition.name, workflowVersion: definition.version },
     definition,
@@ -67,7 +67,7 @@ const compile = (
 const make = Effect.gen(function* () {
   const transactor = yield* Transactor
   const workers = yield* Workers
-  const { workerId } = yield* Settings
+  const settings = yield* Settings
   const known = new Map<string, Registered>()
   const calls: Array<(registered: Registered) => Effect.Effect<void>> = []
   const leaving: Array<(registered: Registered) => Effect.Effect<void>> = []
@@ -91,7 +91,7 @@ const make = Effect.gen(function* () {
           difference: difference(JSON.parse(theirs.graph) as Graph, definition.graph)
         })
       }
-      const registered = compile(definition, handlers, workerId)
+      const registered = compile(definition, handlers, settings)
       const key = keyOf(definition.name, definition.version)
       known.set(key, registered)
       yield* Effect.addFinalizer(() =>

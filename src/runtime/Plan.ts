@@ -46,7 +46,8 @@ export interface PlanPort {
  * `latest`, `unordered`: whether it has such handles.  `compensates`: what its firings did can be undone; `drains`: so they are
  * waited for when the run winds down, as they read no stream that may never end then.
  * `streams`: it reads a stream, or somebody behind it does, who runs as long as it does. `limit` is how many firings it can have at
- * most, `totalMs` how long each may take, all its attempts together. `results` says how each handle of the output node is read.
+ * most, `concurrency` how many may run at once, `mostOpen` how many may be open at once, as those that wait for a child are;
+ * `totalMs` how long each may take, all its attempts together. `results` says how each handle of the output node is read.
  */
 export interface PlanNode {
   readonly index: number
@@ -64,6 +65,7 @@ export interface PlanNode {
   readonly streams: boolean
   readonly limit: number
   readonly concurrency: number
+  readonly mostOpen: number
   readonly totalMs: number
   readonly errorPort: PlanPort | undefined
   readonly results: ReadonlyArray<ResultMode>
@@ -80,10 +82,14 @@ export interface Plan {
 }
 
 /** What a plan takes from the definition of a node beside its place in the graph. */
-type Timed = Pick<NodeDefinition, "totalTimeout">
+type Timed = Pick<NodeDefinition, "totalTimeout" | "child">
 
-/** Compiles a graph; nodes keep their declaration order, so an index means the same for every process of a version. */
-export const compilePlan = (graph: Graph, definitions: ReadonlyMap<string, Timed> = new Map()): Plan => {
+/** Compiles a graph; nodes keep their declaration order, so an index means the same for every process of a version. At most `childFanOut` children of one of its nodes live at once. */
+export const compilePlan = (
+  graph: Graph,
+  definitions: ReadonlyMap<string, Timed> = new Map(),
+  childFanOut = Number.POSITIVE_INFINITY
+): Plan => {
   const drafts = draftNodes(graph)
   const indexOf = new Map(drafts.map((draft, index) => [draft.id, index]))
   const targets = new Map<string, Array<PlanTarget>>()
@@ -133,6 +139,10 @@ export const compilePlan = (graph: Graph, definitions: ReadonlyMap<string, Timed
       streams: streaming.has(draft.id),
       limit: draft.limit,
       concurrency: draft.concurrency,
+      mostOpen:
+        definitions.get(draft.id)?.child === undefined
+          ? Number.POSITIVE_INFINITY
+          : Math.min(draft.concurrency, childFanOut),
       totalMs: Duration.toMillis(definitions.get(draft.id)?.totalTimeout ?? Duration.infinity),
       errorPort: errorExit,
       results: draft.results

@@ -17,7 +17,7 @@ export interface Reopened {
  *
  * **Details** Whatever failed and was not caught by a wired error is scheduled again, for one more attempt; what was cancelled
  * because the run failed goes on where it was, at another attempt: its children were cancelled too. The frontier is put back to where it needs their messages. Of a run that has
- * begun to undo what it did, that is what goes on. Total time-outs count from `now`.
+ * begun to undo what it did, that is what goes on. Total time-outs count from `now`; a deadline of the run that is over holds no more.
  */
 export const reopen = (plan: Plan, row: RunRow, ended: ReadonlyArray<FiringRow>, now: number): Reopened => {
   const undone = ended.filter(({ nodeId }) => nodeId === plan.undo?.id)
@@ -31,7 +31,8 @@ export const reopen = (plan: Plan, row: RunRow, ended: ReadonlyArray<FiringRow>,
     const entry = nodes[firing.nodeId]
     if (node !== undefined && entry !== undefined) nodes[firing.nodeId] = putBack(node, entry, firing)
   }
-  const { undo, ...frontier } = row.frontier
+  const { deadline, undo, ...others } = row.frontier
+  const frontier = deadline === undefined || deadline <= now ? others : { ...others, deadline }
   if (undo === undefined) return { frontier: { ...frontier, nodes }, firings }
   return { frontier: { ...frontier, nodes, undo: undone.length > 0 ? undo : { count: undo.count } }, firings }
 }

@@ -13,6 +13,7 @@ import type { RunId } from "../model/Ids.js"
 import { Limits } from "../model/Limits.js"
 import type { RunCommand, RunCommit, TriggerInput } from "../model/Run.js"
 import { isEnded, type ParkReason } from "../model/Status.js"
+import { Alarm } from "./Alarm.js"
 import { AttemptSite, attempt, outcomeOf, type StepKeeper } from "./Attempt.js"
 import type { RunEnd } from "./Awaiters.js"
 import { parseJson } from "./Codec.js"
@@ -43,7 +44,7 @@ export class RunFiber implements CommitSource, StepKeeper {
   private mailbox: Array<RunEvent> = []
   private deciding: Deciding | undefined
   private readonly firings = new Map<string, Fiber.RuntimeFiber<AttemptOutcome>>()
-  private timer: Fiber.RuntimeFiber<void> | undefined
+  private readonly alarm: Alarm
   private finish: (exit: Exit.Exit<RunExit>) => void = () => undefined
   private readonly exit = Effect.unsafeMakeLatch(false)
   private readonly seen = new Set<string>()
@@ -64,6 +65,7 @@ export class RunFiber implements CommitSource, StepKeeper {
   ) {
     this.runId = run.state.runId
     this.state = run.state
+    this.alarm = new Alarm(runtime)
   }
 
   /** Puts an event into the mailbox. */
@@ -142,7 +144,7 @@ export class RunFiber implements CommitSource, StepKeeper {
   )
 
   private enter(): void {
-    this.wake()
+    this.alarm.callOff()
     this.phase = "entered"
     this.environment.committer.enter(this)
   }
@@ -257,13 +259,19 @@ export class RunFiber implements CommitSource, StepKeeper {
     fiber.addObserver((exit) => {
       // Given up already: whatever it still came to is not heard.
       if (this.firings.get(key) !== fiber) return
-      this.firings.delete(key)
-      if (this.phase === "gone") return this.environment.slots.release(1)
-      this.environment.slots.end()
-      this.unsettled++
+      this.ran(key)
+      if (this.phase === "gone") return
       const outcome = this.hosts?.ended(start, exit) ?? outcomeOf(exit)
       this.push({ _tag: "AttemptEnded", node, firing: firing.firing, attempt: firing.attempt, outcome })
     })
+  }
+
+  private ran(key: string): void {
+    this.firings.delete(key)
+    this.hosts?.ran(key)
+    if (this.phase === "gone") return this.environment.slots.release(1)
+    this.environment.slots.end()
+    this.unsettled++
   }
 
   /** Interrupts what runs, but for what can be undone; finalizers that take too long are not waited for. */
@@ -276,11 +284,10 @@ export class RunFiber implements CommitSource, StepKeeper {
     const late = () => {
       if (this.phase === "gone") return
       for (const [key, fiber] of ending) {
-        if (this.firings.get(key) !== fiber || !this.firings.delete(key)) continue
+        if (this.firings.get(key) !== fiber) continue
         const { firing, node } = placeOf(key)
         const { attempt = 0 } = this.state.nodes[node]?.open.find((open) => open.firing === firing) ?? {}
-        this.environment.slots.end()
-        this.unsettled++
+        this.ran(key)
         this.push({ _tag: "AttemptEnded", node, firing, attempt, outcome: { _tag: "Interrupted" } })
       }
     }
@@ -321,24 +328,8 @@ export class RunFiber implements CommitSource, StepKeeper {
     const untilDue = decision.dueAt === undefined ? Number.POSITIVE_INFINITY : decision.dueAt - clock.unsafeNow()
     const patience = Math.max(0, Math.min(untilDue, waits ? settings.idleMs : Number.POSITIVE_INFINITY))
     if (patience === Number.POSITIVE_INFINITY) return
-    this.sleep(patience, untilDue <= settings.idleMs || !waits ? this.look : () => this.release(decision))
-  }
-
-  /** Does something after a while, unless something else happens first. */
-  private sleep(ms: number, then: () => void): void {
-    const timer = Runtime.runFork(this.runtime)(Effect.sleep(Duration.millis(ms)))
-    this.timer = timer
-    timer.addObserver((exit) => {
-      if (this.timer !== timer || Exit.isFailure(exit)) return
-      this.timer = undefined
-      this.guarded(then)
-    })
-  }
-
-  private wake(): void {
-    const { timer } = this
-    this.timer = undefined
-    timer?.unsafeInterruptAsFork(FiberId.none)
+    const then = untilDue <= settings.idleMs || !waits ? this.look : () => this.release(decision)
+    this.alarm.set(patience, () => this.guarded(then))
   }
 
   /** Gives the run up, unless something for it has become visible meanwhile. */
@@ -379,7 +370,7 @@ export class RunFiber implements CommitSource, StepKeeper {
   private depart(exit: Exit.Exit<RunExit>): void {
     if (this.phase === "gone") return
     this.phase = "gone"
-    this.wake()
+    this.alarm.callOff()
     this.environment.slots.settle(this.unsettled)
     this.unsettled = 0
     this.environment.slots.forget(this.look)

@@ -59,9 +59,13 @@ export class RunHosts {
     this.streams?.committed(state, { messages: [] }, events)
   }
 
+  /** A firing has run: nothing more of its streams is heard, and the slot that it may have lent is its own again. */
+  ran(firing: string): void {
+    this.streams?.ended(firing)
+  }
+
   /** What an attempt came to that was interrupted because a step of it waits; nothing if it was not. */
   ended(start: StartFiring, exit: Exit.Exit<AttemptOutcome>): AttemptOutcome | undefined {
-    this.streams?.ended(start)
     return this.steps?.ended(start, exit)
   }
 
@@ -88,6 +92,7 @@ export class RunHosts {
             steps.remembered(start),
             (journal) => journal.find("checkpoint", "checkpoint", "")?.value ?? undefined
           ),
+        slots: this.environment.slots,
         mayHaveGiven: (start) => start.firing.attempt > 1 || steps.owner.wasOpen(start)
       },
       state

@@ -84,6 +84,8 @@ export class RunSteps implements StepRegister {
       this.journals.delete(key)
       return { _tag: "Failed", kind: "defect", message: session.refused.message }
     }
+    // Whoever calls the handler again, be it an operator, finds out how far it was.
+    if (!Exit.isSuccess(exit) || exit.value._tag !== "Completed") session.writeBeat()
     if (!Exit.isInterrupted(exit)) {
       if (!Exit.isSuccess(exit) || !isCalledAgain(exit.value)) this.journals.delete(key)
       return undefined

@@ -4,7 +4,7 @@ import type { RunCommit } from "../model/Run.js"
 import type { PlanPort } from "./Plan.js"
 import type { NodeState, RunEvent, RunState, StartFiring } from "./RunState.js"
 import { firingName } from "./StepOwner.js"
-import type { Gate, StreamOwner, StreamRun } from "./StreamOwner.js"
+import type { Gate, StreamOwner, StreamRun, Waiter } from "./StreamOwner.js"
 import { StreamSession } from "./StreamSession.js"
 
 /**
@@ -45,9 +45,9 @@ export class RunStreams implements StreamRun {
   }
 
   /** The attempt is over. */
-  ended(start: StartFiring): void {
-    this.find(start)?.close()
-    this.sessions.delete(firingName(start))
+  ended(firing: string): void {
+    this.sessions.get(firing)?.close()
+    this.sessions.delete(firing)
   }
 
   get isBusy(): boolean {
@@ -75,18 +75,25 @@ export class RunStreams implements StreamRun {
   changed(): void {
     for (const waiter of this.waiting) {
       if (!waiter.holds()) continue
-      this.waiting.delete(waiter)
       waiter.resume()
     }
   }
 
   /** Ends when something holds; looked at after each commit. */
-  until(holds: () => boolean): Effect.Effect<void> {
+  until(holds: () => boolean, who?: Waiter): Effect.Effect<void> {
     return Effect.async<void>((resume) => {
       if (holds()) return resume(Effect.void)
-      const waiter = { holds, resume: () => resume(Effect.void) }
+      const over = () => {
+        if (this.waiting.delete(waiter)) who?.goesOn()
+      }
+      const goOn = () => {
+        over()
+        resume(Effect.void)
+      }
+      const waiter = { holds, resume: goOn }
       this.waiting.add(waiter)
-      return Effect.sync(() => this.waiting.delete(waiter))
+      who?.waits()
+      return Effect.sync(over)
     })
   }
 

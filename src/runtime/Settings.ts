@@ -31,7 +31,10 @@ export interface SettingsShape {
   readonly cleanupMs: number
   /** How deep children may have children. */
   readonly childDepth: number
-  /** How many children one attempt of a node may have. */
+  /**
+   * How many children one attempt of a handler may start, all together; one more fails the firing. Of a child node: how many of its children of
+   * one run live at once; the firings after them wait.
+   */
   readonly childFanOut: number
   /** For tests: give the run up and read it back from its rows after every firing. */
   readonly alwaysEvict: boolean

@@ -137,7 +137,9 @@ export const couldStart = (draft: Draft, plan: PlanNode): boolean => {
   const node = draft.nodes[plan.index]!
   if (plan.kind === "output" || runningCount(node) >= plan.concurrency) return false
   if (node.open.some((firing) => isDue(firing, draft.now))) return true
-  return plan.kind === "task" && canOpen(plan, node) && align(draft, plan, node)._tag === "Fire"
+  return (
+    plan.kind === "task" && openRoom(plan, node) > 0 && canOpen(plan, node) && align(draft, plan, node)._tag === "Fire"
+  )
 }
 
 type Alignment =
@@ -151,7 +153,7 @@ const none: Newest = { taken: [], consumed: new Map() }
 
 /** Opens firings in order: skips dead ones, suspends those that wait for an event, starts the others while there is room. */
 const openFirings = (draft: Draft, plan: PlanNode, canStart: boolean): void => {
-  let room = canStart ? plan.concurrency - runningCount(draft.nodes[plan.index]!) : 0
+  let room = canStart ? openRoom(plan, draft.nodes[plan.index]!) : 0
   for (;;) {
     const node = draft.nodes[plan.index]!
     if (!canOpen(plan, node)) return
@@ -173,6 +175,10 @@ const openFirings = (draft: Draft, plan: PlanNode, canStart: boolean): void => {
     room--
   }
 }
+
+/** How many more firings a node may begin at once. */
+const openRoom = (plan: PlanNode, node: NodeState): number =>
+  Math.min(plan.concurrency - runningCount(node), plan.mostOpen - node.open.length)
 
 /** Whether a node may have another firing; what was skipped for want of a value that all share would be skipped for ever. */
 const canOpen = (plan: PlanNode, node: NodeState): boolean =>

@@ -5,11 +5,13 @@ import { Limits } from "../model/Limits.js"
  *
  * **Details** A firing whose process died of it again and again runs alone: it waits until nothing runs, and while it runs
  * nothing else starts. While it waits nothing else starts, either, but for a while in turn: a step that takes an hour must
- * not keep everybody from starting for an hour.
+ * not keep everybody from starting for an hour. A firing that waits for what others give or take lends its slot to them
+ * meanwhile; it still runs, so that nobody can be alone beside it.
  */
 export class Slots {
   private taken = 0
   private unsettled = 0
+  private lent = 0
   private closed = false
   private alone = false
   private aloneSince = 0
@@ -51,11 +53,12 @@ export class Slots {
 
   /** Whether a firing could run alone now. */
   get freeAlone(): boolean {
-    return this.open && this.taken === 0 && this.unsettled === 0 && this.size > 0
+    return this.open && this.taken === 0 && this.lent === 0 && this.unsettled === 0 && this.size > 0
   }
 
   /** Takes slots that were seen free in the same turn of the event loop. */
   take(count: number, alone = false): void {
+    if (count === 0) return
     this.taken += count
     this.alone ||= alone
     if (this.taken > (this.alone ? 1 : this.size)) throw new Error(`${this.taken} firings run in ${this.size} slots`)
@@ -66,6 +69,21 @@ export class Slots {
     this.taken -= count
     if (this.taken === 0) this.alone = false
     this.tell(count)
+  }
+
+  /** A firing waits for others: its slot is theirs until then, all of them if it ran alone. */
+  lend(): void {
+    const { alone } = this
+    this.lent++
+    this.taken--
+    this.alone = false
+    this.tell(alone ? this.free : 1)
+  }
+
+  /** It goes on, though others may have the slot: for a moment more run than there are slots, and nothing starts. */
+  retake(): void {
+    this.lent--
+    this.taken++
   }
 
   /** A firing has run; until its outcome is committed a death of the process would still be charged to it. */
@@ -97,7 +115,8 @@ export class Slots {
     const [first] = this.waitingAlone
     if (first !== undefined && this.freeAlone) return first()
     if (!this.open || this.alone || this.reserved || this.waiting.size === 0) return
-    for (const call of [...this.waiting].slice(0, count)) {
+    const room = Math.min(count, this.size - this.taken)
+    for (const call of [...this.waiting].slice(0, Math.max(0, room))) {
       this.waiting.delete(call)
       call()
     }

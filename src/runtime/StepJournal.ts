@@ -12,8 +12,9 @@ export class StepJournal {
   private readonly rows = new Map<string, StepRow>()
   private readonly once = Effect.unsafeMakeSemaphore(1)
   private loaded: boolean
-  /** The last sign of life: its details as JSON text, and when it was written last. */
+  /** The details of the last sign of life as JSON text, those that were written last, and when. */
   beat: string | undefined
+  beatWritten: string | undefined
   beatWrittenAt = Number.NEGATIVE_INFINITY
 
   constructor(

@@ -18,7 +18,7 @@ export interface StepOwner {
   /** How long a step may wait in memory; not at all where everything is to be read back from rows. */
   readonly hotMs: () => number
   readonly facade: () => FacadeCalls | undefined
-  /** How deep below the first parent the run is, how deep it may be, and how many children an attempt may have. */
+  /** How deep below the first parent the run is, how deep it may be, and how many children an attempt may start. */
   readonly depth: number
   readonly childDepth: number
   readonly childFanOut: number
@@ -36,13 +36,14 @@ export interface StepOwner {
   readonly streamsOf: (start: StartFiring) => StreamProgress | undefined
 }
 
-/** The signals of a name to a firing's node that no step has taken; a row that can't be read stops the run. */
+/** The oldest signals of a name to a firing's node that no step has taken, at most so many; a row that can't be read stops the run. */
 export const pendingSignals = (
   owner: StepOwner,
   { nodeId, runId }: FiringKey,
-  name: string
+  name: string,
+  limit: number
 ): Effect.Effect<ReadonlyArray<PendingSignal>> =>
-  Effect.catchAll(owner.reader.signals(runId, nodeId, name), (error) =>
+  Effect.catchAll(owner.reader.signals({ runId, nodeId, name }, limit), (error) =>
     Effect.zipRight(
       Effect.sync(() => owner.unreadable(error.message)),
       Effect.never

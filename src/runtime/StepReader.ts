@@ -2,7 +2,6 @@ import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type { DatabaseError, UndecodableRow } from "../model/Errors.js"
 import type { FiringKey, RunId } from "../model/Ids.js"
-import { Limits } from "../model/Limits.js"
 import { compensationNode } from "../model/Message.js"
 import type { PendingSignal, StepRow } from "../model/StepRow.js"
 import { Inbox, type InboxMessage, type PendingRange } from "../store/Inbox.js"
@@ -25,9 +24,8 @@ export interface StepReader {
     limit: number
   ) => Effect.Effect<ReadonlyArray<InboxMessage>, UndecodableRow>
   readonly signals: (
-    runId: RunId,
-    nodeId: string,
-    name: string
+    to: { readonly runId: RunId; readonly nodeId: string; readonly name: string },
+    limit: number
   ) => Effect.Effect<ReadonlyArray<PendingSignal>, UndecodableRow>
 }
 
@@ -72,8 +70,7 @@ export const makeStepReader: Effect.Effect<StepReader, never, StepStore | Inbox 
         Effect.map(messages([undoRange(runId, number)], 1), ([message]) => textOf(message, number)),
       messages,
       of: (firing) => persistently(transactor.read("steps", store.of(firing))),
-      signals: (runId, nodeId, name) =>
-        persistently(transactor.read("steps", store.signals({ runId, nodeId, name }, Limits.signalBatch)))
+      signals: (to, limit) => persistently(transactor.read("steps", store.signals(to, limit)))
     }
   }
 )

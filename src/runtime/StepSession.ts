@@ -4,7 +4,6 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import type { AnySchema } from "../definition/Input.js"
-import type { RetryPolicy } from "../definition/NodeDefinition.js"
 import type { RunCall, StepHost, StepName, StepSite } from "../definition/StepHost.js"
 import type { WorkflowDefinition } from "../definition/WorkflowDefinition.js"
 import { type RunCancelled, type RunFailed, StepMisuse } from "../model/Errors.js"
@@ -12,7 +11,7 @@ import type { AttemptOutcome } from "../model/Firing.js"
 import { isInputId } from "../model/Ids.js"
 import { Limits } from "../model/Limits.js"
 import type { PendingSignal, StepKind, StepRow } from "../model/StepRow.js"
-import { retryDelay } from "./RetryPolicy.js"
+import { nextTry } from "./RetryPolicy.js"
 import type { StartFiring } from "./RunState.js"
 import { commitCheckpoint, stateOf } from "./StepCheckpoint.js"
 import { childStep } from "./StepChild.js"
@@ -125,7 +124,7 @@ export class StepSession implements StepHost {
   ): Effect.Effect<unknown, unknown, R> {
     const failure = Cause.isInterruptedOnly(cause) ? Option.none() : Cause.failureOption(cause)
     return Effect.gen(this, function* () {
-      const next = yield* this.nextTry(call.retry, attempt, failure)
+      const next = yield* nextTry(call.retry, attempt, failure, this.register.owner.now)
       if (Option.isSome(next)) {
         const progress = { status: "retrying", attempt: attempt + 1, notBefore: next.value } as const
         yield* this.commit("run", call, progress)
@@ -137,22 +136,6 @@ export class StepSession implements StepHost {
       yield* this.commit("run", call, { status: "failed", attempt, value: text })
       return yield* Effect.flatMap(readStep(call.name, call.error, text), Effect.fail)
     })
-  }
-
-  /** When a step is tried again, if at all. */
-  private nextTry(
-    policy: RetryPolicy | undefined,
-    attempt: number,
-    failure: Option.Option<unknown>
-  ): Effect.Effect<Option.Option<number>> {
-    if (policy === undefined || attempt > policy.times) return Effect.succeedNone
-    if (Option.isSome(failure) && !policy.while(failure.value)) return Effect.succeedNone
-    return Effect.flatMap(this.register.owner.now, (now) =>
-      Effect.map(
-        retryDelay(policy.schedule, attempt, Option.getOrUndefined(failure), now),
-        Option.map((delay) => now + delay)
-      )
-    )
   }
 
   sleep(step: StepName, until: (now: number) => number): Effect.Effect<void> {
@@ -183,7 +166,7 @@ export class StepSession implements StepHost {
         if (known?.status === "timed_out") return Option.none()
         const { owner } = this.register
         const looked = this.register.arrivals(this.journal.firing.nodeId)
-        const taken = yield* this.take(step, yield* pendingSignals(owner, this.journal.firing, step.name))
+        const taken = yield* this.takeNext(step)
         if (taken !== undefined) return Option.some(yield* readStep(step.name, payload, taken))
         const now = yield* owner.now
         const deadline = known === undefined && timeoutMs !== undefined ? now + timeoutMs : known?.notBefore
@@ -202,37 +185,47 @@ export class StepSession implements StepHost {
     )
   }
 
-  /** Takes the oldest signal that nobody has; found, taken and sent on its way in one go, so that nobody else takes it. */
-  private take(step: StepName, found: ReadonlyArray<PendingSignal>): Effect.Effect<string | undefined> {
-    return Effect.suspend(() => {
-      const { taken } = this.register
-      const first = found.find(({ seq }) => !taken.has(seq))
-      if (first === undefined) return Effect.succeed(undefined)
-      taken.add(first.seq)
-      const { payload: value, seq: inputSeq } = first
-      const { attempt } = this.start.firing
-      // Which attempt began to wait tells whose a child is.
-      const { firingAttempt = attempt } = this.journal.find("signal", step.name, step.key) ?? {}
-      return Effect.as(
-        this.send(this.row("signal", step, { status: "completed", value, inputSeq, firingAttempt })),
-        value
-      )
+  /** Takes the oldest signal that nobody has; among those read, all may be taken by steps beside this one: then more are read. */
+  private takeNext(step: StepName, limit: number = Limits.signalBatch): Effect.Effect<string | undefined> {
+    return Effect.flatMap(pendingSignals(this.register.owner, this.journal.firing, step.name, limit), (found) => {
+      const first = found.find(({ seq }) => !this.register.taken.has(seq))
+      if (first !== undefined) return this.take(step, first)
+      return found.length < limit ? Effect.succeed(undefined) : this.takeNext(step, limit * 2)
     })
+  }
+
+  /** Found, taken and sent on its way in one go, so that nobody else takes it. */
+  private take(step: StepName, { payload: value, seq: inputSeq }: PendingSignal): Effect.Effect<string> {
+    this.register.taken.add(inputSeq)
+    const { attempt } = this.start.firing
+    // Which attempt began to wait tells whose a child is.
+    const { firingAttempt = attempt } = this.journal.find("signal", step.name, step.key) ?? {}
+    return Effect.as(
+      this.send(this.row("signal", step, { status: "completed", value, inputSeq, firingAttempt })),
+      value
+    )
   }
 
   heartbeat(schema: AnySchema, details: unknown): Effect.Effect<void> {
     return Effect.flatMap(writeStep("heartbeat", schema, details), (value) =>
       Effect.sync(() => {
         const now = this.register.owner.unsafeNow()
-        const { journal, register, start } = this
         this.lastBeatAt = now
-        journal.beat = value
-        if (now - journal.beatWrittenAt < Limits.heartbeatWriteMs) return
-        journal.beatWrittenAt = now
-        const row = this.row("heartbeat", { name: "heartbeat", key: "" }, { status: "completed", value })
-        register.record(journal, start, row, () => undefined)
+        this.journal.beat = value
+        if (now - this.journal.beatWrittenAt >= Limits.heartbeatWriteMs) this.writeBeat()
       })
     )
+  }
+
+  /** Writes the last sign of life, if that was not done; at the end of an attempt it goes into the same commit. */
+  writeBeat(): void {
+    const { journal, register, start } = this
+    const { beat: value, beatWritten } = journal
+    if (value === undefined || value === beatWritten) return
+    journal.beatWritten = value
+    journal.beatWrittenAt = register.owner.unsafeNow()
+    const row = this.row("heartbeat", { name: "heartbeat", key: "" }, { status: "completed", value })
+    register.record(journal, start, row, () => undefined)
   }
 
   lastHeartbeat(schema: AnySchema): Effect.Effect<Option.Option<unknown>> {
@@ -244,9 +237,8 @@ export class StepSession implements StepHost {
 
   checkpoint(schema: AnySchema, state: unknown): Effect.Effect<void> {
     const streams = this.register.owner.streamsOf(this.start)
-    return commitCheckpoint(schema, state, streams, (value) =>
-      this.commit("checkpoint", checkpointStep, { status: "completed", value })
-    )
+    const commit = (value: string) => this.commit("checkpoint", checkpointStep, { status: "completed", value })
+    return this.interruptibly(checkpointStep.name, commitCheckpoint(schema, state, streams, commit))
   }
 
   lastCheckpoint(schema: AnySchema): Effect.Effect<Option.Option<unknown>> {
@@ -257,9 +249,10 @@ export class StepSession implements StepHost {
 
   publish(name: string, schema: AnySchema, value: unknown): Effect.Effect<void> {
     if (!isInputId(name)) return this.refuse(name, "its name has to be 1 to 200 characters without control characters")
-    return Effect.flatMap(writeStep(name, schema, value), (text) =>
+    const published = Effect.flatMap(writeStep(name, schema, value), (text) =>
       this.commit("query", { name, key: "" }, { status: "completed", value: text })
     )
+    return this.interruptibly(name, published)
   }
 
   /** What the attempt came to when it was interrupted because steps of it wait. */
@@ -333,10 +326,15 @@ export class StepSession implements StepHost {
         Effect.sync(() => this.leave())
       )
     })
+    return this.interruptibly(name, work)
+  }
+
+  /** What waits for a commit, where it can be interrupted: the commit of an attempt that is over comes never. */
+  private interruptibly<A, E, R>(step: string, work: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> {
     return Effect.checkInterruptible((interruptible) =>
       interruptible
         ? work
-        : this.refuse(name, "a step can't be in a finalizer or in another region that can't be interrupted")
+        : this.refuse(step, "a step can't be in a finalizer or in another region that can't be interrupted")
     )
   }
 

@@ -3,6 +3,7 @@ import type { RunId } from "../model/Ids.js"
 import type { ParkReason } from "../model/Status.js"
 import type { PlanNode, PlanPort } from "./Plan.js"
 import type { RunEvent, RunState, StartFiring } from "./RunState.js"
+import type { Slots } from "./Slots.js"
 import type { StepReader } from "./StepReader.js"
 
 /** The live run that streams belong to. */
@@ -17,6 +18,8 @@ export interface StreamOwner {
   readonly checkpointOf: (start: StartFiring) => Effect.Effect<string | undefined>
   /** Whether a firing may have given something in an attempt before. */
   readonly mayHaveGiven: (start: StartFiring) => boolean
+  /** Where a firing leaves its slot while it waits for others. */
+  readonly slots: Pick<Slots, "lend" | "retake">
 }
 
 /** How far the reader of a handle is: messages that were delivered in this life, and how many were there when it had read all. */
@@ -25,14 +28,20 @@ export interface Gate {
   read: number
 }
 
+/** Somebody who is told when a wait of his begins and when it is over, in whatever way. */
+export interface Waiter {
+  readonly waits: () => void
+  readonly goesOn: () => void
+}
+
 /** What the streams of an attempt know of those of the run. */
 export interface StreamRun {
   readonly owner: StreamOwner
   /** As it was last committed. */
   readonly state: RunState
   readonly gate: (nodeId: string, handle: string) => Gate
-  /** Ends when something holds; looked at after each commit. */
-  readonly until: (holds: () => boolean) => Effect.Effect<void>
+  /** Ends when something holds; looked at after each commit. Who waits is told before and after, unless it holds already. */
+  readonly until: (holds: () => boolean, who?: Waiter) => Effect.Effect<void>
   /** Lets those go on who waited for what is so now. */
   readonly changed: () => void
   /** Whether the consumers of a port are not too far behind. */
@@ -40,7 +49,7 @@ export interface StreamRun {
 }
 
 /** Where a stream is read or given: one attempt of one firing. */
-export interface StreamSite {
+export interface StreamSite extends Waiter {
   readonly run: StreamRun
   readonly start: StartFiring
   readonly plan: PlanNode

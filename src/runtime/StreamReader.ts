@@ -83,7 +83,7 @@ export class HandleReader {
         return Effect.fail(Option.none())
       }
       return Effect.zipRight(
-        run.until(() => gate.delivered !== seen || this.hasMoved(edges)),
+        run.until(() => gate.delivered !== seen || this.hasMoved(edges), this.session),
         this.pull
       )
     })

@@ -17,6 +17,7 @@ export class StreamSession implements StreamSite, StreamProgress {
   private readonly readers = new Map<string, HandleReader>()
   private readonly writers = new Map<string, PortWriter>()
   private isClosed = false
+  private waiting = 0
   private begun = atTheBeginning
   /** Where the attempt begins: at the last checkpoint of its firing. */
   private readonly base: Effect.Effect<StreamPositions>
@@ -40,9 +41,23 @@ export class StreamSession implements StreamSite, StreamProgress {
     return this.isClosed
   }
 
-  /** Nothing more is committed of what this attempt gives. */
+  /** Nothing more is committed of what this attempt gives; it has its slot again, if it had lent it. */
   close(): void {
+    if (this.isClosed) return
     this.isClosed = true
+    if (this.waiting > 0) this.run.owner.slots.retake()
+  }
+
+  /** One of its streams waits for others. With the first its slot is lent to them, whatever else the handler may do beside. */
+  waits(): void {
+    this.waiting++
+    if (this.waiting === 1 && !this.isClosed) this.run.owner.slots.lend()
+  }
+
+  /** One of its streams goes on, or is interrupted. */
+  goesOn(): void {
+    this.waiting--
+    if (this.waiting === 0 && !this.isClosed) this.run.owner.slots.retake()
   }
 
   /** What comes on a handle. */
@@ -74,6 +89,7 @@ export class StreamSession implements StreamSite, StreamProgress {
             : Effect.zipRight(writer.flush, Effect.failCause(cause))
         ),
         Effect.zipRight(writer.flush),
+        Effect.zipRight(writer.end),
         Effect.map(() => writer.next)
       )
     })

@@ -8,7 +8,7 @@ import { Limits } from "../model/Limits.js"
 import type { InboxMessage } from "../store/Inbox.js"
 import type { Refusal, ValueCodec } from "./Codec.js"
 import type { PlanPort } from "./Plan.js"
-import type { StreamSite } from "./StreamOwner.js"
+import type { StreamSite, Waiter } from "./StreamOwner.js"
 
 /** An element that its port's schema refuses. */
 export class InvalidElement extends Data.TaggedError("perdure/InvalidElement")<{
@@ -72,20 +72,22 @@ export class PortWriter {
     if (this.port.targets.length === 0) return
     this.buffer.push(value)
     if (this.buffer.length > 1) return
-    // A slow stream does not keep its elements back.
+    // A slow stream does not keep its elements back; the firing goes on beside, and keeps its slot.
     const { buffer } = this
-    const late = Effect.suspend(() => (this.buffer === buffer ? this.flush : Effect.void))
+    const late = Effect.suspend(() => (this.buffer === buffer ? this.send() : Effect.void))
     this.session.run.owner.fork(Effect.delay(late, Duration.millis(Limits.streamGatherMs)))
   }
 
-  /** Sends what was gathered on its way, once it may. */
-  readonly flush: Effect.Effect<void> = Effect.suspend(() => {
+  /** Sends what was gathered on its way, once it may; nothing else of the firing goes on before. */
+  readonly flush: Effect.Effect<void> = Effect.suspend(() => this.send(this.session))
+
+  private send(who?: Waiter): Effect.Effect<void> {
     if (this.buffer.length === 0 || this.session.closed) return Effect.void
     const { run } = this.session
     const settled = this.underWay?.await ?? Effect.void
-    const hasRoom = run.until(() => this.session.closed || run.hasRoom(this.port))
+    const hasRoom = run.until(() => this.session.closed || run.hasRoom(this.port), who)
     return settled.pipe(Effect.zipRight(hasRoom), Effect.zipRight(Effect.sync(() => this.push())))
-  })
+  }
 
   /** Sends what was gathered on its way. */
   push(): void {
@@ -119,13 +121,25 @@ export class PortWriter {
         this.next++
         return Effect.void
       }
-      const { plan, run, start } = this.session
-      const what = `${plan.id}/${start.firing.firing}.${this.port.name}: element ${this.next} is not what it was before`
-      return Effect.zipRight(
-        Effect.sync(() => run.owner.park("NonDeterministicEmission", what)),
-        Effect.never
-      )
+      return this.differs(`element ${this.next} is not what it was before`)
     })
+  }
+
+  /** The stream has ended, and its elements are on their way: an attempt before may not have given more. */
+  readonly end: Effect.Effect<void> = Effect.suspend(() => {
+    if (this.known === undefined || this.session.closed) return Effect.void
+    return Effect.flatMap(this.knownAt(this.next), (text) =>
+      text === undefined ? Effect.void : this.differs(`ended after ${this.next} elements, it gave more before`)
+    )
+  })
+
+  private differs(how: string): Effect.Effect<never> {
+    const { plan, run, start } = this.session
+    const what = `${plan.id}/${start.firing.firing}.${this.port.name}: ${how}`
+    return Effect.zipRight(
+      Effect.sync(() => run.owner.park("NonDeterministicEmission", what)),
+      Effect.never
+    )
   }
 
   private knownAt(ordinal: number): Effect.Effect<string | undefined> {

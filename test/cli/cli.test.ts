@@ -59,7 +59,8 @@ describe("The commands", () => {
   it(
     "steer a run, and say what does not fit with exit code 1",
     async () => {
-      await run(["runs", "start", "order", "--input", input(400), "--run-id", "s-1"])
+      const args = ["runs", "start", "order", "--workflow-version", "1", "--input", input(400), "--run-id", "s-1"]
+      expect(await run(args)).toMatchObject({ code: 0, stdout: expect.stringMatching(/^s-1 /) })
       expect((await run(["runs", "pause", "s-1"])).code).toBe(0)
       expect((await run(["runs", "cancel", "s-1"])).code).toBe(0)
       const watched = await run(["runs", "watch", "s-1"])
@@ -92,6 +93,13 @@ describe("The commands", () => {
     [["runs", "list", "--since", "yesterday"], 2, /^perdure: .*expected a time/],
     [["runs", "list", "--limit", "x"], 2, /./],
     [["frobnicate"], 2, /./],
+    [["runs", "start", "order", "--version", "1", "--input", "{}"], 2, /^perdure: .* is --workflow-version\n$/],
+    [["runs", "start", "order", "--workflow-version", "7", "--input", input(40)], 4, /^perdure: no workflow order /],
+    [["runs", "start", "a b", "--input", "{}"], 2, /^perdure: workflow: expected a letter/],
+    [["runs", "start", "order", "--input", "{}", "--priority", "500"], 2, /^perdure: priority: .*between -100 and 100/],
+    [["runs", "start", "order", "--input", "{}", "--attribute", "a b=x"], 2, /^perdure: attributes: expected names/],
+    [["trigger", "r-1", "a b", "--payload", "{}"], 2, /^perdure: nodeId: expected a letter/],
+    [["stuck", "--limit", "0"], 2, /^perdure: limit: expected an integer from 1 to 500\n$/],
     [["runs", "frobnicate"], 2, /^perdure: runs has no command frobnicate: one of cancel, .* watch\n$/],
     [["runs", "list", "--url", "ftp://x"], 2, /^perdure: PERDURE_URL: expected a URL/],
     [["serve", "--workflows", "/nowhere.js"], 2, /^perdure: can't load \/nowhere\.js/]

@@ -17,6 +17,8 @@ const steady: Readonly<Record<string, Schedule.Schedule<unknown, unknown>>> = {
     Schedule.spaced("1 second").pipe(Schedule.intersect(Schedule.recurs(2))),
     Schedule.spaced("1 minute")
   ),
+  "exponential by an odd factor": Schedule.exponential("100 millis", 1.1),
+  "exponential beyond all time": Schedule.exponential("1 day", 10),
   forever: Schedule.forever
 }
 
@@ -34,7 +36,8 @@ const unsteady: Readonly<Record<string, Schedule.Schedule<unknown, unknown>>> = 
 }
 
 it("a schedule that depends on nothing but the number of attempts is taken", () => {
-  for (const [name, schedule] of Object.entries(steady)) expect(scheduleIssues("retry", schedule), name).toEqual([])
+  for (const [name, schedule] of Object.entries(steady))
+    expect(scheduleIssues("retry", schedule, 100), name).toEqual([])
 })
 
 it("a schedule that draws or looks at the clock is refused, by name and with what is refused", () => {
@@ -52,5 +55,11 @@ it("a schedule that asks about the error can't be walked, and is taken", () => {
   const asking = Schedule.spaced("1 second").pipe(
     Schedule.whileInputEffect((error) => Effect.sync(() => (error as { readonly code: number }).code > 1))
   )
-  expect(scheduleIssues("retry", asking)).toEqual([])
+  expect(scheduleIssues("retry", asking, 3)).toEqual([])
+})
+
+it("what is refused is looked for in as many pauses as there are retries", () => {
+  const late = Schedule.recurs(10).pipe(Schedule.andThen(Schedule.jittered(Schedule.spaced("1 second"))))
+  expect(scheduleIssues("retry", late, 10)).toEqual([])
+  expect(scheduleIssues("retry", late, 20)).not.toEqual([])
 })

@@ -10,7 +10,7 @@ import { NodeContext } from "../../src/definition/NodeContext.js"
 import * as Output from "../../src/definition/Output.js"
 import * as Workflow from "../../src/definition/Workflow.js"
 import { Approved, Charged, Declined } from "./fixtures.js"
-import { approved, charged } from "./handlers.js"
+import { approved, charged, makeGate } from "./handlers.js"
 import { scenario, type World } from "./world.js"
 
 const { Number: N, String: S } = Schema
@@ -99,6 +99,40 @@ scenario("an output that may not come is a route, one of many gives a message pe
     )
     expect(messages).toHaveLength(4)
   })
+)
+
+const Numbers = Node.make("numbers", { inputs: { n: N }, outputs: { one: Output.many(N) } })
+const Wide = Workflow.make("wide", { version: 1, input: { n: N } })
+  .node("numbers", Numbers, ({ input }) => ({ n: input.n }))
+  .node("charging", Charging, ({ numbers }) => ({ n: numbers.one }))
+  .output(({ charging }) => ({ all: charging.n }))
+
+scenario(
+  "no more children of a child node live at once than the setting says, and the others come after them",
+  (world) =>
+    Effect.gen(function* () {
+      const gate = yield* makeGate
+      const { engine } = yield* world.start({
+        workflows: Layer.merge(
+          Wide.layer.pipe(
+            Layer.provide(
+              Numbers.toLayer(({ n }) => Effect.succeed({ one: Array.from({ length: n }, (_, index) => index) }))
+            )
+          ),
+          charged((n, context) => Effect.as(gate.hook(context), { out: n }))
+        ),
+        settings: { childFanOut: 3, idleMs: 0 }
+      })
+      yield* engine.start(Wide, { n: 10 }, { runId: "a" })
+      yield* gate.arrived
+      yield* world.untilRow("select from perdure.run_children having count(*) >= 3")
+      yield* world.untilReleased("a")
+      expect(yield* children(world)).toHaveLength(3)
+      yield* gate.open
+      const { all } = yield* engine.await(Wide, "a")
+      expect(all).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9])
+      expect(yield* children(world)).toHaveLength(10)
+    })
 )
 
 const Retried = Workflow.make("retried", { version: 1, input: { n: N } })

@@ -1,9 +1,16 @@
 import { expect } from "@effect/vitest"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Schedule from "effect/Schedule"
+import * as Schema from "effect/Schema"
+import * as Node from "../../src/definition/Node.js"
+import * as Step from "../../src/definition/Step.js"
+import * as Workflow from "../../src/definition/Workflow.js"
 import { refuse } from "./faults.js"
 import { Charged, Declined, FlakyCharge, Hurried, QuickCharge } from "./fixtures.js"
 import { charged, flakyCharge, hurried, quickCharge } from "./handlers.js"
+import { Stepped, stepped } from "./stepFixtures.js"
 import { scenario } from "./world.js"
 
 scenario("a failure worth a retry is tried again, each attempt with the next number", (world) =>
@@ -38,6 +45,56 @@ scenario("an error that the policy does not want is not tried again", (world) =>
     const { engine } = yield* world.start({ workflows: quickCharge(() => new Declined({ code: 13 })) })
     yield* engine.start(QuickCharge, { n: 9 }, { runId: "a" })
     expect(yield* Effect.flip(engine.await(QuickCharge, "a"))).toMatchObject({ failure: { attempt: 1 } })
+  })
+)
+
+const N = Schema.Number
+const worth = Schedule.whileInput(({ code }: Declined) => code < 2)
+const Asking = Node.make("asking", {
+  inputs: { n: N },
+  error: Declined,
+  retry: { times: 5, schedule: Schedule.spaced("1 millis").pipe(worth) }
+})
+const Drawing = Node.make("drawing", {
+  inputs: { n: N },
+  error: Declined,
+  retry: { times: 5, schedule: Schedule.jittered(Schedule.spaced("1 hour")).pipe(worth) }
+})
+const Asked = Workflow.make("asked", { version: 1, input: { n: N } })
+  .node("asking", Asking, ({ input }) => ({ n: input.n }))
+  .output(() => ({}))
+const Drawn = Workflow.make("drawn", { version: 1, input: { n: N } })
+  .node("drawing", Drawing, ({ input }) => ({ n: input.n }))
+  .output(() => ({}))
+
+scenario("a schedule is stepped with the typed error, and one that draws is found then at the latest", (world) =>
+  Effect.gen(function* () {
+    let codes = 0
+    const { engine } = yield* world.start({
+      workflows: Layer.mergeAll(
+        Asked.layer.pipe(Layer.provide(Asking.toLayer(() => new Declined({ code: codes++ })))),
+        Drawn.layer.pipe(Layer.provide(Drawing.toLayer(() => new Declined({ code: 1 })))),
+        stepped(() =>
+          Effect.as(
+            Step.run(
+              "drawing",
+              { error: Declined, retry: { times: 5, schedule: Drawing.retry!.schedule } },
+              new Declined({ code: 1 })
+            ),
+            "done"
+          )
+        )
+      )
+    })
+    yield* engine.start(Asked, { n: 1 }, { runId: "a" })
+    expect(yield* Effect.flip(engine.await(Asked, "a"))).toMatchObject({ failure: { attempt: 3, error: { code: 2 } } })
+    yield* engine.start(Drawn, { n: 1 }, { runId: "b" })
+    yield* engine.start(Stepped, { n: 1 }, { runId: "c" })
+    const message = expect.stringContaining("retry.schedule: its pauses depend on more than the number of attempts")
+    expect(yield* Effect.flip(engine.await(Drawn, "b"))).toMatchObject({
+      failure: { kind: "error", attempt: 1, message }
+    })
+    expect(yield* Effect.flip(engine.await(Stepped, "c"))).toMatchObject({ failure: { kind: "defect", message } })
   })
 )
 

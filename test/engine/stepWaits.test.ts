@@ -1,4 +1,5 @@
 import { expect } from "@effect/vitest"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
@@ -145,6 +146,29 @@ const Again = Workflow.make("again", { version: 1, input: { n: N } })
   .node("stubborn", Stubborn, ({ input }) => ({ n: input.n }))
   .output(({ stubborn }) => ({ out: stubborn.out }))
 
+scenario("the next attempt knows the last sign of life, however soon it came after the one before", (world) =>
+  Effect.gen(function* () {
+    const { engine } = yield* world.start({
+      settings: { alwaysEvict: true },
+      workflows: Again.layer.pipe(
+        Layer.provide(
+          Stubborn.toLayer(({ n }) =>
+            Effect.gen(function* () {
+              const { attempt } = yield* NodeContext
+              const done = yield* Step.lastHeartbeat(N)
+              if (attempt > 1) return { out: Option.getOrElse(done, () => 0) }
+              yield* Effect.forEach(Array.from({ length: n }), (_, index) => Step.heartbeat(N, index + 1))
+              return yield* new Declined({ code: 1 })
+            })
+          )
+        )
+      )
+    })
+    yield* engine.start(Again, { n: 10 }, { runId: "a" })
+    expect(yield* engine.await(Again, "a")).toEqual({ out: 10 })
+  })
+)
+
 scenario("the next attempt of a node tries what failed again, and keeps what succeeded", (world) =>
   Effect.gen(function* () {
     const calls = new Calls()
@@ -194,6 +218,35 @@ scenario("a step's result that its schema refuses fails the firing", (world) =>
     yield* engine.start(Stepped, { n: 1 }, { runId: "a" })
     const { failure } = yield* engine.awaitEnd("a")
     expect(failure).toContain("step bad: NaN has no JSON form")
+  })
+)
+
+scenario("however many waits are side by side, each takes a signal of those that are there", (world) =>
+  Effect.gen(function* () {
+    const allSent = yield* Deferred.make<void>()
+    const names = Array.from({ length: 40 }, (_, index) => `s${index}`)
+    const { engine } = yield* world.start({
+      settings: { idleMs: 0 },
+      workflows: stepped(() =>
+        Effect.map(
+          Effect.zipRight(
+            Deferred.await(allSent),
+            Effect.forEach(names, (key) => Step.awaitSignal(Decision, { key }), { concurrency: "unbounded" })
+          ),
+          (decisions) => decisions.map(({ by }) => by).join(" ")
+        )
+      )
+    })
+    yield* engine.start(Stepped, { n: 1 }, { runId: "a" })
+    yield* Effect.forEach(names, (by) => engine.signal(Stepped, "a", "work", Decision, { by }, { inputId: by }), {
+      concurrency: "unbounded"
+    })
+    yield* world.untilRow("select from perdure.trigger_inputs having count(*) filter (where status = 'applied') = $1", [
+      names.length
+    ])
+    yield* Deferred.succeed(allSent, undefined)
+    const { out } = yield* engine.await(Stepped, "a")
+    expect(out.split(" ").sort()).toEqual([...names].sort())
   })
 )
 

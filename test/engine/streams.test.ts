@@ -1,68 +1,13 @@
 import { expect } from "@effect/vitest"
-import * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as Option from "effect/Option"
-import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
-import * as Input from "../../src/definition/Input.js"
 import * as Node from "../../src/definition/Node.js"
-import type { NodeContext } from "../../src/definition/NodeContext.js"
-import * as Output from "../../src/definition/Output.js"
-import * as Step from "../../src/definition/Step.js"
 import * as Workflow from "../../src/definition/Workflow.js"
 import { Limits } from "../../src/model/Limits.js"
 import { Declined } from "./fixtures.js"
+import { expected, Fold, folded, N, Produce, Sum, summing, twice } from "./streamFixtures.js"
 import { scenario } from "./world.js"
-
-const { Number: N } = Schema
-
-const Produce = Node.make("produce", { inputs: { count: N }, outputs: { n: Output.many(N) }, error: Declined })
-const Double = Node.make("double", { inputs: { n: Input.stream(N) }, outputs: { n: Output.many(N) } })
-const Fold = Node.make("fold", { inputs: { n: Input.stream(N) }, outputs: { sum: N, count: N } })
-
-const Sum = Workflow.make("sum", { version: 1, input: { count: N } })
-  .node("produce", Produce, ({ input }) => ({ count: input.count }))
-  .node("double", Double, ({ produce }) => ({ n: produce.n }))
-  .node("fold", Fold, ({ double }) => ({ n: double.n }))
-  .output(({ fold }) => ({ sum: fold.sum, count: fold.count }))
-
-type Elements<E = never> = Stream.Stream<number, E, NodeContext>
-
-interface Work {
-  readonly produce?: (count: number) => Effect.Effect<Elements<Declined>, never, NodeContext>
-  readonly double?: (n: Stream.Stream<number>) => Elements
-  readonly fold?: (n: Stream.Stream<number>) => Effect.Effect<{ sum: number; count: number }, never, NodeContext>
-}
-
-const numbers = (count: number) => Effect.succeed(Stream.range(1, count))
-const twice = (n: Stream.Stream<number>) => Stream.map(n, (each) => each * 2)
-
-const Total = Schema.Struct({ sum: N, count: N })
-
-/** Folds a hundred at a time, each time durably. */
-const folded = (n: Stream.Stream<number>) =>
-  Effect.gen(function* () {
-    const begin = Option.getOrElse(yield* Step.lastCheckpoint(Total), () => ({ sum: 0, count: 0 }))
-    return yield* n.pipe(
-      Stream.grouped(100),
-      Stream.runFoldEffect(begin, ({ count, sum }, chunk) => {
-        const next = { sum: Chunk.reduce(chunk, sum, (a, b) => a + b), count: count + chunk.length }
-        return Effect.as(Step.checkpoint(Total, next), next)
-      })
-    )
-  })
-
-const summing = ({ double = twice, fold = folded, produce = numbers }: Work = {}) =>
-  Sum.layer.pipe(
-    Layer.provide([
-      Produce.toLayer(({ count }) => Effect.map(produce(count), (n) => ({ n }))),
-      Double.toLayer(({ n }) => Effect.succeed({ n: double(n) })),
-      Fold.toLayer(({ n }) => fold(n))
-    ])
-  )
-
-const expected = (count: number) => ({ sum: count * (count + 1), count })
 
 scenario("a stream goes through nodes that run side by side, in batches, and the rows have it all", (world) =>
   Effect.gen(function* () {
@@ -117,6 +62,21 @@ scenario("an element that is another one than before parks the run", (world) =>
     yield* world.start({ workflows })
     expect(yield* world.until("a", "parked")).toMatchObject({
       reason: "NonDeterministicEmission: produce/1.n: element 699 is not what it was before"
+    })
+  })
+)
+
+scenario("a stream that ends sooner than before parks the run", (world) =>
+  Effect.gen(function* () {
+    const gated = (n: Stream.Stream<number>) => Stream.tap(n, (each) => (each === 1_200 ? Effect.never : Effect.void))
+    const endless = () => Effect.succeed(Stream.concat(Stream.range(1, 1_200), Stream.never))
+    const first = yield* world.start({ workflows: summing({ produce: endless, double: gated }) })
+    yield* first.engine.start(Sum, { count: 600 }, { runId: "a" })
+    yield* world.untilRow("select from perdure.run_inbox_messages where producer = 'produce.n' and ordinal = 1199")
+    yield* world.kill(first)
+    yield* world.start({ workflows: summing() })
+    expect(yield* world.until("a", "parked")).toMatchObject({
+      reason: "NonDeterministicEmission: produce/1.n: ended after 600 elements, it gave more before"
     })
   })
 )

@@ -72,6 +72,19 @@ scenario(
   { fresh: true }
 )
 
+scenario("a run that failed by its deadline goes on without one, if somebody wants it to", (world) =>
+  Effect.gen(function* () {
+    let isLate = true
+    const { engine } = yield* world.start({ workflows: chain(() => (isLate ? Effect.never : Effect.void)) })
+    yield* engine.start(Chain, { n: 1 }, { runId: "a", deadline: new Date(Date.now() + 1_000) })
+    expect(yield* Effect.flip(engine.await(Chain, "a"))).toMatchObject({ failure: { kind: "timeout" } })
+    isLate = false
+    yield* engine.retry("a")
+    yield* world.until("a", "completed")
+    expect(yield* engine.await(Chain, "a")).toEqual({ n: 4 })
+  })
+)
+
 scenario("a run that ends in time knows nothing of its deadline", (world) =>
   Effect.gen(function* () {
     const { engine } = yield* world.start({ workflows: chain() })

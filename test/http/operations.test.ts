@@ -4,7 +4,7 @@ import { describe, expect, it } from "vitest"
 import * as Effects from "../../src/example/Effects.js"
 import { handlers, Order } from "../../src/example/order.js"
 import * as Perdure from "../../src/layers.js"
-import { follow } from "./events.js"
+import { type Following, follow, type SentEvent } from "./events.js"
 import { orderBody, serving } from "./harness.js"
 
 const stores = Perdure.layerEmbedded({})
@@ -187,29 +187,62 @@ describe("A stream", () => {
     expect(ids).toEqual((body!["events"] as ReadonlyArray<{ seq: string }>).map(({ seq }) => seq))
   })
 
-  it("of all runs tells what becomes of them, and goes on where it broke off", async () => {
-    const first = await follow(server.port, "/api/stream")
-    const tells = (runId: string, kind: string) => (sent: { readonly event: string; readonly data: unknown }) =>
-      sent.event === "runs" &&
-      (sent.data as ReadonlyArray<{ runId: string; kind: string }>).some(
-        (one) => one.runId === runId && one.kind === kind
-      )
+  /** Which runs have completed, as a stream of all runs tells it. */
+  const completedIn = ({ data, event }: SentEvent): ReadonlyArray<string> =>
+    event === "runs"
+      ? (data as ReadonlyArray<{ runId: string; kind: string }>).flatMap(({ kind, runId }) =>
+          kind === "run.completed" ? [runId] : []
+        )
+      : []
+
+  /** A reader of all runs, and what it was told first. */
+  const followAll = async () => {
+    const reader = await follow(server.port, "/api/stream")
     // The stream begins with what comes after its first look, so that runs are started until it tells of one.
     let isTold = false
-    const told = first
+    const told = reader
       .until(({ event }) => event === "runs")
       .finally(() => {
         isTold = true
       })
     while (!isTold) await ended(await start())
-    const seen = await told
+    return { reader, told: await told }
+  }
+
+  const startMany = async (count: number): Promise<ReadonlyArray<string>> => {
+    const runs = Array.from({ length: count }, () => orderBody({}, { runId: `run-${randomUUID()}` }))
+    const { body } = await server.send({ path: "/api/batches", body: { runs } })
+    return (body!["results"] as ReadonlyArray<{ runId: string }>).map(({ runId }) => runId)
+  }
+
+  /** All that a reader is told up to a run's end, or to its being told that something was left out. */
+  const untilEndOf = (runId: string, reader: Following) =>
+    reader.until((one) => one.event === "skipped" || completedIn(one).includes(runId))
+
+  it("of all runs goes on where it broke off, however much there was in between", async () => {
+    const { reader: first, told } = await followAll()
     first.close()
-    const missed = await start()
-    await ended(missed)
-    const second = await follow(server.port, "/api/stream", { "last-event-id": seen.at(-1)?.id })
-    const [late] = (await second.until(tells(missed, "run.completed"))).slice(-1)
-    expect(late?.id).toMatch(/^\d+$/)
+    const missed = await startMany(60)
+    await Promise.all(missed.map(ended))
+    const second = await follow(server.port, "/api/stream", { "last-event-id": told.at(-1)?.id })
+    const last = await start()
+    const seen = await untilEndOf(last, second)
     second.close()
+    expect(seen.map(({ event }) => event)).not.toContain("skipped")
+    expect(seen.at(-1)?.id).toMatch(/^\d+$/)
+    const completed = seen.flatMap(completedIn).filter((runId) => missed.includes(runId))
+    expect(completed.toSorted()).toEqual(missed.toSorted())
+  })
+
+  it("of all runs tells of each of many that end at once", async () => {
+    const { reader } = await followAll()
+    const runs = await startMany(20)
+    await Promise.all(runs.map(ended))
+    const seen = await untilEndOf(await start(), reader)
+    reader.close()
+    expect(seen.map(({ event }) => event)).not.toContain("skipped")
+    const completed = seen.flatMap(completedIn).filter((runId) => runs.includes(runId))
+    expect(completed.toSorted()).toEqual(runs.toSorted())
   })
 
   it.each(["/api/stream", "/api/runs/RUN/stream"])("%s is refused with a Last-Event-ID that is none", async (path) => {

@@ -140,3 +140,38 @@ describe("a firing that runs alone", () => {
     expect(told).toBe(1)
   })
 })
+
+describe("a firing that waits for others", () => {
+  it("lends its slot to them, and takes it again whether there is one or not", () => {
+    const slots = new Slots(1)
+    const told: Array<string> = []
+    slots.take(1)
+    slots.onFree(() => told.push("other"))
+    slots.lend()
+    expect({ free: slots.free, told }).toEqual({ free: 1, told: ["other"] })
+    slots.take(1)
+    slots.retake()
+    slots.take(0)
+    slots.onFree(() => told.push("next"))
+    slots.end()
+    expect({ free: slots.free, told }).toEqual({ free: 0, told: ["other"] })
+    slots.end()
+    expect({ free: slots.free, told }).toEqual({ free: 1, told: ["other", "next"] })
+  })
+
+  it("still runs, so that nobody can be alone beside it; and it is not alone any more itself", () => {
+    const slots = new Slots(2)
+    let told = 0
+    slots.take(1, true)
+    slots.onFree(() => told++)
+    slots.onFree(() => told++)
+    slots.lend()
+    expect({ alone: slots.isAlone, free: slots.free, freeAlone: slots.freeAlone, told }).toEqual({
+      ...{ alone: false, free: 2, freeAlone: false, told: 2 }
+    })
+    slots.retake()
+    slots.end()
+    slots.settle(1)
+    expect({ free: slots.free, freeAlone: slots.freeAlone }).toEqual({ free: 2, freeAlone: true })
+  })
+})

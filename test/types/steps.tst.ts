@@ -3,6 +3,7 @@ import type * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import { describe, expect, it } from "tstyche"
+import * as Node from "../../src/definition/Node.js"
 import type { NodeContext } from "../../src/definition/NodeContext.js"
 import * as Query from "../../src/definition/Query.js"
 import * as Signal from "../../src/definition/Signal.js"
@@ -53,6 +54,16 @@ describe("a step", () => {
       { error: CardDeclined, retry: { ...spaced, while: ({ kind }) => kind } },
       Effect.fail(new CardDeclined({ code: 1 }))
     )
+  })
+
+  it("is tried again under a schedule that asks about its typed error", () => {
+    const asking = Schedule.recurWhile((error: CardDeclined) => error.code > 3)
+    Step.run("some", { error: CardDeclined, retry: { times: 3, schedule: asking } }, Effect.void)
+    Node.make("some", { error: CardDeclined, retry: { times: 3, schedule: asking } })
+    const schedule = Schedule.spaced("1 second").pipe(Schedule.whileInput((error: CardDeclined) => error.code > 3))
+    Node.make("some", { error: CardDeclined, retry: { times: 3, schedule } })
+    // @ts-expect-error Type 'string' is not assignable to type 'CardDeclined'
+    Node.make("some", { error: Schema.String, retry: { times: 3, schedule } })
   })
 
   it("waits for the payload of a signal, or for an Option of it where there is a time-out", () => {

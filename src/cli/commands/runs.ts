@@ -158,7 +158,11 @@ const start = Command.make(
     attributes,
     workflow: Args.text({ name: "workflow" }),
     input: Options.text("input").pipe(Options.withDescription("JSON, @file, or - for standard input")),
-    version: Options.integer("version").pipe(Options.withDescription("The highest unless given"), Options.optional),
+    // `--version` is an option of every command, and says which one the command line itself has.
+    version: Options.integer("workflow-version").pipe(
+      Options.withDescription("Of the workflow; the highest unless given"),
+      Options.optional
+    ),
     runId: Options.text("run-id").pipe(Options.withDescription("Makes the start idempotent"), Options.optional),
     priority: Options.integer("priority").pipe(
       Options.withDescription("-100 to 100, higher is first"),
