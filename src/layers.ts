@@ -53,17 +53,6 @@ const migrated = (schema: SchemaName) => Layer.effectDiscard(migrate(schema))
  */
 export const layerPostgres = (options: PostgresOptions): Layer.Layer<OperatedStores, OpenError> => {
   const schema = options.schema ?? defaultSchema
-  const stores = PgStores.layer(schema).pipe(
-    Layer.provide(
-      Pool.layer({
-        url: options.url,
-        ...(options.directUrl === undefined ? {} : { pooled: true }),
-        ...(options.maxConnections === undefined ? {} : { maxConnections: options.maxConnections })
-      })
-    )
-  )
-  const direct = options.directUrl ?? options.url
-  const sessions = Layer.merge(PgLifeline.layer({ url: direct }), PgWakeups.layer({ url: direct, schema }))
   const questions = Layer.provide(
     OperatorLayer.layerReads,
     Layer.provide(
@@ -76,6 +65,18 @@ export const layerPostgres = (options: PostgresOptions): Layer.Layer<OperatedSto
       })
     )
   )
+  const stores = PgStores.layer(schema).pipe(
+    Layer.provide(questions),
+    Layer.provide(
+      Pool.layer({
+        url: options.url,
+        ...(options.directUrl === undefined ? {} : { pooled: true }),
+        ...(options.maxConnections === undefined ? {} : { maxConnections: options.maxConnections })
+      })
+    )
+  )
+  const direct = options.directUrl ?? options.url
+  const sessions = Layer.merge(PgLifeline.layer({ url: direct }), PgWakeups.layer({ url: direct, schema }))
   const operations = Layer.mergeAll(PgOverview.layer(schema), questions)
   const opened = options.migrate === false ? stores : migrated(schema).pipe(Layer.provideMerge(stores))
   return Layer.mergeAll(opened, sessions, operations)

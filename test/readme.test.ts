@@ -1,10 +1,16 @@
-import { execFile } from "node:child_process"
+import { execFile, execFileSync } from "node:child_process"
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs"
 import { dirname, join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { promisify } from "node:util"
+import * as HttpApi from "@effect/platform/HttpApi"
+import * as OpenApi from "@effect/platform/OpenApi"
+import * as Context from "effect/Context"
+import * as Option from "effect/Option"
 import { describe, expect, it } from "vitest"
 import { settingsTable } from "../src/cli/config.js"
+import { Api } from "../src/http/Contract.js"
+import { routesOf } from "../src/http/Routes.js"
 import { firingTransitions, runTransitions } from "../src/model/Status.js"
 
 const root = fileURLToPath(new URL("..", import.meta.url))
@@ -27,11 +33,42 @@ const guarantees = (): string =>
     })
     .join("\n")
 
+/** Each route with who may call it and what its summary says. */
+const routes = (): string => {
+  const summaries = new Map<string, string>()
+  HttpApi.reflect(Api, {
+    onGroup: () => undefined,
+    onEndpoint: ({ endpoint, mergedAnnotations }) =>
+      summaries.set(
+        endpoint.name,
+        Option.getOrElse(Context.getOption(mergedAnnotations, OpenApi.Summary), () => "")
+      )
+  })
+  const rows = routesOf(Api).map(
+    ({ access, method, name, path }) => `| ${method} | \`${path}\` | ${access} | ${summaries.get(name)} |`
+  )
+  return ["| method | path | who | does |", "| --- | --- | --- | --- |", ...rows].join("\n")
+}
+
+/** What the commands say of themselves. */
+const commands = (): string => {
+  const help = (...args: ReadonlyArray<string>) =>
+    execFileSync(process.execPath, ["--import", "tsx", "src/cli/perdure.ts", ...args, "--help"], { cwd: root })
+      .toString()
+      .split("\n")
+      .filter((line) => line.startsWith("  ") && !line.startsWith("  perdure"))
+      .map((line) => `${["perdure", ...args].join(" ")} ${line.trim()}`)
+  return ["```text", ...help(), ...help("runs"), "```"].join("\n")
+}
+
 const blocks: Record<string, () => string> = {
   "examples/smallest/main.ts": () => `\`\`\`ts\n${read("examples/smallest/main.ts").trim()}\n\`\`\``,
   "run states": () => diagram(runTransitions),
   "firing states": () => diagram(firingTransitions),
   guarantees,
+  "examples/page/page.ts": () => `\`\`\`ts\n${read("examples/page/page.ts").trim()}\n\`\`\``,
+  routes,
+  commands,
   settings: () => settingsTable()
 }
 
@@ -44,7 +81,7 @@ const generated = (readme: string): string =>
   }, readme)
 
 describe("README", () => {
-  it("shows what the code says: the program, the state machines, the guarantees, the settings (UPDATE_README=1 rewrites it)", () => {
+  it("shows what the code says: the program, the state machines, the guarantees, routes, commands, settings (UPDATE_README=1 rewrites it)", () => {
     const expected = generated(read("README.md"))
     if (process.env["UPDATE_README"] === "1") writeFileSync(join(root, "README.md"), expected)
     expect(read("README.md")).toBe(expected)

@@ -65,8 +65,8 @@ export const make = Effect.gen(function* () {
 type EngineShape = (typeof Engine)["Service"]
 
 const makeReads = Effect.gen(function* () {
-  const transactor = yield* Transactor
-  const reads = (yield* ReadTransactor) ?? transactor
+  const reads = (yield* ReadTransactor) ?? (yield* Transactor)
+  const triggers = yield* TriggerStore
   const states = yield* StateStore
   const reader = yield* RunReader
   const audit = yield* AuditLog
@@ -81,6 +81,12 @@ const makeReads = Effect.gen(function* () {
   const row = (runId: RunId) =>
     Effect.flatMap(reader.find(runId), (run) =>
       run === undefined ? Effect.fail(new RunNotFound({ runId })) : Effect.succeed(run)
+    )
+
+  /** Fails where no run is of this name: over the connections for questions, as what is asked of it. */
+  const there = (runId: RunId) =>
+    Effect.flatMap(reads.read("find", triggers.addressee(runId)), (found) =>
+      found === undefined ? Effect.fail(new RunNotFound({ runId })) : Effect.succeed(found)
     )
 
   const get = (id: string) =>
@@ -141,9 +147,9 @@ const makeReads = Effect.gen(function* () {
   const queryEncoded = (id: string, nodeId: string, query: string, workflow?: string) =>
     Effect.gen(function* () {
       const runId = yield* runIdFrom(id)
-      const run = yield* row(runId)
-      if (run.workflow !== (workflow ?? run.workflow)) return yield* new RunNotFound({ runId })
-      return Option.fromNullable(yield* transactor.read("query", steps.published(runId, nodeId, query)))
+      const found = yield* there(runId)
+      if (found.workflow !== (workflow ?? found.workflow)) return yield* new RunNotFound({ runId })
+      return Option.fromNullable(yield* reads.read("query", steps.published(runId, nodeId, query)))
     })
 
   const calls = {
@@ -163,7 +169,7 @@ const makeReads = Effect.gen(function* () {
     ) =>
       Effect.gen(function* () {
         const runId = yield* runIdFrom(id)
-        yield* row(runId)
+        yield* there(runId)
         yield* trail.settled
         return yield* audit.read(runId, { ...options, limit: options.limit ?? shownEvents })
       }),

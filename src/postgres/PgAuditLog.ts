@@ -3,6 +3,7 @@ import * as Layer from "effect/Layer"
 import type { RunId } from "../model/Ids.js"
 import { toColumnText } from "../model/Json.js"
 import { type AuditEvent, AuditLog } from "../store/AuditLog.js"
+import { ReadTransactor } from "../store/ReadTransactor.js"
 import { Transactor } from "../store/Transactor.js"
 import { textArray } from "./Arrays.js"
 import { run } from "./Execution.js"
@@ -72,11 +73,13 @@ const storable = (_key: string, value: unknown): unknown => {
   return typeof value === "string" ? toColumnText(value) : value
 }
 
-/** The audit log in PostgreSQL, in transactions of its own. */
+/** The audit log in PostgreSQL, in transactions of its own; read over connections for questions, where there are any. */
 export const layer = (schema: SchemaName = defaultSchema): Layer.Layer<AuditLog, never, Transactor> =>
   Layer.effect(
     AuditLog,
-    Effect.map(Transactor, (transactor) => {
+    Effect.gen(function* () {
+      const transactor = yield* Transactor
+      const reads = (yield* ReadTransactor) ?? transactor
       const statements = auditStatements(schema)
 
       const record = (events: ReadonlyArray<AuditEvent>) => {
@@ -103,9 +106,7 @@ export const layer = (schema: SchemaName = defaultSchema): Layer.Layer<AuditLog,
           options.nodeId === undefined
             ? run(statements.readRun, page)
             : run(statements.readNode, [...page, options.nodeId])
-        return Effect.flatMap(transactor.transact("AuditLog.read", rows, bounds), (found) =>
-          decodeAll(decodeEvent, found)
-        )
+        return Effect.flatMap(reads.transact("AuditLog.read", rows, bounds), (found) => decodeAll(decodeEvent, found))
       }
 
       return { record, read }
