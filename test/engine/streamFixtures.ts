@@ -15,7 +15,7 @@ import { Declined } from "./fixtures.js"
 export const { Number: N } = Schema
 
 export const Produce = Node.make("produce", { inputs: { count: N }, outputs: { n: Output.many(N) }, error: Declined })
-export const Double = Node.make("double", { inputs: { n: Input.stream(N) }, outputs: { n: Output.many(N) } })
+const Double = Node.make("double", { inputs: { n: Input.stream(N) }, outputs: { n: Output.many(N) } })
 export const Fold = Node.make("fold", { inputs: { n: Input.stream(N) }, outputs: { sum: N, count: N } })
 
 export const Sum = Workflow.make("sum", { version: 1, input: { count: N } })
@@ -32,7 +32,7 @@ interface Work {
   readonly fold?: (n: Stream.Stream<number>) => Effect.Effect<{ sum: number; count: number }, never, NodeContext>
 }
 
-export const numbers = (count: number) => Effect.succeed(Stream.range(1, count))
+const numbers = (count: number) => Effect.succeed(Stream.range(1, count))
 export const twice = (n: Stream.Stream<number>) => Stream.map(n, (each) => each * 2)
 
 const Total = Schema.Struct({ sum: N, count: N })
