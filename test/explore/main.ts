@@ -11,7 +11,7 @@ import { Processes } from "./processes.js"
 import { makeExplorer, type ShardReport, type Task } from "./shard.js"
 import { exploreCorpus } from "./wholeCorpus.js"
 
-const usage = `npm run explore -- [--seed 1] [--workflow name] [--double] [--pairs] [--minutes 14] [--replay 'point#n@mode + …'] [--mutations]`
+const usage = `npm run explore -- [--seed 1] [--workflow name] [--double] [--pairs] [--minutes 14.5] [--replay 'point#n@mode + …'] [--mutations]`
 
 const { values: given } = parseArgs({
   options: {
@@ -28,7 +28,7 @@ const { values: given } = parseArgs({
 })
 
 const seed = Number(given.seed)
-const minutes = Number(given.minutes ?? (given.double ? 600 : 14))
+const minutes = Number(given.minutes ?? (given.double ? 600 : 14.5))
 const subjects = corpus(seed).filter(({ name }) => given.workflow === undefined || name === given.workflow)
 if (given.help || !Number.isInteger(seed) || !(minutes > 0) || subjects.length === 0) {
   console.error(
@@ -42,7 +42,7 @@ if (given.help || !Number.isInteger(seed) || !(minutes > 0) || subjects.length =
 }
 
 /** How often a first injection is followed by a second one, drawn by seed, unless all pairs are asked for. */
-const doubleChance = 0.05
+const doubleChance = 0.03
 
 /** Lines of a failing execution's log that are shown at once; a replay shows all. */
 const shownLog = 15
