@@ -92,6 +92,7 @@ const latency = (m: Measured): ReadonlyArray<Row> => {
 }
 
 const crowds = (m: Measured): ReadonlyArray<Row> => [
+  ["W5 wakes/s, the first of a process", m.figure("perdure", "W5", "firstWakesPerSecond"), [4_000, 2_000]],
   ["W5 wakes/s", m.figure("perdure", "W5", "wakesPerSecond"), [4_000, 2_000]],
   ["W5 memory of the waiting, MiB", m.figure("perdure", "W5", "rssMb"), [10, 10], "at most"],
   ["W6 starts/s one by one", m.figure("perdure", "W6", "oneByOnePerSecond"), [3_000, 3_000]],
