@@ -64,7 +64,7 @@ export class SignalNotFound extends Schema.TaggedError<SignalNotFound>()("Signal
   signal: Schema.String
 }) {
   override get message(): string {
-    return `node ${this.nodeId} of workflow ${this.workflow} does not list a signal ${this.signal}`
+    return `node ${this.nodeId} of workflow ${this.workflow} does not list a signal ${this.signal} in its signals`
   }
 }
 

@@ -6,8 +6,10 @@ export const describe = (error: unknown): string => toColumnText(messageOf(error
 
 const messageOf = (error: unknown): string => {
   try {
-    if (error instanceof Error && error.message !== "") return String(error.message)
-    return typeof error === "object" && error !== null && "_tag" in error ? String(error._tag) : String(error)
+    const tag = typeof error === "object" && error !== null && "_tag" in error ? String(error._tag) : undefined
+    if (!(error instanceof Error) || error.message === "") return tag ?? String(error)
+    // Schema's errors without words of their own show their fields, and not which error it is.
+    return tag !== undefined && error.message.startsWith("{") ? `${tag} ${error.message}` : String(error.message)
   } catch {
     // What was thrown may be anything: an object without a prototype, a getter that throws.
     return "a value that can't be shown as text"

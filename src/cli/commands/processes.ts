@@ -4,13 +4,13 @@ import * as Options from "@effect/cli/Options"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
-import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import { readConfiguration } from "../config.js"
 import { json } from "../Printing.js"
 import { CommandFailed, remote, usageExit } from "../Remote.js"
 import type { Workflows } from "../Server.js"
+import { layerIn } from "../WorkflowModule.js"
 
 const configured = Effect.suspend(() =>
   Either.match(readConfiguration(process.env), {
@@ -19,28 +19,17 @@ const configured = Effect.suspend(() =>
   })
 )
 
-/** A layer may be the module's default export, or bear the name `workflows`. */
-const layerIn = (module: object): Workflows | undefined =>
-  ["default" in module ? module.default : undefined, "workflows" in module ? module.workflows : undefined].find(
-    (value): value is Workflows => Layer.isLayer(value)
-  )
-
 const load = (path: string): Effect.Effect<Workflows, CommandFailed> =>
   Effect.tryPromise({
     try: (): Promise<unknown> => import(pathToFileURL(path).href),
     catch: (error) => new CommandFailed({ exitCode: usageExit, message: `can't load ${path}: ${String(error)}` })
   }).pipe(
-    Effect.flatMap((module) => {
-      const found = Predicate.isObject(module) ? layerIn(module) : undefined
-      return found === undefined
-        ? Effect.fail(
-            new CommandFailed({
-              exitCode: usageExit,
-              message: `${path} exports no layer: expected one as its default export, or as workflows`
-            })
-          )
-        : Effect.succeed(found)
-    })
+    Effect.flatMap((module) =>
+      Either.mapLeft(
+        layerIn(Predicate.isObject(module) ? module : {}),
+        (problem) => new CommandFailed({ exitCode: usageExit, message: `${path} ${problem}` })
+      )
+    )
   )
 
 const workflows = Options.text("workflows").pipe(
