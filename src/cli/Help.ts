@@ -3,17 +3,14 @@ import * as Command from "@effect/cli/Command"
 import * as CommandDescriptor from "@effect/cli/CommandDescriptor"
 import * as HelpDoc from "@effect/cli/HelpDoc"
 import * as HashMap from "effect/HashMap"
+import { colourless } from "./Printing.js"
 
 /** A command and what it does. */
 type Entry = readonly [name: string, does: string]
 
-// biome-ignore lint/suspicious/noControlCharactersInRegex: the colours of a terminal begin with one
-const colours = /\u001b\[[0-9;]*m/g
-
 /** The description in a command's own help. */
 const described = (help: HelpDoc.HelpDoc): string => {
-  const [, text = ""] =
-    /DESCRIPTION\s+(.*?)\s*(?:\n\s*\n|$)/s.exec(HelpDoc.toAnsiText(help).replaceAll(colours, "")) ?? []
+  const [, text = ""] = /DESCRIPTION\s+(.*?)\s*(?:\n\s*\n|$)/s.exec(colourless(HelpDoc.toAnsiText(help))) ?? []
   return text.replaceAll(/\s+/g, " ")
 }
 

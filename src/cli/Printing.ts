@@ -23,6 +23,28 @@ export const plain = (text: string): string => {
   return shown
 }
 
+// biome-ignore lint/suspicious/noControlCharactersInRegex: the colours of a terminal begin with one
+const colours = /\u001b\[[0-9;]*m/g
+
+/** A text without colours. */
+export const colourless = (text: string): string => text.replaceAll(colours, "")
+
+/** Whether a stream shows colours: a terminal does, unless its user wants none. */
+const isColoured = (stream: { readonly isTTY?: boolean }): boolean =>
+  stream.isTTY === true && (process.env["NO_COLOR"] ?? "") === ""
+
+/** Prints without colours where nobody would see them, as in a file or a pager. */
+export const withFitColours = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  Console.consoleWith((console) => {
+    const fit = (stream: { readonly isTTY?: boolean }, values: ReadonlyArray<unknown>) =>
+      isColoured(stream) ? values : values.map((value) => (typeof value === "string" ? colourless(value) : value))
+    return Console.withConsole(effect, {
+      ...console,
+      log: (...values) => console.log(...fit(process.stdout, values)),
+      error: (...values) => console.error(...fit(process.stderr, values))
+    })
+  })
+
 /** Says something in one line on standard error. */
 export const complain = (text: string): void => {
   process.stderr.write(`perdure: ${text}\n`)

@@ -12,7 +12,7 @@ import { doctor, query, signal, stuck, token, trigger, workers, workflows } from
 import { processes } from "./commands/processes.js"
 import { runs } from "./commands/runs.js"
 import { commandsOf, overview } from "./Help.js"
-import { complain, plain } from "./Printing.js"
+import { complain, plain, withFitColours } from "./Printing.js"
 import { CommandFailed, usageExit } from "./Remote.js"
 
 const { version } = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8"))
@@ -82,7 +82,7 @@ const unknownOf = ([first, second = "-", ...rest]: ReadonlyArray<string>): strin
 }
 
 const execute = (): void => {
-  const main = Effect.runFork(Effect.provide(cli(process.argv), NodeContext.layer))
+  const main = Effect.runFork(withFitColours(Effect.provide(cli(process.argv), NodeContext.layer)))
   const stop = () => Effect.runFork(Fiber.interruptFork(main))
   process.once("SIGINT", stop).once("SIGTERM", stop)
   main.addObserver((exit) => {

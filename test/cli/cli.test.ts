@@ -149,7 +149,11 @@ describe("The commands", () => {
         const { code, stdout } = await run(args)
         expect(code).toBe(0)
         expect(stdout).toContain("USAGE")
+        expect(stdout, "no colours where there is no terminal").not.toContain("\u001b")
       }
+      const wrong = await run(["runs", "start", "order"])
+      expect(wrong).toMatchObject({ code: 2, stderr: expect.stringMatching(/--input/) })
+      expect(wrong.stderr).not.toContain("\u001b")
       expect((await run(["--completions", "bash"])).stdout).toContain("perdure")
     },
     patienceMs
