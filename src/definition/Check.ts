@@ -1,6 +1,6 @@
 import * as Duration from "effect/Duration"
 import * as Schema from "effect/Schema"
-import { childSignal, isInputId, Name } from "../model/Ids.js"
+import { Name, SignalName } from "../model/Ids.js"
 import { errorPort, inputNode, outputNode } from "./Graph.js"
 import type { NodeDefinition, RetryPolicy } from "./NodeDefinition.js"
 import { scheduleIssues } from "./ScheduleCheck.js"
@@ -9,6 +9,7 @@ import { scheduleIssues } from "./ScheduleCheck.js"
 const greatest = 2_147_483_647
 
 const isName = Schema.is(Name)
+const isSignalName = Schema.is(SignalName)
 
 /** What is wrong with a name; rows and URLs hold it, and `__proto__` would be lost as a key. */
 export const nameIssues = (what: string, name: unknown): ReadonlyArray<string> => {
@@ -50,13 +51,13 @@ export const nodeIssues = (node: NodeDefinition): ReadonlyArray<string> => {
     ...lengthIssues(`${what}: timeout.total`, totalTimeout),
     ...lengthIssues(`${what}: compensate.timeout`, compensate?.timeout),
     ...lengthIssues(`${what}: heartbeat`, heartbeat),
-    ...[...(node.signals?.keys() ?? [])].flatMap((signal) => signalIssues(what, signal))
+    ...(node.signals ?? []).flatMap((signal) => signalIssues(what, signal.name))
   ]
 }
 
 /** What is wrong with the name of a signal: rows hold it, and the ends of children are told by names of their own. */
 const signalIssues = (what: string, name: string): ReadonlyArray<string> =>
-  isInputId(name) && !name.startsWith(childSignal(""))
+  isSignalName(name)
     ? []
     : [
         `${what}: ${JSON.stringify(name)} is no name of a signal; it has 1 to 200 characters, no control characters and no $ at its beginning`

@@ -8,6 +8,7 @@ import { InvalidWorkflow } from "./InvalidWorkflow.js"
 import type { NodeDefinition } from "./NodeDefinition.js"
 import type { AnyPort } from "./Port.js"
 import { isResult, type ReadResult, type Result, toResult } from "./Result.js"
+import { signalClashes } from "./SignalCheck.js"
 import { inputPorts, type KnownPorts, readWiring, type Step, stepPorts, wireIssues } from "./Wiring.js"
 import type { WorkflowDefinition } from "./WorkflowDefinition.js"
 
@@ -68,6 +69,7 @@ export const finish = (draft: Draft, read: (ports: KnownPorts) => unknown): Work
     ...draft.issues,
     ...new Set(draft.steps.flatMap(({ node }) => nodeIssues(node))),
     ...sharedNames(draft.steps),
+    ...signalClashes(draft.steps),
     ...thrown,
     ...results.issues,
     ...doubtfulResults(graph)

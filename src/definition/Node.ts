@@ -110,7 +110,10 @@ interface CommonOptions<In, Out, Failure extends AnySchema | undefined, Undo ext
   readonly timeout?: TimeoutOptions | undefined
   /** An attempt that gives no `Step.heartbeat` for so long has failed, as by a time-out. */
   readonly heartbeat?: Duration.DurationInput | undefined
-  /** What its handler takes with `Step.awaitSignal`: over HTTP only these can be sent, and are checked on arrival. */
+  /**
+   * What its handler takes with `Step.awaitSignal`: over HTTP only these can be sent, and are checked on arrival. Within a workflow a
+   * name means one signal.
+   */
   readonly signals?: ReadonlyArray<Signal> | undefined
   /** Firings of one run at once; all that the worker has room for if absent. */
   readonly concurrency?: number | undefined
@@ -262,7 +265,7 @@ const define = <N extends NodeDefinition, Failure extends AnySchema | undefined>
     heartbeat: options.heartbeat === undefined ? undefined : Duration.decode(options.heartbeat),
     retry: options.retry === undefined ? undefined : retryPolicy(options.retry),
     compensate: options.compensate === undefined ? undefined : compensationPolicy(options.compensate),
-    signals: new Map((options.signals ?? []).map((signal) => [signal.name, signal]))
+    signals: options.signals ?? []
   }
   const node = {
     ...definition,

@@ -53,8 +53,8 @@ export interface NodeDefinition {
   readonly heartbeat: Duration.Duration | undefined
   readonly retry: RetryPolicy | undefined
   readonly compensate: CompensationPolicy | undefined
-  /** Signals that may be sent to it from another process, by name. */
-  readonly signals?: ReadonlyMap<string, Signal>
+  /** Signals that may be sent to it from another process. */
+  readonly signals?: ReadonlyArray<Signal>
   /** The workflow whose runs its firings are. */
   readonly child?: ChildReference
 }

@@ -2,9 +2,9 @@ import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import type * as Schema from "effect/Schema"
+import * as Schema from "effect/Schema"
 import { type RunCancelled, type RunFailed, StepMisuse } from "../model/Errors.js"
-import { stepKey } from "../model/Ids.js"
+import { SignalName, stepKey } from "../model/Ids.js"
 import type { AnySchema } from "./Input.js"
 import { NodeContext } from "./NodeContext.js"
 import type { Query, Success } from "./Query.js"
@@ -186,6 +186,8 @@ export const awaitSignal: {
 } = (signal: Signal, options: SignalOptions = {}) =>
   awaiting(signal, options) as Effect.Effect<never, never, NodeContext>
 
+const isSignalName = Schema.is(SignalName)
+
 interface SignalOptions extends Keyed {
   readonly timeout?: Duration.DurationInput | undefined
 }
@@ -194,7 +196,11 @@ interface SignalOptions extends Keyed {
 const awaiting = (signal: Signal, options: SignalOptions): Effect.Effect<unknown, never, NodeContext> => {
   const timeout = options.timeout === undefined ? undefined : Duration.toMillis(options.timeout)
   const name = { name: signal.name, key: options.key ?? "" }
-  const taken = withSteps(signal.name, (steps) => steps.signal(name, signal.payload, timeout))
+  const taken = withSteps(signal.name, (steps) =>
+    isSignalName(signal.name)
+      ? steps.signal(name, signal, timeout)
+      : steps.refuse(signal.name, "this is no name of a signal; those that begin with $ are the engine's own")
+  )
   return timeout === undefined ? Effect.map(taken, Option.getOrThrow) : taken
 }
 

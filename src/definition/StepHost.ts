@@ -3,6 +3,7 @@ import type * as Option from "effect/Option"
 import type { RunCancelled, RunFailed } from "../model/Errors.js"
 import type { AnySchema } from "./Input.js"
 import type { RetryPolicy } from "./NodeDefinition.js"
+import type { Signal } from "./Signal.js"
 import type { WorkflowDefinition } from "./WorkflowDefinition.js"
 
 /** The name of a step; `key` tells the turns of a loop apart and is empty where none was given. */
@@ -31,7 +32,7 @@ export interface StepHost {
   /** The payload, or nothing when the time was over before. */
   readonly signal: (
     step: StepName,
-    payload: AnySchema,
+    signal: Signal,
     timeoutMs: number | undefined
   ) => Effect.Effect<Option.Option<unknown>>
   /** Fails the attempt of a misuse. */
@@ -41,8 +42,10 @@ export interface StepHost {
   /** Commits a state, and what its streams have read and given, together. */
   readonly checkpoint: (schema: AnySchema, state: unknown) => Effect.Effect<void>
   readonly lastCheckpoint: (schema: AnySchema) => Effect.Effect<Option.Option<unknown>>
-  /** When the attempt last gave a sign of life, in milliseconds. */
+  /** When the attempt last gave a sign of life, in milliseconds of its worker's steady clock. */
   readonly lastBeatAt: number
+  /** When the attempt last did nothing but wait in memory, on the same clock; negative infinity if it never did. */
+  readonly restedAt: number
   /** The output of a child, which is started if it was not. */
   readonly child: (
     step: StepName,

@@ -4,11 +4,13 @@ import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import * as ParseResult from "effect/ParseResult"
 import type * as Schema from "effect/Schema"
+import type { Signal } from "../definition/Signal.js"
+import { isSameSignal, listedSignal } from "../definition/SignalCheck.js"
 import type { WorkflowDefinition } from "../definition/WorkflowDefinition.js"
 import { Attributes } from "../model/Attributes.js"
 import { InvalidInput } from "../model/Errors.js"
 import type { EncodedValue } from "../model/Firing.js"
-import { InputId, RunId } from "../model/Ids.js"
+import { InputId, RunId, SignalName } from "../model/Ids.js"
 import { codecOf, fieldName, type Refusal } from "../runtime/Codec.js"
 import { anyhow, type Begins } from "../runtime/RunState.js"
 
@@ -34,7 +36,20 @@ export const runIdFrom = checked(RunId, "runId")
 export const inputIdFrom = checked(InputId, "inputId")
 
 /** The name of a signal, from outside. */
-export const signalFrom = checked(InputId, "signal")
+export const signalFrom = checked(SignalName, "signal")
+
+/** The name of a signal to a node; where the node lists one of this name, it has to be that. */
+export const signalTo = (
+  { nodes }: WorkflowDefinition,
+  nodeId: string,
+  signal: Signal
+): Effect.Effect<string, InvalidInput> =>
+  Effect.flatMap(signalFrom(signal.name), (name) => {
+    const listed = listedSignal(nodes.get(nodeId), name)
+    return listed === undefined || isSameSignal(listed, signal)
+      ? Effect.succeed(name)
+      : Effect.fail(new InvalidInput({ field: "signal", reason: `node ${nodeId} lists another signal named ${name}` }))
+  })
 
 /** The name of a query, from outside. */
 export const queryFrom = checked(InputId, "query")

@@ -4,6 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type { Query } from "../definition/Query.js"
 import type { Payload, Signal } from "../definition/Signal.js"
+import { listedSignal } from "../definition/SignalCheck.js"
 import type * as Workflow from "../definition/Workflow.js"
 import type { EncodedStart, Engine, Resumption, RunDetail, StartOptions } from "../Engine.js"
 import {
@@ -40,7 +41,7 @@ import { TriggerStore } from "../store/TriggerStore.js"
 import { makeBegin } from "./Begin.js"
 import { Joined, joinTransaction } from "./Joined.js"
 import { pointOf } from "./Points.js"
-import { encodeInput, encodePayload, fromJson, fromType, inputIdFrom, runIdFrom } from "./Requests.js"
+import { encodeInput, encodePayload, fromJson, fromType, inputIdFrom, runIdFrom, signalTo } from "./Requests.js"
 import { answerOf, outputOf, resultOf } from "./Results.js"
 
 /** Firings per node that a run's detail shows the summary of. */
@@ -319,9 +320,11 @@ const makeWrites = (reads: Reads) =>
         payload: Payload<S>,
         options: { readonly inputId: string }
       ) =>
-        Effect.flatMap(encodePayload(signal.payload, payload, fromType), (encoded) =>
-          deliver(runId, nodeId, encoded, options.inputId, { workflow: workflow.name, signal: signal.name })
-        ),
+        Effect.gen(function* () {
+          const to = { workflow: workflow.name, signal: yield* signalTo(workflow, nodeId, signal) }
+          const encoded = yield* encodePayload(signal.payload, payload, fromType)
+          return yield* deliver(runId, nodeId, encoded, options.inputId, to)
+        }),
       triggerEncoded: (request: {
         readonly runId: string
         readonly nodeId: string
@@ -346,7 +349,7 @@ const makeWrites = (reads: Reads) =>
           const { definition } = yield* registeredOf(yield* runIdFrom(request.runId))
           const node = definition.nodes.get(nodeId)
           if (node === undefined) return yield* new NodeNotFound({ workflow: definition.name, nodeId })
-          const signal = node.signals?.get(request.signal)
+          const signal = listedSignal(node, request.signal)
           if (signal === undefined) {
             return yield* new SignalNotFound({ workflow: definition.name, nodeId, signal: request.signal })
           }

@@ -64,6 +64,9 @@ export interface FiringKey {
  */
 export const idempotencyKey = (key: FiringKey): string => `${key.runId}/${key.nodeId}/${key.firing}`
 
+/** With what the names of the engine's own signals begin. */
+const ownSignals = "$"
+
 /** Whether a text can be an input id, the name of a step or its key. */
 export const isInputId = Schema.is(InputId)
 
@@ -71,8 +74,15 @@ export const isInputId = Schema.is(InputId)
 export const stepKey = (firing: string, step: { readonly name: string; readonly key: string }): string =>
   step.key === "" ? `${firing}/${step.name}` : `${firing}/${step.name}/${step.key}`
 
+/**
+ * The name of a signal: as an input id, but with no `$` at its beginning, which the engine's own signals have.
+ */
+export const SignalName = InputId.pipe(
+  Schema.filter((name) => !name.startsWith(ownSignals) || "names that begin with $ are the engine's own")
+)
+
 /** By what signal the end of a child is told to the step that waits for it. */
-export const childSignal = (childId: string): string => `$${childId}`
+export const childSignal = (childId: string): string => `${ownSignals}${childId}`
 
 const hasControlCharacter = (value: string): boolean => {
   for (let i = 0; i < value.length; i++) {

@@ -7,7 +7,7 @@ import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import type { OutputMode } from "../definition/Graph.js"
 import { NodeContext } from "../definition/NodeContext.js"
-import type { RetryPolicy } from "../definition/NodeDefinition.js"
+import type { NodeDefinition, RetryPolicy } from "../definition/NodeDefinition.js"
 import { isSuspend } from "../definition/NodeOutcome.js"
 import { type StepHost, type StepSite, StepsTypeId } from "../definition/StepHost.js"
 import type { FailureKind } from "../model/Failure.js"
@@ -34,7 +34,7 @@ export interface StepKeeper {
   readonly mayHaveGiven: (start: StartFiring) => boolean
 }
 
-/** Where an attempt takes place; `now` is the database's time, for the next attempt. */
+/** Where an attempt takes place; `clock.now` is the database's time, for the next attempt, `clock.steady` is for lengths of time. */
 export class AttemptSite implements StepSite, DrainSite {
   private host: StepHost | undefined
   private session: StreamSession | undefined
@@ -43,9 +43,16 @@ export class AttemptSite implements StepSite, DrainSite {
     readonly runId: RunId,
     readonly registered: Registered,
     readonly start: StartFiring,
-    readonly now: Effect.Effect<number>,
+    private readonly clock: { readonly now: Effect.Effect<number>; readonly steady: () => number },
     private readonly keeper: StepKeeper
   ) {}
+
+  get now(): Effect.Effect<number> {
+    return this.clock.now
+  }
+
+  /** In milliseconds. */
+  readonly steady: Effect.Effect<number> = Effect.sync(() => this.clock.steady())
 
   /** What the handler is given beside its inputs, for a firing of the node itself or one that it stands for. */
   nodeContext(
@@ -98,9 +105,14 @@ export class AttemptSite implements StepSite, DrainSite {
     return this.session?.read
   }
 
-  /** When the attempt last gave a sign of life, in milliseconds; 0 before the first. */
+  /** When the attempt last gave a sign of life; negative infinity before the first. */
   get lastBeatAt(): number {
-    return this.host?.lastBeatAt ?? 0
+    return this.host?.lastBeatAt ?? Number.NEGATIVE_INFINITY
+  }
+
+  /** When it last did nothing but wait in a step. */
+  get restedAt(): number {
+    return this.host?.restedAt ?? Number.NEGATIVE_INFINITY
   }
 }
 
@@ -124,16 +136,43 @@ const overdue = (site: AttemptSite, deadline: number): Effect.Effect<never, Time
     }
   })
 
-/** Ends when the attempt has given no sign of life for so long. */
-const silence = (site: AttemptSite, longest: Duration.Duration): Effect.Effect<never, TimedOut> =>
+/**
+ * Ends when the attempt has been at work for so long since something of it.
+ *
+ * **Details** A wait in a step is none of its time, and after it the time begins anew: whether such a wait is kept in memory or in
+ * rows, after which the handler starts again, makes no difference.
+ */
+const tooLong = (
+  site: AttemptSite,
+  longest: Duration.Duration,
+  message: string,
+  since: () => number = () => Number.NEGATIVE_INFINITY
+): Effect.Effect<never, TimedOut> =>
   Effect.gen(function* () {
-    const begun = yield* site.now
+    const begun = yield* site.steady
     for (;;) {
-      const left = Math.max(begun, site.lastBeatAt) + Duration.toMillis(longest) - (yield* site.now)
-      if (left <= 0) return yield* Effect.fail(new TimedOut("the attempt gave no heartbeat in time"))
+      const left = Math.max(begun, site.restedAt, since()) + Duration.toMillis(longest) - (yield* site.steady)
+      if (left <= 0) return yield* Effect.fail(new TimedOut(message))
       yield* Effect.sleep(Duration.millis(left))
     }
   })
+
+/** What an attempt is bounded by: the silence between its signs of life, its own time, and that of its firing. */
+const inTime = <A, E, R>(
+  site: AttemptSite,
+  { heartbeat, timeout }: NodeDefinition,
+  work: Effect.Effect<A, E, R>
+): Effect.Effect<A, E | TimedOut, R> => {
+  const { deadline } = site.start.firing
+  const bounds = [
+    ...(heartbeat === undefined
+      ? []
+      : [tooLong(site, heartbeat, "the attempt gave no heartbeat in time", () => site.lastBeatAt)]),
+    ...(timeout === undefined ? [] : [tooLong(site, timeout, "the attempt took longer than its time-out")]),
+    ...(deadline === null ? [] : [overdue(site, deadline)])
+  ]
+  return bounds.reduce<Effect.Effect<A, E | TimedOut, R>>((bounded, bound) => Effect.raceFirst(bounded, bound), work)
+}
 
 /**
  * One attempt of one firing: decode what it took, run its handler, encode what it gives.
@@ -156,18 +195,7 @@ const undertake = (site: AttemptSite): Effect.Effect<AttemptOutcome, never, Node
   const { event, inputs } = decoded.right
   const handled = Effect.suspend(() => handler.run(inputs, event))
   const work = codec.givesStreams ? Effect.flatMap(handled, (result) => drain(site, codec, result)) : handled
-  const { heartbeat, timeout } = codec.definition
-  const beating = heartbeat === undefined ? work : Effect.raceFirst(work, silence(site, heartbeat))
-  const timed =
-    timeout === undefined
-      ? beating
-      : Effect.timeoutFail(beating, {
-          duration: timeout,
-          onTimeout: () => new TimedOut("the attempt took longer than its time-out")
-        })
-  const { deadline } = site.start.firing
-  const bounded = deadline === null ? timed : Effect.raceFirst(timed, overdue(site, deadline))
-  return bounded.pipe(
+  return inTime(site, codec.definition, work).pipe(
     Effect.matchCauseEffect({
       onSuccess: (result) => Effect.succeed(withRead(site, encodeResult(codec, result))),
       onFailure: (cause) => Effect.flatMap(failureOutcome(site, codec, cause), (outcome) => withStreamed(site, outcome))

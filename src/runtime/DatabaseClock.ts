@@ -16,6 +16,8 @@ export class DatabaseClock extends Context.Tag("perdure/DatabaseClock")<
     readonly now: Effect.Effect<number>
     /** The same, at once. */
     readonly unsafeNow: () => number
+    /** Milliseconds of a clock that neither goes back nor jumps: for lengths of time within this life. */
+    readonly steady: () => number
     /** Looks at the database's clock again, and reads something else in the same transaction. */
     readonly adjustAnd: <A, E, R>(
       read: Effect.Effect<A, E, R>
@@ -43,7 +45,8 @@ const make = Effect.gen(function* () {
     )
   yield* adjustAnd(Effect.void)
   const unsafeNow = () => clock.unsafeCurrentTimeMillis() + offset
-  return { now: Effect.sync(unsafeNow), unsafeNow, adjustAnd }
+  const steady = () => Number(clock.unsafeCurrentTimeNanos() / 1_000_000n)
+  return { now: Effect.sync(unsafeNow), unsafeNow, steady, adjustAnd }
 })
 
 export const layer: Layer.Layer<DatabaseClock, DatabaseError, Transactor | Workers> = Layer.effect(DatabaseClock, make)

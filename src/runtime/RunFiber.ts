@@ -245,7 +245,7 @@ export class RunFiber implements CommitSource, StepKeeper {
   private fork(start: StartFiring): void {
     const { firing, node } = start
     const key = firingName(start)
-    const site = new AttemptSite(this.runId, this.run.registered, start, this.environment.clock.now, this)
+    const site = new AttemptSite(this.runId, this.run.registered, start, this.environment.clock, this)
     const words = HashMap.set(this.run.registered.words[node]!, "runId", this.runId)
     const { stepReader, tracing } = this.environment
     const isUndo = this.run.registered.plan.undo?.index === node

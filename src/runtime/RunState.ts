@@ -5,7 +5,7 @@ import type { Message } from "../model/Message.js"
 import type { CommandKind } from "../model/Run.js"
 import type { RunStatus } from "../model/Status.js"
 import type { StepRow } from "../model/StepRow.js"
-import type { Plan, PlanNode } from "./Plan.js"
+import type { Plan, PlanNode, PlanPort } from "./Plan.js"
 
 /** What a firing got on one handle: one message, or all of them. */
 export type Taken = Message | ReadonlyArray<Message>
@@ -93,6 +93,16 @@ export const waitsForEvent = (plan: PlanNode, firing: OpenFiring): boolean =>
 
 /** Whether firings of a node have ended from the first one on, and each of them was skipped. */
 export const isSkipped = (node: NodeState): boolean => !node.ran && (node.open[0]?.firing ?? node.next) > 1
+
+/**
+ * Whether nobody will ever read what a port still gets: every node that it leads to has ended.
+ *
+ * **Details** A node ends in a commit, whose frontier tells so to whoever has the run later, and never begins again: so this, once
+ * it holds, holds for good. A node that fires for each message has not ended while some may come, and the workflow's output never
+ * has before its run: both read to the end. A port that leads nowhere has no reader whose end could be seen.
+ */
+export const isUnread = ({ targets }: PlanPort, nodes: ReadonlyArray<NodeState>): boolean =>
+  targets.length > 0 && targets.every(({ node }) => nodes[node]!.ended)
 
 /** How many firings of a node run. */
 export const runningCount = (node: NodeState): number => {

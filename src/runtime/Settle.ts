@@ -7,6 +7,7 @@ import type { PlanNode } from "./Plan.js"
 import {
   type HandleState,
   isSkipped,
+  isUnread,
   type NodeState,
   type OpenFiring,
   runningCount,
@@ -320,6 +321,22 @@ const endNode = (draft: Draft, plan: PlanNode): void => {
   discardLeftOvers(draft, plan, node)
   if (isSkipped(node)) discardStreams(draft, plan, node)
   draft.close(plan.index)
+  wakeGivers(draft, plan)
+}
+
+/** Whoever gives a stream that nobody reads any more, and waits in a step meanwhile, looks again: its stream has ended. */
+const wakeGivers = (draft: Draft, plan: PlanNode): void => {
+  for (const { edges } of plan.handles) {
+    for (const { node } of edges) {
+      const giver = node < 0 ? undefined : draft.plan.nodes[node]!
+      if (!giver?.ports.some((port) => port.mode === "many" && isUnread(port, draft.nodes))) continue
+      for (const open of draft.nodes[node]!.open.slice()) {
+        if (open.status !== "suspended" || waitsForEvent(giver, open)) continue
+        draft.put(giver, { ...open, status: "scheduled", notBefore: null })
+        draft.dirty.add(node)
+      }
+    }
+  }
 }
 
 /** Whether no further firing can align: a `one` handle has ended. */

@@ -6,7 +6,7 @@ import type { RunCall, StepHost, StepName } from "../definition/StepHost.js"
 /** The steps around a step. */
 type Surrounding = Pick<
   StepHost,
-  "heartbeat" | "lastCheckpoint" | "lastBeatAt" | "lastHeartbeat" | "publish" | "refuse"
+  "heartbeat" | "lastCheckpoint" | "lastBeatAt" | "lastHeartbeat" | "publish" | "refuse" | "restedAt"
 >
 
 /** Steps as they are inside a step: signs of life and answers only. */
@@ -38,6 +38,10 @@ export class NestedSteps implements StepHost {
 
   get lastBeatAt(): number {
     return this.around.lastBeatAt
+  }
+
+  get restedAt(): number {
+    return this.around.restedAt
   }
 
   child(step: StepName): Effect.Effect<never> {

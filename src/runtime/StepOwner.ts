@@ -1,9 +1,12 @@
 import * as Effect from "effect/Effect"
+import type { Signal } from "../definition/Signal.js"
+import { listedSignal } from "../definition/SignalCheck.js"
 import type { FiringKey, RunId } from "../model/Ids.js"
 import type { ParkReason } from "../model/Status.js"
 import type { PendingSignal } from "../model/StepRow.js"
 import type { StreamProgress } from "./Checkpoint.js"
 import type { FacadeCalls } from "./Facade.js"
+import type { HeldRun } from "./HeldRun.js"
 import type { RunEnvironment } from "./RunEnvironment.js"
 import type { RunEvent, RunState, StartFiring } from "./RunState.js"
 import type { StepReader } from "./StepReader.js"
@@ -15,6 +18,8 @@ export interface StepOwner {
   readonly reader: StepReader
   readonly now: Effect.Effect<number>
   readonly unsafeNow: () => number
+  /** Milliseconds of a clock that neither goes back nor jumps. */
+  readonly steady: () => number
   /** How long a step may wait in memory; not at all where everything is to be read back from rows. */
   readonly hotMs: () => number
   readonly facade: () => FacadeCalls | undefined
@@ -23,6 +28,8 @@ export interface StepOwner {
   readonly childDepth: number
   readonly childFanOut: number
   readonly nodeId: (node: number) => string
+  /** The signal of a name that a node lists. */
+  readonly signal: (node: number, name: string) => Signal | undefined
   /** Whether a firing was open when its run was read from its rows: then there may be rows of its steps. */
   readonly wasOpen: (start: StartFiring) => boolean
   readonly push: (event: RunEvent) => void
@@ -83,7 +90,7 @@ const afterAllOthers = 1
 
 /** The owner of the steps of a run, as it was when it came into memory. */
 export const stepOwner = (
-  run: Taken & { readonly fence: number },
+  run: Taken & Pick<HeldRun, "fence" | "registered">,
   { clock, facade, settings, stepReader }: RunEnvironment,
   hands: Hands
 ): Omit<StepOwner, "streamsOf"> => ({
@@ -92,12 +99,14 @@ export const stepOwner = (
   reader: stepReader,
   now: clock.now,
   unsafeNow: clock.unsafeNow,
+  steady: clock.steady,
   hotMs: () => (settings.alwaysEvict ? 0 : settings.idleMs),
   facade: facade.calls,
   depth: run.state.frontier.parent?.depth ?? 0,
   childDepth: settings.childDepth,
   childFanOut: settings.childFanOut,
   nodeId: (node) => run.state.plan.nodes[node]!.id,
+  signal: (node, name) => listedSignal(run.registered.codecs[node]?.definition, name),
   wasOpen: (start) => wasOpen(run, start),
   push: hands.push,
   interrupt: (start) => hands.interrupt(firingName(start)),

@@ -1,9 +1,10 @@
 import * as Cause from "effect/Cause"
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import type { AnySchema } from "../definition/Input.js"
+import type { Signal } from "../definition/Signal.js"
+import { isSameSignal } from "../definition/SignalCheck.js"
 import type { RunCall, StepHost, StepName, StepSite } from "../definition/StepHost.js"
 import type { WorkflowDefinition } from "../definition/WorkflowDefinition.js"
 import { type RunCancelled, type RunFailed, StepMisuse } from "../model/Errors.js"
@@ -21,14 +22,7 @@ import { pendingSignals } from "./StepOwner.js"
 import type { StepRegister } from "./StepRegister.js"
 import { Held, transactStep } from "./StepTransaction.js"
 import { readStep, writeStep } from "./StepValue.js"
-
-/** A step that waits; `looked`: how many signals had arrived when it looked for one. */
-interface Wait {
-  readonly reason: string
-  readonly resumeAt: number | undefined
-  readonly row: StepRow | undefined
-  readonly looked: number | undefined
-}
+import { StepWaits } from "./StepWaits.js"
 
 /** What a step does, given the steps inside of it. */
 type Work<R> = (inside: StepSite) => Effect.Effect<unknown, unknown, R>
@@ -37,16 +31,11 @@ const checkpointStep: StepName = { name: "checkpoint", key: "" }
 
 type Progress = Pick<StepRow, "status"> & Partial<Omit<StepRow, "nodeId" | "firing" | keyof StepName>>
 
-/**
- * The steps of one attempt of one firing.
- *
- * **Details** `busy` counts the steps at work. When some wait and none is at work, the attempt is interrupted from outside and ends as
- * waiting: it starts again when the first of the waits is over.
- */
+/** The steps of one attempt of one firing. */
 export class StepSession implements StepHost {
   private readonly used = new Set<string>()
-  private readonly waits = new Set<Wait>()
-  private busy = 0
+  private readonly signals = new Map<string, Signal>()
+  private readonly waits: StepWaits
   private children = 0
   /** The first misuse: the attempt fails of it, whatever its handler makes of it. */
   refused: StepMisuse | undefined
@@ -57,7 +46,12 @@ export class StepSession implements StepHost {
     private readonly journal: StepJournal,
     private readonly start: StartFiring
   ) {
-    this.lastBeatAt = register.owner.unsafeNow()
+    this.lastBeatAt = register.owner.steady()
+    this.waits = new StepWaits(register.owner, start)
+  }
+
+  get restedAt(): number {
+    return this.waits.restedAt
   }
 
   run<R>(call: RunCall, work: Work<R>): Effect.Effect<unknown, unknown, R> {
@@ -148,15 +142,19 @@ export class StepSession implements StepHost {
         if (wakesAt <= now) return Effect.void
         const row = known === undefined ? this.row("sleep", step, { status: "waiting", notBefore: wakesAt }) : undefined
         if (wakesAt - now > this.register.owner.hotMs()) {
-          return this.wait({ reason: `sleeps: ${step.name}`, resumeAt: wakesAt, row, looked: undefined })
+          return this.waits.wait({ reason: `sleeps: ${step.name}`, resumeAt: wakesAt, row, looked: undefined })
         }
         const written = row === undefined ? Effect.void : Effect.suspend(() => this.send(row))
-        return Effect.zipRight(written, Effect.sleep(Duration.millis(wakesAt - now)))
+        return Effect.zipRight(written, this.waits.rest(wakesAt - now))
       })
     )
   }
 
-  signal(step: StepName, payload: AnySchema, timeoutMs: number | undefined): Effect.Effect<Option.Option<unknown>> {
+  signal(step: StepName, signal: Signal, timeoutMs: number | undefined): Effect.Effect<Option.Option<unknown>> {
+    const { name, payload } = signal
+    const known = this.register.owner.signal(this.start.node, name) ?? this.signals.get(name) ?? signal
+    if (!isSameSignal(known, signal)) return this.refuse(name, "another signal of this node has this name")
+    this.signals.set(name, signal)
     return this.entering(
       "signal",
       step,
@@ -175,7 +173,7 @@ export class StepSession implements StepHost {
           return Option.none()
         }
         const row = this.row("signal", step, { status: "waiting", notBefore: deadline ?? null })
-        return yield* this.wait({
+        return yield* this.waits.wait({
           reason: `waits for signal ${step.name}`,
           resumeAt: deadline ?? undefined,
           row: known === undefined ? row : undefined,
@@ -210,7 +208,7 @@ export class StepSession implements StepHost {
     return Effect.flatMap(writeStep("heartbeat", schema, details), (value) =>
       Effect.sync(() => {
         const now = this.register.owner.unsafeNow()
-        this.lastBeatAt = now
+        this.lastBeatAt = this.register.owner.steady()
         this.journal.beat = value
         if (now - this.journal.beatWrittenAt >= Limits.heartbeatWriteMs) this.writeBeat()
       })
@@ -257,21 +255,7 @@ export class StepSession implements StepHost {
 
   /** What the attempt came to when it was interrupted because steps of it wait. */
   outcome(): Extract<AttemptOutcome, { _tag: "Waits" }> | undefined {
-    if (!this.suspended) return undefined
-    const { nodeId } = this.journal.firing
-    const waits = [...this.waits]
-    const times = waits.flatMap(({ resumeAt }) => resumeAt ?? [])
-    // A signal came after somebody had looked for it: he looks again at once.
-    if (waits.some(({ looked }) => looked !== undefined && looked !== this.register.arrivals(nodeId))) times.push(0)
-    return {
-      _tag: "Waits",
-      reason: waits
-        .map(({ reason }) => reason)
-        .join(", ")
-        .slice(0, Limits.reasonCharacters),
-      ...(times.length === 0 ? {} : { resumeAt: Math.min(...times) }),
-      steps: waits.flatMap(({ row }) => row ?? [])
-    }
+    return this.waits.outcome(this.register.arrivals(this.journal.firing.nodeId))
   }
 
   child(
@@ -285,7 +269,7 @@ export class StepSession implements StepHost {
       waitedSince: (signal: string) => this.journal.find("signal", signal, "")?.firingAttempt,
       attempt: this.start.firing.attempt,
       entering: (name: StepName, body: Effect.Effect<void>) => this.entering("child", name, body),
-      signal: (name: StepName, payload: AnySchema) => this.signal(name, payload, undefined),
+      signal: (name: StepName, payload: AnySchema) => this.signal(name, { name: name.name, payload }, undefined),
       refuse: (name: string, reason: string) => this.refuse(name, reason)
     }
     return childStep(session, step, definition, input)
@@ -320,10 +304,10 @@ export class StepSession implements StepHost {
         return this.refuse(name, `the attempt has ${childFanOut} children already`)
       }
       this.used.add(id)
-      this.busy++
+      this.waits.enter()
       return Effect.ensuring(
         Effect.zipRight(this.journal.load, body),
-        Effect.sync(() => this.leave())
+        Effect.sync(() => this.waits.leave())
       )
     })
     return this.interruptibly(name, work)
@@ -338,43 +322,14 @@ export class StepSession implements StepHost {
     )
   }
 
-  private leave(): void {
-    this.busy--
-    this.suspendLater()
-  }
-
-  private suspended = false
-
-  /** Interrupts the attempt once some of its steps wait and none is at work. */
-  private suspendLater(): void {
-    if (this.busy > 0 || this.waits.size === 0 || this.suspended) return
-    this.register.owner.later(() => {
-      if (this.busy > 0 || this.waits.size === 0 || this.suspended) return
-      this.suspended = true
-      this.register.owner.interrupt(this.start)
-    })
-  }
-
-  /** Waits for the attempt's interruption; it is not at work meanwhile. */
-  private wait(wait: Wait): Effect.Effect<never> {
-    return Effect.async<never>(() => {
-      this.waits.add(wait)
-      this.leave()
-      return Effect.sync(() => {
-        this.busy++
-        if (!this.suspended) this.waits.delete(wait)
-      })
-    })
-  }
-
   /** Until the next try of a step: in memory if that is soon. */
   private pause(step: StepName, until: number | null): Effect.Effect<void> {
     if (until === null) return Effect.void
     return Effect.flatMap(this.register.owner.now, (now) => {
       if (until <= now) return Effect.void
       return until - now <= this.register.owner.hotMs()
-        ? Effect.sleep(Duration.millis(until - now))
-        : this.wait({ reason: `retries: ${step.name}`, resumeAt: until, row: undefined, looked: undefined })
+        ? this.waits.rest(until - now)
+        : this.waits.wait({ reason: `retries: ${step.name}`, resumeAt: until, row: undefined, looked: undefined })
     })
   }
 

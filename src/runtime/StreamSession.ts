@@ -10,6 +10,7 @@ import type { StartFiring } from "./RunState.js"
 import type { StreamRun, StreamSite } from "./StreamOwner.js"
 import { HandleReader } from "./StreamReader.js"
 import { givenBefore, type InvalidElement, PortWriter } from "./StreamWriter.js"
+import { whileRead } from "./WhileRead.js"
 
 /** The streams of one attempt of one firing: what it reads and what it gives. */
 export class StreamSession implements StreamSite, StreamProgress {
@@ -81,7 +82,7 @@ export class StreamSession implements StreamSite, StreamProgress {
     return Effect.flatMap(this.base, ({ emitted }) => {
       const writer = new PortWriter(this, port, codec, emitted[port.name] ?? 0)
       this.writers.set(port.name, writer)
-      return Stream.runForEachChunk(elements, (chunk) => writer.take(chunk)).pipe(
+      const given = Stream.runForEachChunk(elements, (chunk) => writer.take(chunk)).pipe(
         // What came before a failure came, whenever it fails.
         Effect.catchAllCause((cause) =>
           Cause.isInterruptedOnly(cause)
@@ -89,9 +90,9 @@ export class StreamSession implements StreamSite, StreamProgress {
             : Effect.zipRight(writer.flush, Effect.failCause(cause))
         ),
         Effect.zipRight(writer.flush),
-        Effect.zipRight(writer.end),
-        Effect.map(() => writer.next)
+        Effect.zipRight(writer.end)
       )
+      return whileRead(this.run, port, given, writer.stop).pipe(Effect.map(() => writer.next))
     })
   }
 

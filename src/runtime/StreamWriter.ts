@@ -133,6 +133,34 @@ export class PortWriter {
     )
   })
 
+  /** Nobody reads it any more: it ends behind what it has given, in this attempt or one before. */
+  readonly stop: Effect.Effect<void> = Effect.suspend(() => {
+    if (this.known === undefined || this.session.closed) return this.flush
+    return Effect.map(this.behindLast, (next) => {
+      this.known = undefined
+      this.next = next
+    })
+  })
+
+  /** Behind the last element that rows have; there are no gaps, so that few of them tell. */
+  private readonly behindLast: Effect.Effect<number> = Effect.gen(this, function* () {
+    const isThere = (ordinal: number) =>
+      Effect.map(givenBefore(this.session, this.port, ordinal, 1), (messages) => messages.length > 0)
+    let first = this.next
+    let step = 1
+    while (yield* isThere(first + step - 1)) {
+      first += step
+      step *= 2
+    }
+    let behind = first + step - 1
+    while (first < behind) {
+      const middle = Math.floor((first + behind) / 2)
+      if (yield* isThere(middle)) first = middle + 1
+      else behind = middle
+    }
+    return first
+  })
+
   private differs(how: string): Effect.Effect<never> {
     const { plan, run, start } = this.session
     const what = `${plan.id}/${start.firing.firing}.${this.port.name}: ${how}`

@@ -12,6 +12,15 @@ import { withRead } from "./Unread.js"
 /** What is said of a firing that was not over in time. */
 export const tookTooLong = "all its attempts together took longer than its total time-out"
 
+type Failed = Extract<AttemptOutcome, { _tag: "Failed" }>
+
+/** What it comes to that the next attempt would begin when the time of all of them is over: that can be said at once. */
+const withoutTime = ({ error: _, message, retryAt: __, ...outcome }: Failed): Failed => ({
+  ...outcome,
+  kind: "timeout",
+  message: `the next attempt would begin after its total time-out; what this one failed of: ${message}`
+})
+
 /** The events of one decision, applied one after the other. */
 export class Turn {
   failure: Failure | undefined
@@ -125,7 +134,7 @@ export class Turn {
     this.draft.end(plan, withRead(this.draft, plan, firing, outcome.read), "completed", emitted, null)
   }
 
-  private failed(plan: PlanNode, firing: OpenFiring, outcome: Extract<AttemptOutcome, { _tag: "Failed" }>): void {
+  private failed(plan: PlanNode, firing: OpenFiring, outcome: Failed): void {
     const failure: Failure = {
       kind: outcome.kind,
       message: outcome.message,
@@ -135,6 +144,9 @@ export class Turn {
       ...(outcome.error === undefined ? {} : { error: outcome.error.value })
     }
     if (outcome.retryAt !== undefined && (!this.stops || plan.kind === "compensation")) {
+      if (firing.deadline !== null && outcome.retryAt >= firing.deadline) {
+        return this.failed(plan, firing, withoutTime(outcome))
+      }
       this.draft.put(plan, {
         ...firing,
         status: "scheduled",

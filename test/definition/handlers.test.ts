@@ -139,7 +139,7 @@ describe("a node keeps its policies as the runtime reads them", () => {
       concurrency: null,
       timeout: undefined,
       retry: undefined,
-      signals: new Map()
+      signals: []
     })
   })
 
