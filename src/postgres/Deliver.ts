@@ -28,7 +28,8 @@ const deliverStatements = (schema: SchemaName) => {
         and (c.workflow is null or r.workflow = c.workflow)
       order by c.place
       on conflict do nothing
-      returning run_id as "runId", node_id as "nodeId", input_id as "inputId"`
+      returning run_id as "runId", node_id as "nodeId", input_id as "inputId",
+        (select r.workflow from ${s}.run_state r where r.run_id = trigger_inputs.run_id) as workflow`
     ),
     // Text only, for a caller's own client may parse other types in its own way.
     classify: statement(
@@ -58,7 +59,7 @@ const decodeAddressee = rowDecoder(
 
 const decodeInserted = rowDecoder(
   "trigger_inputs",
-  Schema.Struct({ runId: Schema.String, nodeId: Schema.String, inputId: Schema.String }),
+  Schema.Struct({ runId: Schema.String, nodeId: Schema.String, inputId: Schema.String, workflow: Schema.String }),
   ["runId", "nodeId", "inputId"]
 )
 
@@ -112,9 +113,16 @@ export const makeDeliver = (schema: SchemaName) => {
     Effect.gen(function* () {
       if (inputs.length === 0) return []
       const rows = (yield* forEachChunk(inputs, (input) => input.payload.length, insert)).flat()
-      // Each key was inserted once: the first of the batch that bears it is the one.
-      const inserted = new Set((yield* decodeGuaranteed("deliver", decodeInserted, rows)).map(keyOf))
-      const delivered = new Set(inputs.filter((input) => inserted.delete(keyOf(input))))
+      // Each key was inserted once: the first of the batch that bears it, and means this workflow's run, is the one.
+      const inserted = new Map(
+        (yield* decodeGuaranteed("deliver", decodeInserted, rows)).map((row) => [keyOf(row), row.workflow])
+      )
+      const delivered = new Set(
+        inputs.filter((input) => {
+          const workflow = inserted.get(keyOf(input))
+          return workflow !== undefined && (input.workflow ?? workflow) === workflow && inserted.delete(keyOf(input))
+        })
+      )
       const others = inputs.filter((input) => !delivered.has(input))
       const classified = others.length === 0 ? [] : yield* classify(others)
       const outcomes = new Map(others.map((input, index) => [input, classified[index]]))

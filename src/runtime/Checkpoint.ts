@@ -15,7 +15,9 @@ export type StreamPositions = typeof StreamPositions.Type
 export interface StreamProgress {
   /** Ends when everything that was given may be committed. */
   readonly settled: Effect.Effect<void>
-  /** What was given until now is on its way to be committed. */
+  /** Sends what was given until now on its way to be committed. */
+  readonly push: () => void
+  /** The same, and how far all of them are. */
   readonly snapshot: () => StreamPositions
 }
 

@@ -29,7 +29,7 @@ export class StepWaits {
   private suspended = false
 
   constructor(
-    private readonly owner: Pick<StepOwner, "interrupt" | "later" | "steady">,
+    private readonly owner: Pick<StepOwner, "interrupt" | "later" | "steady" | "streamsOf">,
     private readonly start: StartFiring
   ) {}
 
@@ -65,6 +65,8 @@ export class StepWaits {
     this.owner.later(() => {
       if (this.isBusy || this.waits.size === 0 || this.suspended) return
       this.suspended = true
+      // Whoever reads is not to wait for it as long.
+      this.owner.streamsOf(this.start)?.push()
       this.owner.interrupt(this.start)
     })
   }

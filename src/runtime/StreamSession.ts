@@ -109,9 +109,14 @@ export class StreamSession implements StreamSite, StreamProgress {
     return Effect.zipRight(this.base, flushed)
   }
 
+  /** What was given until now is on its way to be committed. */
+  push(): void {
+    for (const writer of this.writers.values()) writer.push()
+  }
+
   /** How far it is; what was given until now is on its way to be committed. */
   snapshot(): StreamPositions {
-    for (const writer of this.writers.values()) writer.push()
+    this.push()
     return {
       emitted: { ...this.begun.emitted, ...this.streamed },
       read: {
