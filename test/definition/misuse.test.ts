@@ -177,6 +177,19 @@ const misuses: Readonly<Record<string, readonly [build: () => unknown, issue: st
     'node "x": "$child" is no name of a signal'
   ],
 
+  "two signals of one name at one node": [
+    one({ signals: [Signal.make("go", { payload: N }), Signal.make("go", { payload: Schema.String })] }),
+    'node "x" lists two different signals named "go"'
+  ],
+  "two signals of one name at two nodes": [
+    () =>
+      chain()
+        .node("x", node({ signals: [Signal.make("go", { payload: N })] }), n)
+        .node("y", node({ signals: [Signal.make("go", { payload: Schema.Struct({ n: N }) })] }, "y"), n)
+        .output(),
+    'nodes "x" and "y" list two different signals named "go"'
+  ],
+
   "an output that is no port": [() => chain().output(() => ({ a: 1 })), 'output "a": not a port of an earlier step'],
   "an output of no port": [
     () => chain().output(() => ({ a: Workflow.firstOf(...([] as never as [AnyPort])) })),
@@ -227,4 +240,13 @@ it.each(Object.entries(misuses))("%s is refused when the workflow is finished", 
   }
   expect(thrown).toBeInstanceOf(InvalidWorkflow)
   expect((thrown as InvalidWorkflow).issues).toContainEqual(expect.stringContaining(issue))
+})
+
+it("one signal may be listed wherever it is taken, and be written down more than once", () => {
+  const signals = () => [Signal.make("go", { payload: Schema.Struct({ n: N }) })]
+  const built = chain()
+    .node("x", node({ signals: [...signals(), ...signals()] }), n)
+    .node("y", node({ signals: signals() }, "y"), n)
+    .output()
+  expect([...built.nodes.keys()]).toEqual(["x", "y"])
 })

@@ -153,3 +153,40 @@ scenario("children are bounded in depth and in number", (world) =>
     expect((yield* engine.awaitEnd("four")).failure).toContain("the attempt has 3 children already")
   })
 )
+
+/** A parent that waits for its child for a moment only, and then does something else. */
+const impatient = (then: Effect.Effect<string, Declined>) =>
+  Ordered.layer.pipe(
+    Layer.provide(
+      Order.toLayer(({ n }) => {
+        const approval = Effect.orDie(Effect.as(Step.child("approval", Approved, { n }), "approved"))
+        const patience = Effect.zipRight(Step.sleep("patience", "100 millis"), then)
+        return Effect.map(Effect.raceFirst(approval, patience), (out) => ({ out }))
+      })
+    )
+  )
+
+for (const idleMs of [60_000, 0]) {
+  scenario(`a child that its step has left goes on, also when its parent has ended; idle time ${idleMs} ms`, (world) =>
+    Effect.gen(function* () {
+      const workflows = Layer.merge(impatient(Effect.succeed("left")), approved())
+      const { engine } = yield* world.start({ workflows, settings: { idleMs } })
+      yield* engine.start(Ordered, { n: 1 }, { runId: "a" })
+      expect(yield* engine.await(Ordered, "a")).toEqual({ out: "left" })
+      const child = yield* childOf(world)
+      expect((yield* world.until(child, "suspended")).reason).toBe("approval: trigger")
+      yield* engine.trigger(Approved, child, "approval", { approved: true }, { inputId: "1" })
+      expect((yield* engine.awaitEnd(child)).status).toBe("completed")
+    })
+  )
+}
+
+scenario("a child that its step has left is cancelled when its parent fails", (world) =>
+  Effect.gen(function* () {
+    const workflows = Layer.merge(impatient(new Declined({ code: 1 })), approved())
+    const { engine } = yield* world.start({ workflows, settings: { idleMs: 0 } })
+    yield* engine.start(Ordered, { n: 1 }, { runId: "a" })
+    expect((yield* engine.awaitEnd("a")).status).toBe("failed")
+    yield* world.until(yield* childOf(world), "cancelled")
+  })
+)

@@ -1,8 +1,9 @@
 import { expect } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
+import * as Layer from "effect/Layer"
 import { Chain } from "./fixtures.js"
-import { chain, makeGate } from "./handlers.js"
+import { chain, hurried, makeGate } from "./handlers.js"
 import { scenario } from "./world.js"
 
 scenario("a started run runs to its output", (world) =>
@@ -100,5 +101,24 @@ scenario("of many started at once each has its own answer, in the order asked", 
     yield* world.start({ workflows: chain() })
     expect(yield* client.engine.await(Chain, "new")).toEqual({ n: 22 })
     expect(yield* client.engine.startMany(Chain, [])).toEqual([])
+  })
+)
+
+scenario("of one name asked for by two workflows in one batch the first gets the run", (world) =>
+  Effect.gen(function* () {
+    const { engine } = yield* world.start({
+      workflows: Layer.merge(
+        chain(),
+        hurried(() => Effect.void)
+      )
+    })
+    const asked = (workflow: string) => ({ workflow, input: { n: 1 }, runId: "a" })
+    const results = yield* engine.startManyEncoded([asked("chain"), asked("hurried"), asked("chain")])
+    expect(results.map(Either.match({ onLeft: ({ _tag }) => _tag, onRight: ({ created }) => created }))).toEqual([
+      true,
+      "RunConflict",
+      false
+    ])
+    expect(yield* engine.await(Chain, "a")).toEqual({ n: 4 })
   })
 )

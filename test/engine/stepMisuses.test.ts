@@ -4,12 +4,16 @@ import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import type { NodeContext } from "../../src/definition/NodeContext.js"
 import * as Query from "../../src/definition/Query.js"
+import * as Signal from "../../src/definition/Signal.js"
 import * as Step from "../../src/definition/Step.js"
 import { Approved } from "./fixtures.js"
 import { Decision, Progress, Stepped, stepped } from "./stepFixtures.js"
 import { scenario } from "./world.js"
 
 const { Number: N } = Schema
+
+/** A signal of the same name, which carries something else. */
+const Other = Signal.make(Decision.name, { payload: N })
 
 const failureOf = (failure: string | null): { readonly kind: string; readonly message: string } =>
   JSON.parse(failure ?? "{}")
@@ -50,6 +54,14 @@ const misuses: Readonly<Record<string, readonly [Effect.Effect<unknown, never, N
   "two waits for one signal without a key": [
     Effect.all([Step.awaitSignal(Decision), Step.awaitSignal(Decision)], { concurrency: 2 }),
     "the attempt has a step under this name"
+  ],
+  "two different signals of one name": [
+    Effect.all([Step.awaitSignal(Decision), Step.awaitSignal(Other, { key: "other" })], { concurrency: 2 }),
+    "another signal of this node has this name"
+  ],
+  "a wait for a signal of the engine's own": [
+    Step.awaitSignal(Signal.make("$child", { payload: N })),
+    "this is no name of a signal"
   ],
   "two children of one name and key": [
     Effect.orDie(

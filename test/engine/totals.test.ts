@@ -44,16 +44,17 @@ scenario("a total time-out interrupts the attempt, which is not tried again", (w
   })
 )
 
-scenario("it is over while the firing waits for its next attempt, in its rows", (world) =>
+scenario("a retry whose pause would end after it is not waited for", (world) =>
   Effect.gen(function* () {
-    const { engine } = yield* world.start({
-      workflows: timed(({ n }) => new Declined({ code: n })),
-      settings: { idleMs: 0 }
-    })
+    const { engine } = yield* world.start({ workflows: timed(({ n }) => new Declined({ code: n })) })
     yield* engine.start(Timed, { n: 1 }, { runId: "a" })
-    yield* world.untilReleased("a")
     expect(yield* Effect.flip(engine.await(Timed, "a"))).toMatchObject(timedOut)
-    expect((yield* world.firings("a"))["slow/1"]).toMatchObject({ status: "failed", attempt: 2 })
+    expect((yield* world.firings("a"))["slow/1"]).toMatchObject({ status: "failed", attempt: 1 })
+    expect(
+      yield* world.sql(
+        "select from perdure.run_state r join perdure.run_node_state n using (run_id) where r.ended_at < n.deadline"
+      )
+    ).toHaveLength(1)
   })
 )
 

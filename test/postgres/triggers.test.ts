@@ -83,6 +83,25 @@ describe("deliver", () => {
     })
   )
 
+  both(
+    "of one key to one run, meant for runs of two workflows, tells each who asks whether it was his",
+    Effect.gen(function* () {
+      yield* starts(start("a"), start("b", { workflow: "other" }))
+      const to = (workflow: string, id = "a") => ({ ...delivery(id, "1", workflow), workflow })
+      expect(yield* deliver(to("other"), to("order"), to("other", "b"), to("order", "b"), to("order"))).toEqual([
+        { _tag: "RunNotFound" },
+        { _tag: "Delivered" },
+        { _tag: "Delivered" },
+        { _tag: "RunNotFound" },
+        { _tag: "Duplicate" }
+      ])
+      expect((yield* inputs("a", "b")).map((input) => [input.runId, input.payload])).toEqual([
+        ["a", '"order"'],
+        ["b", '"other"']
+      ])
+    })
+  )
+
   it.live("does not wait for the run's owner, who has its row locked", () =>
     Effect.gen(function* () {
       yield* starts(start("a"))
