@@ -1,4 +1,5 @@
 import { parseArgs } from "node:util"
+import type { StreamLoad } from "./stream.js"
 
 export const sizeNames = ["tiny", "quick", "full"] as const
 export type SizeName = (typeof sizeNames)[number]
@@ -25,8 +26,8 @@ export interface Arguments {
   readonly help: boolean
   /** The regression guard: Perdure and the floors only, against the checked-in thresholds. */
   readonly guard: boolean
-  /** The stream load instead of the works: so many messages. */
-  readonly stream: number | undefined
+  /** The stream load instead of the works. */
+  readonly stream: StreamLoad | undefined
   /** Runs that sleep instead of the works: so many. */
   readonly sleepers: number | undefined
   readonly size: SizeName
@@ -45,7 +46,8 @@ export const usage = `Measures Perdure beside its peers on one PostgreSQL; one J
 npm run bench -- --quick                             the regression guard: Perdure and the floors, below three minutes
 npm run bench -- --work W1,W3 --engine perdure,dbos  some works and engines, at their full sizes
 
---stream             a stream of 1,000,000 messages through three nodes, the worker killed three times; --messages <n> for fewer
+--stream             a stream of 1,000,000 messages through three nodes, the worker killed three times; --messages <n> for fewer;
+                     --inside: the map in the middle is one firing with a concurrency of 8 inside, not a node with that
 --sleepers           100,000 runs that sleep for an hour, on a database whose clock is set forward; --runs <n> for fewer
 --work <names>       of ${workNames.join(",")}; all of them by default
                      takeover: one of three workers goes; pair: two workers beside one; hinted: from a start
@@ -86,6 +88,7 @@ export const readArguments = (argv: ReadonlyArray<string>): Arguments => {
       quick: { type: "boolean" },
       stream: { type: "boolean" },
       messages: { type: "string" },
+      inside: { type: "boolean" },
       sleepers: { type: "boolean" },
       runs: { type: "string" },
       tiny: { type: "boolean" },
@@ -99,13 +102,14 @@ export const readArguments = (argv: ReadonlyArray<string>): Arguments => {
   })
   const messages = number("messages", values.messages)
   if (messages !== undefined && values.stream !== true) throw new Error("--messages goes with --stream")
+  if (values.inside === true && values.stream !== true) throw new Error("--inside goes with --stream")
   const runs = number("runs", values.runs)
   if (runs !== undefined && values.sleepers !== true) throw new Error("--runs goes with --sleepers")
   const smaller = values.quick === true ? "quick" : "full"
   return {
     help: values.help === true,
     guard: values.quick === true && values.work === undefined && values.engine === undefined,
-    stream: values.stream === true ? (messages ?? 1_000_000) : undefined,
+    stream: values.stream === true ? { messages: messages ?? 1_000_000, inside: values.inside === true } : undefined,
     sleepers: values.sleepers === true ? (runs ?? 100_000) : undefined,
     size: values.tiny === true ? "tiny" : smaller,
     works: worksOf(list(values.work)),

@@ -21,6 +21,12 @@ const lookEveryMs = 100
 
 const megabyte = 1_048_576
 
+/** So many messages; and whether the map is one firing with its concurrency inside, instead of a node with that. */
+export interface StreamLoad {
+  readonly messages: number
+  readonly inside: boolean
+}
+
 /** What one life of the worker has told. */
 interface Life {
   readonly process: ChildProcess
@@ -28,9 +34,9 @@ interface Life {
   total: unknown
 }
 
-const begin = (url: string, messages: number): Life => {
+const begin = (url: string, { inside, messages }: StreamLoad): Life => {
   const program = join(childProgram, "..", "streamChild.js")
-  const process = fork(program, [url, `${messages}`], {
+  const process = fork(program, [url, `${messages}`, `${inside}`], {
     execArgv: ["--no-warnings", `--max-old-space-size=${heapMb}`],
     stdio: ["ignore", 2, 2, "ipc"]
   })
@@ -69,10 +75,11 @@ const emittedStatement = `
   from perdure.run_inbox_messages where producer in ('produce.message', 'double.message') group by producer`
 
 /** The stream load: producer, map, fold, and a worker that is killed on the way. Prints one JSON line; gives whether all holds. */
-export const streamLoad = async (server: string, messages: number): Promise<boolean> => {
+export const streamLoad = async (server: string, load: StreamLoad): Promise<boolean> => {
+  const { inside, messages } = load
   const url = await createDatabase(server, "bench_stream")
   const started = performance.now()
-  const lives = [begin(url, messages)]
+  const lives = [begin(url, load)]
   const client = new pg.Client(url)
   await client.connect()
   while ((await client.query("select to_regclass('perdure.run_steps') as found")).rows[0].found === null) {
@@ -80,7 +87,7 @@ export const streamLoad = async (server: string, messages: number): Promise<bool
   }
   for (let kill = 1; kill <= kills; kill++) {
     await killedAt(client, lives.at(-1)!, Math.floor((messages * kill) / (kills + 1)))
-    lives.push(begin(url, messages))
+    lives.push(begin(url, load))
   }
   const last = lives.at(-1)!
   await once(last.process, "exit")
@@ -100,6 +107,16 @@ export const streamLoad = async (server: string, messages: number): Promise<bool
     rssGrowthMb,
     heapGrowthMb: Math.max(...lives.map((life) => growthMb(life, "heapUsed")))
   }
-  console.log(JSON.stringify({ engine: "perdure", work: "stream", messages, kills, ...figures, claims }))
+  console.log(
+    JSON.stringify({
+      engine: "perdure",
+      work: "stream",
+      map: inside ? "inside" : "node",
+      messages,
+      kills,
+      ...figures,
+      claims
+    })
+  )
   return !Object.values(claims).includes(false)
 }

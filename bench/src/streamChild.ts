@@ -2,11 +2,13 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import { Engine, Perdure } from "../../src/index.js"
-import { Pipeline, PipelineLayer } from "./streamWork.js"
+import { pipelineOf } from "./streamWork.js"
 
 /** One life of a worker that takes part in the stream load; tells its parent how much memory it has, and what came out. */
 
-const [url = "", messages = "0"] = process.argv.slice(2)
+const [url = "", messages = "0", inside = "false"] = process.argv.slice(2)
+
+const { layer, workflow } = pipelineOf(inside === "true")
 
 const everyMs = 200
 
@@ -15,7 +17,7 @@ const tell = (): void => {
   process.send?.({ rss, heapUsed })
 }
 
-const live = PipelineLayer.pipe(
+const live = layer.pipe(
   Layer.provideMerge(Perdure.layerEngine({ leaseMs: 5_000, heartbeatMs: 1_000 })),
   Layer.provide(Perdure.layerPostgres({ url: Redacted.make(url) }))
 )
@@ -24,8 +26,8 @@ const program = Effect.gen(function* () {
   const engine = yield* Engine
   tell()
   setInterval(tell, everyMs).unref()
-  yield* engine.start(Pipeline, { messages: Number(messages) }, { runId: "pipeline" })
-  const { total } = yield* engine.await(Pipeline, "pipeline")
+  yield* engine.start(workflow, { messages: Number(messages) }, { runId: "pipeline" })
+  const { total } = yield* engine.await(workflow, "pipeline")
   tell()
   process.send?.({ total })
 })

@@ -22,16 +22,32 @@ const Produce = Node.make("produce", {
   inputs: { messages: Schema.Int },
   outputs: { message: Output.many(Schema.String) }
 })
+const concurrency = 8
 const Double = Node.make("double", {
+  inputs: { message: Schema.String },
+  outputs: { message: Schema.String },
+  concurrency
+})
+const DoubleAll = Node.make("doubleAll", {
   inputs: { message: Input.stream(Schema.String) },
   outputs: { message: Output.many(Schema.String) }
 })
 const Fold = Node.make("fold", { inputs: { message: Input.stream(Schema.String) }, outputs: { total: Total } })
 
-/** Producer, map with a concurrency of 8, fold: each says how far it is after each group. */
-export const Pipeline = Workflow.make("pipeline", { version: 1, input: { messages: Schema.Int } })
-  .node("produce", Produce, ({ input }) => ({ messages: input.messages }))
+const begun = (name: string) =>
+  Workflow.make(name, { version: 1, input: { messages: Schema.Int } }).node("produce", Produce, ({ input }) => ({
+    messages: input.messages
+  }))
+
+/** Producer, map, fold: the map is a node with a concurrency of 8, of which each message is a firing. */
+const Pipeline = begun("pipeline")
   .node("double", Double, ({ produce }) => ({ message: produce.message }))
+  .node("fold", Fold, ({ double }) => ({ message: double.message }))
+  .output(({ fold }) => ({ total: fold.total }))
+
+/** The same with a map that is one firing, which takes and gives a stream, with a concurrency of 8 inside. */
+const PipelineInside = begun("pipelineInside")
+  .node("double", DoubleAll, ({ produce }) => ({ message: produce.message }))
   .node("fold", Fold, ({ double }) => ({ message: double.message }))
   .output(({ fold }) => ({ total: fold.total }))
 
@@ -53,40 +69,45 @@ const produced = (begin: number, messages: number) =>
 
 const work = (message: string) => Effect.sync(() => messageOf(numberOf(message) * 2))
 
-export const PipelineLayer = Pipeline.layer.pipe(
-  Layer.provide([
-    Produce.toLayer(({ messages }) =>
-      Effect.map(Step.lastCheckpoint(Schema.Int), (begin) => ({
-        message: produced(
-          Option.getOrElse(begin, () => 0),
-          messages
-        )
-      }))
-    ),
-    Double.toLayer(({ message }) =>
-      Effect.succeed({
-        message: message.pipe(
-          Stream.grouped(group),
-          Stream.mapEffect((messages) => Effect.forEach(messages, work, { concurrency: 8 })),
-          Stream.flatMap((messages) => noted(Chunk.fromIterable(messages), messages.length))
-        )
-      })
-    ),
-    Fold.toLayer(({ message }) =>
-      Effect.gen(function* () {
-        const begin = Option.getOrElse(yield* Step.lastCheckpoint(Total), () => ({ count: 0, sum: 0 }))
-        const total = yield* message.pipe(
-          Stream.grouped(group),
-          Stream.runFoldEffect(begin, ({ count, sum }, messages) => {
-            const next = {
-              count: count + messages.length,
-              sum: Chunk.reduce(messages, sum, (before, each) => before + numberOf(each))
-            }
-            return Effect.as(Step.checkpoint(Total, next), next)
-          })
-        )
-        return { total }
-      })
-    )
-  ])
+const handlers = Layer.mergeAll(
+  Produce.toLayer(({ messages }) =>
+    Effect.map(Step.lastCheckpoint(Schema.Int), (begin) => ({
+      message: produced(
+        Option.getOrElse(begin, () => 0),
+        messages
+      )
+    }))
+  ),
+  Double.toLayer(({ message }) => Effect.map(work(message), (message) => ({ message }))),
+  DoubleAll.toLayer(({ message }) =>
+    Effect.succeed({
+      message: message.pipe(
+        Stream.grouped(group),
+        Stream.mapEffect((messages) => Effect.forEach(messages, work, { concurrency })),
+        Stream.flatMap((messages) => noted(Chunk.fromIterable(messages), messages.length))
+      )
+    })
+  ),
+  Fold.toLayer(({ message }) =>
+    Effect.gen(function* () {
+      const begin = Option.getOrElse(yield* Step.lastCheckpoint(Total), () => ({ count: 0, sum: 0 }))
+      const total = yield* message.pipe(
+        Stream.grouped(group),
+        Stream.runFoldEffect(begin, ({ count, sum }, messages) => {
+          const next = {
+            count: count + messages.length,
+            sum: Chunk.reduce(messages, sum, (before, each) => before + numberOf(each))
+          }
+          return Effect.as(Step.checkpoint(Total, next), next)
+        })
+      )
+      return { total }
+    })
+  )
 )
+
+/** The load as it is asked for. */
+export const pipelineOf = (inside: boolean) => {
+  const workflow = inside ? PipelineInside : Pipeline
+  return { workflow, layer: Layer.merge(Pipeline.layer, PipelineInside.layer).pipe(Layer.provide(handlers)) }
+}
