@@ -147,7 +147,10 @@ export class Engine extends Context.Tag("perdure/Engine")<
       payload: Workflow.Payload<W, Id>,
       options: { readonly inputId: string }
     ) => Effect.Effect<{ readonly accepted: boolean }, InvalidInput | RunNotFound | RunEnded | Trouble>
-    /** Sends a signal to the steps of a node; `accepted` is false when this `inputId` was sent to the node before. */
+    /**
+     * Sends a signal to the steps of a node; `accepted` is false when this `inputId` was sent to the node before. One whose name begins
+     * with `$`, or that is another than the node lists under its name, is `InvalidInput`.
+     */
     readonly signal: <W extends Workflow.Any, S extends Signal.Signal>(
       workflow: W,
       runId: string,

@@ -106,7 +106,10 @@ interface CommonOptions<In, Out, Failure extends AnySchema | undefined, Undo ext
   readonly outputs?: Out & { readonly error?: `the port "error" is reserved for the typed error` }
   readonly error?: Failure
   readonly retry?: RetryOptions<Failure extends AnySchema ? Schema.Schema.Type<Failure> : never> | undefined
-  /** Bounds one attempt; as `{ attempt, total }` also all attempts of a firing together, with what lies between them. */
+  /**
+   * Bounds one attempt, what it waits in steps aside; as `{ attempt, total }` also all attempts of a firing together, with what lies
+   * between them.
+   */
   readonly timeout?: TimeoutOptions | undefined
   /** An attempt that gives no `Step.heartbeat` for so long has failed, as by a time-out. */
   readonly heartbeat?: Duration.DurationInput | undefined
@@ -135,7 +138,8 @@ export interface ResumableSchemas {
  *
  * `timeout` bounds an attempt: one that takes longer is interrupted and tried again as `retry` says. `timeout: { attempt, total }` also
  * bounds the firing: `total` after it has opened (a trigger opens when it begins to wait) it fails with kind `timeout` for good, be it at
- * work, waiting in a step or for its next attempt, or away with a process that died. `engine.retry` gives it its time anew.
+ * work, waiting in a step or for its next attempt, or away with a process that died. Where the next attempt would begin after that, it
+ * fails at once. `engine.retry` gives it its time anew.
  *
  * With `compensate` (`{}` is enough) the layer takes a second function that undoes what a firing did. When the run fails or is
  * cancelled, nothing more starts; firings of such nodes that run are waited for, all others are interrupted. Then what has

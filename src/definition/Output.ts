@@ -47,6 +47,11 @@ export const optional = <S extends AnySchema>(schema: S): Output<"optional", S> 
  * when its consumers are behind. An attempt that starts again gives the same elements again, from its last `Step.checkpoint` on;
  * those that are there already are compared, and another value parks the run (`NonDeterministicEmission`).
  *
+ * A stream that nobody reads any more is ended: once every node that the port leads to has ended, the stream is interrupted, its
+ * finalizers run, and the firing goes on as if it had come to its end. So it may be endless where its readers are not. What it would
+ * still have given, a failure of it too, nobody sees. A node that fires for each message, and the workflow's output, read to the
+ * end; the stream of a port that leads nowhere is drained to its end for its effects.
+ *
  * @example
  * Node.make("split", { inputs: { order: Order }, outputs: { lines: Output.many(Line) } })
  */

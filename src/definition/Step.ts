@@ -134,7 +134,9 @@ const runCall = <E, R>(
  * Waits for a while, durably: a sleeping run costs rows only, and wakes on time whatever died meanwhile.
  *
  * **Details** Longer than the worker's idle time, it interrupts the handler as soon as no other step of it is at work; when the
- * time has come the handler starts again, and its steps give what they gave before.
+ * time has come the handler starts again, and its steps give what they gave before. A shorter one is slept in memory. Either way it
+ * is none of the time that `timeout` and `heartbeat` of the node bound: while an attempt does nothing but wait in steps neither
+ * counts, and both begin anew afterwards. `timeout.total` counts on.
  *
  * @example
  * yield* Step.sleep("cool down", "1 day")
@@ -166,7 +168,8 @@ export const sleepUntil = (
 /**
  * Waits for a signal to this node, durably; with a time-out it gives an `Option`.
  *
- * **Details** Takes the oldest signal of this name that no step has taken; it may have come before. That the time was over is
+ * **Details** Takes the oldest signal of this name that no step has taken; it may have come before. Within a node a name means one
+ * signal: another one, as its payload tells, is a `StepMisuse`, and so is a name that begins with `$`. That the time was over is
  * stored before the handler hears of it. A signal that is there wins over a time that has passed. A second wait for the same signal
  * wants a `key`.
  *
@@ -210,7 +213,9 @@ const awaiting = (signal: Signal, options: SignalOptions): Effect.Effect<unknown
  *
  * **Details** It is started once, under an id that follows from this step. One that has completed is remembered; one that failed
  * or was cancelled is remembered for the present attempt of the node, and the next attempt starts another. Cancel, pause and resume
- * of the parent travel down to it; a parent that fails cancels it. A child deeper than the setting
+ * of the parent travel down to it; a parent that fails cancels it. One that is left, as by a time-out or a race around this step,
+ * goes on by itself, also when the parent has completed; the parent's cancel or failure still reaches it, as long as the parent has
+ * not ended before. A handler that starts again and comes to this step again meets the same child. A child deeper than the setting
  * `childDepth`, or one more in an attempt than `childFanOut`, is refused, which fails the firing. A node that is nothing but a child is a `Node.child`.
  *
  * **Errors** `RunFailed` with the child's failure, `RunCancelled`.
@@ -235,7 +240,7 @@ export const child = <W extends Workflow.Any>(
 /**
  * A sign of life of an attempt, with how far it is.
  *
- * **Details** A node with `heartbeat` fails its attempt when none comes in time. The details are kept for the next attempt:
+ * **Details** A node with `heartbeat` fails its attempt when none comes in time, waits in steps aside. The details are kept for the next attempt:
  * they are written once a second at most, and the last ones with the end of the attempt; a death of the process may lose those of
  * its last second. May be given inside a step.
  *
@@ -269,6 +274,11 @@ export const lastHeartbeat = <S extends AnySchema>(
  * that was pulled has been dealt with: behind `Stream.grouped`, not beside elements that are still at work. May be given as often as
  * is useful; a checkpoint costs one commit.
  *
+ * For a producer it stands in the stream itself, behind the elements that the state speaks of: what has left the stream by then is
+ * given together with the state. A handler that starts again reads the state with `lastCheckpoint` and begins its stream behind it:
+ * nothing before is given, compared or asked for again, so only what came after the last checkpoint has to come out the same. In a
+ * handler that gives several streams one checkpoint tells of all of them, however far each is.
+ *
  * **Errors** Dies with `StepMisuse` inside another step, or where it can't be interrupted, as in a finalizer.
  *
  * @example
@@ -279,6 +289,15 @@ export const lastHeartbeat = <S extends AnySchema>(
  *     return Effect.as(Step.checkpoint(Schema.Number, next), next)
  *   })
  * )
+ *
+ * // A producer: the pages of a source, behind each of them the cursor of the next one.
+ * const begin = yield* Step.lastCheckpoint(Cursor)
+ * const rows = pagesFrom(begin).pipe(
+ *   Stream.flatMap((page) =>
+ *     Stream.concat(Stream.fromIterable(page.rows), Stream.drain(Stream.fromEffect(Step.checkpoint(Cursor, page.next))))
+ *   )
+ * )
+ * return { rows }
  */
 export const checkpoint = <S extends AnySchema>(
   schema: S,
