@@ -38,7 +38,7 @@ const ports = (words: ReadonlyArray<string>): ReadonlyArray<PortRef> =>
 
 const inputOf = (name: string, wire: Wire): GraphInput => {
   const words = wire.split(" ")
-  const mode = (["shared", "all", "latest", "unordered"] as ReadonlyArray<InputMode>).find(
+  const mode = (["shared", "all", "latest", "stream", "unordered"] as ReadonlyArray<InputMode>).find(
     (candidate) => candidate === words[0]
   )
   return { name, mode: mode ?? "one", from: ports(mode === undefined ? words : words.slice(1)) }
