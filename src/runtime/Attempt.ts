@@ -52,7 +52,9 @@ export class AttemptSite implements StepSite, DrainSite {
   }
 
   /** In milliseconds. */
-  readonly steady: Effect.Effect<number> = Effect.sync(() => this.clock.steady())
+  get steady(): Effect.Effect<number> {
+    return Effect.sync(this.clock.steady)
+  }
 
   /** What the handler is given beside its inputs, for a firing of the node itself or one that it stands for. */
   nodeContext(
@@ -164,6 +166,8 @@ const inTime = <A, E, R>(
   work: Effect.Effect<A, E, R>
 ): Effect.Effect<A, E | TimedOut, R> => {
   const { deadline } = site.start.firing
+  // As with most nodes, and on the way of every attempt.
+  if (heartbeat === undefined && timeout === undefined && deadline === null) return work
   const bounds = [
     ...(heartbeat === undefined
       ? []
