@@ -12,12 +12,12 @@ import type {
   AwaitInTransaction,
   CommandRefused,
   DatabaseError,
+  DefinitionMismatch,
   InvalidInput,
   NodeNotFound,
   RunCancelled,
   RunConflict,
   RunEnded,
-  RunFailed,
   RunNotFound,
   SignalNotFound,
   UndecodableRow,
@@ -165,7 +165,7 @@ export class Engine extends Context.Tag("perdure/Engine")<
       runId: string,
       nodeId: Workflow.NodeId<W>,
       query: Q
-    ) => Effect.Effect<Option.Option<Query.Success<Q>>, InvalidInput | RunNotFound | Trouble>
+    ) => Effect.Effect<Option.Option<Query.Success<Q>>, InvalidInput | RunNotFound | DefinitionMismatch | Trouble>
     /** Sends a signal from its JSON to a node that lists it in its `signals`, of a workflow registered here. */
     readonly signalEncoded: (request: {
       readonly runId: string
@@ -193,13 +193,18 @@ export class Engine extends Context.Tag("perdure/Engine")<
       { readonly accepted: boolean },
       InvalidInput | RunNotFound | RunEnded | NodeNotFound | WorkflowNotFound | Trouble
     >
-    /** Waits for a run's end and gives its typed output; not inside a transaction. */
+    /**
+     * Waits for a run's end and gives its typed output, or fails with what a node failed of, typed as well; not inside a transaction.
+     *
+     * **Errors** `RunFailed`: its `error` is that of the node `nodeId`, see `Workflow.Failed`. `DefinitionMismatch`: the run ended with a
+     * value that this build of the definition can't read.
+     */
     readonly await: <W extends Workflow.Any>(
       workflow: W,
       runId: string
     ) => Effect.Effect<
       Workflow.Output<W>,
-      RunNotFound | RunFailed | RunCancelled | AwaitInTransaction | InvalidInput | Trouble
+      RunNotFound | Workflow.Failed<W> | RunCancelled | DefinitionMismatch | AwaitInTransaction | InvalidInput | Trouble
     >
     /** Waits for a run's end and says how it ended, with the JSON text of its output or failure. */
     readonly awaitEnd: (
@@ -226,6 +231,8 @@ export class Engine extends Context.Tag("perdure/Engine")<
      * kept. A deadline of the run that has passed holds no more; one in the future still does. A run whose messages may be cleaned up is refused. A parked run's deaths are forgotten.
      */
     readonly retry: (runId: string) => Effect.Effect<RunStatus, RunNotFound | CommandRefused | InvalidInput | Trouble>
+    /** Lets a parked run go on from where it stands, as `retry` does; refuses a failed one, whose retry is another decision. */
+    readonly unpark: (runId: string) => Effect.Effect<RunStatus, RunNotFound | CommandRefused | InvalidInput | Trouble>
     /** Looks at this run now: takes it over if nobody alive holds it and hands over what waits for it. */
     readonly recover: (runId: string) => Effect.Effect<Resumption, RunNotFound | InvalidInput | Trouble>
     /** Whether a run can go on, and what it waits for. */

@@ -12,19 +12,19 @@ import type * as Shapes from "../http/Shapes.js"
 import type { Attributes } from "../model/Attributes.js"
 import type {
   CommandRefused,
+  DefinitionMismatch,
   InvalidInput,
   NodeNotFound,
   RunCancelled,
   RunConflict,
   RunEnded,
-  RunFailed,
   RunNotFound,
   SignalNotFound,
   WorkflowNotFound
 } from "../model/Errors.js"
 import type { RunId } from "../model/Ids.js"
 import type { RunStatus } from "../model/Status.js"
-import type { ClientTrouble, DefinitionMismatch } from "./Errors.js"
+import type { ClientTrouble } from "./Errors.js"
 
 /** A run as the server shows it. */
 export type Run = typeof Shapes.Run.Type
@@ -69,8 +69,7 @@ type Command = (runId: string) => Effect.Effect<RunStatus, RunNotFound | Command
  * **Details** Values are encoded and results decoded by the schemas of the definition, errors are those of the engine. What can
  * be asked twice without harm is asked again when the server can't be reached.
  *
- * It differs from `Engine` where there is a wire in between: a run that ended with an output which this build of the definition
- * can't read is a `DefinitionMismatch`; `get`, `list` and `events` give what people are shown, without secrets, and page by cursors;
+ * It differs from `Engine` where there is a wire in between: `get`, `list` and `events` give what people are shown, without secrets, and page by cursors;
  * `follow` is here alone. What takes part in the process of the engine is there alone: `inTransaction`, `drain`, `recover`,
  * `resumability` and the `Encoded` forms.
  *
@@ -136,13 +135,13 @@ export interface ClientApi {
     nodeId: Workflow.NodeId<W>,
     query: Q
   ) => Effect.Effect<Option.Option<Query.Success<Q>>, InvalidInput | RunNotFound | DefinitionMismatch | ClientTrouble>
-  /** Waits for a run's end and gives its typed output. */
+  /** Waits for a run's end and gives its typed output, or fails with what a node failed of, typed as well. */
   readonly await: <W extends Workflow.Any>(
     workflow: W,
     runId: string
   ) => Effect.Effect<
     Workflow.Output<W>,
-    RunNotFound | RunFailed | RunCancelled | InvalidInput | DefinitionMismatch | ClientTrouble
+    RunNotFound | Workflow.Failed<W> | RunCancelled | InvalidInput | DefinitionMismatch | ClientTrouble
   >
   /** Waits for a run's end and says how it ended, with the JSON text of its output or failure. */
   readonly awaitEnd: (runId: string) => Effect.Effect<RunEnd, RunNotFound | InvalidInput | ClientTrouble>
@@ -167,6 +166,8 @@ export interface ClientApi {
   readonly resume: Command
   /** Lets a failed run go on from what failed, or a parked one from where it stands. */
   readonly retry: Command
+  /** Lets a parked run go on from where it stands; refuses a failed one. */
+  readonly unpark: Command
   /** Why a run is not moving. */
   readonly explain: (runId: string) => Effect.Effect<Explanation, RunNotFound | InvalidInput | ClientTrouble>
   /** The workflows that the server executes. */

@@ -40,16 +40,5 @@ export class UnexpectedAnswer extends Schema.TaggedError<UnexpectedAnswer>()("Un
   }
 }
 
-/** A result does not fit the definition that this client has: the server executes another build of it. */
-export class DefinitionMismatch extends Schema.TaggedError<DefinitionMismatch>()("DefinitionMismatch", {
-  workflow: Schema.String,
-  version: Schema.Int,
-  reason: Schema.String
-}) {
-  override get message(): string {
-    return `workflow ${this.workflow} version ${this.version} is another one on the server: ${this.reason}`
-  }
-}
-
 /** What any call may fail with. */
 export type ClientTrouble = Unreachable | AccessDenied | Overloaded | ServerTrouble | UnexpectedAnswer

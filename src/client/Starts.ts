@@ -5,6 +5,7 @@ import type { Any, Input } from "../definition/Workflow.js"
 import type { StartedRun, StartOptions } from "../Engine.js"
 import { beginsFrom, encodeInput, fromType, runIdFrom } from "../engine/Requests.js"
 import { mostStarts, type StartedRuns, StartRun } from "../http/Shapes.js"
+import { Limits } from "../model/Limits.js"
 import type { ClientApi } from "./Client.js"
 import type { Http } from "./Connect.js"
 import { UnexpectedAnswer } from "./Errors.js"
@@ -17,6 +18,9 @@ const batchBytes = 500_000
 /** A time as it goes over the wire. */
 const momentOf = <K extends string>(key: K, ms: number | undefined): { readonly [P in K]?: string } =>
   ms === undefined ? {} : ({ [key]: new Date(ms).toISOString() } as { readonly [P in K]: string })
+
+/** Keys in a JSON text, if not fewer: a text within it may look like one. */
+const keysIn = (text: string): number => text.split('":').length - 1
 
 const encodeStart = Schema.encode(StartRun)
 
@@ -32,7 +36,8 @@ const startOf = (workflow: Any, input: unknown, options: StartOptions) =>
     const times = { ...momentOf("startAt", begins.startAt), ...momentOf("deadline", begins.deadline) }
     const payload = { ...rest, ...times, workflow: name, version, runId, input: values }
     yield* locally(encodeStart(payload))
-    return { payload, bytes: new TextEncoder().encode(text).length }
+    const keys = Object.keys(payload).length + Object.keys(options.attributes ?? {}).length + keysIn(text)
+    return { payload, keys, bytes: new TextEncoder().encode(text).length }
   })
 
 type Start = Effect.Effect.Success<ReturnType<typeof startOf>>
@@ -42,12 +47,15 @@ type Outcome = Effect.Effect.Success<ReturnType<ClientApi["startMany"]>>[number]
 const batchesOf = (starts: ReadonlyArray<Start>): ReadonlyArray<ReadonlyArray<Start>> => {
   const batches: Array<Array<Start>> = []
   let bytes = 0
+  let keys = 1
   for (const start of starts) {
     const batch = batches.at(-1)
     bytes += start.bytes
-    if (batch === undefined || batch.length === mostStarts || bytes > batchBytes) {
+    keys += start.keys
+    if (batch === undefined || batch.length === mostStarts || bytes > batchBytes || keys > Limits.bodyKeys) {
       batches.push([start])
       bytes = start.bytes
+      keys = 1 + start.keys
     } else batch.push(start)
   }
   return batches

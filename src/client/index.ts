@@ -3,6 +3,8 @@
  *
  * **Details** Nothing here needs Node: definitions, this client and their schemas can be bundled for a page.
  */
+
+export { DefinitionMismatch } from "../model/Errors.js"
 export {
   Client,
   type ClientApi,

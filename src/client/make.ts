@@ -7,12 +7,11 @@ import type { Any } from "../definition/Workflow.js"
 import { encodePayload, fromType, inputIdFrom, queryFrom, runIdFrom, signalFrom } from "../engine/Requests.js"
 import { answerOf, resultOf } from "../engine/Results.js"
 import { RunCursor } from "../http/Query.js"
-import { InvalidInput, NodeNotFound } from "../model/Errors.js"
+import { DefinitionMismatch, InvalidInput, NodeNotFound } from "../model/Errors.js"
 import { toJsonText } from "../model/Json.js"
 import { isEnded } from "../model/Status.js"
 import type { ClientApi } from "./Client.js"
 import { connect, type Http } from "./Connect.js"
-import { DefinitionMismatch } from "./Errors.js"
 import { follow } from "./Follow.js"
 import type { ClientOptions } from "./Options.js"
 import { persistently } from "./Patience.js"
@@ -55,9 +54,7 @@ const makeQuery =
       const path = { runId: yield* runIdFrom(id), nodeId, query: yield* queryFrom(query.name) }
       const found = yield* persistently(locally(http.runs.query({ path, urlParams: {} })))
       const text = found.answered ? Option.fromNullable(textOf(found.answer)) : Option.none()
-      return yield* Effect.catchTag(answerOf(query, id, text), "UndecodableRow", ({ reason }) =>
-        mismatch(workflow, reason)
-      )
+      return yield* answerOf(workflow, query, text)
     })
 
 const makeAwaits = (http: Http): Pick<ClientApi, "await" | "awaitEnd"> => {
@@ -117,9 +114,11 @@ const makeReads = (http: Http): Pick<ClientApi, "get" | "list" | "events" | "exp
   workflows: persistently(locally(http.workflows.workflows({ urlParams: {} })))
 })
 
-const makeCommands = ({ runs }: Http): Pick<ClientApi, "cancel" | "pause" | "resume" | "retry"> => {
+type Verb = "cancel" | "pause" | "resume" | "retry" | "unpark"
+
+const makeCommands = ({ runs }: Http): Pick<ClientApi, Verb> => {
   const command =
-    (verb: "cancel" | "pause" | "resume" | "retry") =>
+    (verb: Verb) =>
     (id: string): ReturnType<ClientApi["cancel"]> =>
       Effect.gen(function* () {
         const runId = yield* runIdFrom(id)
@@ -130,7 +129,8 @@ const makeCommands = ({ runs }: Http): Pick<ClientApi, "cancel" | "pause" | "res
     cancel: command("cancel"),
     pause: command("pause"),
     resume: command("resume"),
-    retry: command("retry")
+    retry: command("retry"),
+    unpark: command("unpark")
   }
 }
 

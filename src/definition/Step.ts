@@ -3,7 +3,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
-import { type RunCancelled, type RunFailed, StepMisuse } from "../model/Errors.js"
+import { type RunCancelled, StepMisuse } from "../model/Errors.js"
 import { SignalName, stepKey } from "../model/Ids.js"
 import type { AnySchema } from "./Input.js"
 import { NodeContext } from "./NodeContext.js"
@@ -218,7 +218,8 @@ const awaiting = (signal: Signal, options: SignalOptions): Effect.Effect<unknown
  * not ended before. A handler that starts again and comes to this step again meets the same child. A child deeper than the setting
  * `childDepth`, or one more in an attempt than `childFanOut`, is refused, which fails the firing. A node that is nothing but a child is a `Node.child`.
  *
- * **Errors** `RunFailed` with the child's failure, `RunCancelled`.
+ * **Errors** `RunFailed` with the child's failure and its node's typed error, of kind `undecodable` where this build can't read that;
+ * `RunCancelled`.
  *
  * @example
  * Ship.toLayer(({ order }) =>
@@ -230,11 +231,14 @@ export const child = <W extends Workflow.Any>(
   workflow: W,
   input: Workflow.Input<W>,
   options: Keyed = {}
-): Effect.Effect<Workflow.Output<W>, RunFailed | RunCancelled, NodeContext> =>
-  Effect.map(
+): Effect.Effect<Workflow.Output<W>, Workflow.Failed<W> | RunCancelled, NodeContext> =>
+  Effect.mapBoth(
     withSteps(name, (steps) => steps.child({ name, key: options.key ?? "" }, workflow, input)),
-    // each output was decoded by the schema its type comes from
-    (output) => output as Workflow.Output<W>
+    {
+      // output and error were decoded by the schemas their types come from
+      onSuccess: (output) => output as Workflow.Output<W>,
+      onFailure: (error) => error as Workflow.Failed<W> | RunCancelled
+    }
   )
 
 /**

@@ -1,11 +1,13 @@
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
 import type * as Option from "effect/Option"
 import type * as Schema from "effect/Schema"
 import type * as Types from "effect/Types"
-import type { DatabaseError, DefinitionConflict } from "../model/Errors.js"
+import type { DatabaseError, DefinitionConflict, DefinitionMismatch, RunFailed } from "../model/Errors.js"
 import * as Draft from "./Draft.js"
+import { type FailedOf, readFailed } from "./Failed.js"
 import { broughtBy, type Handler, type Handling, tag } from "./Handler.js"
 import type { AnySchema, Input as Handle } from "./Input.js"
 import { InvalidWorkflow } from "./InvalidWorkflow.js"
@@ -79,6 +81,35 @@ export type InputHandles<W extends Any> = W[typeof WorkflowTypeId]["ends"]["inpu
 export type OutputPorts<W extends Any> = W[typeof WorkflowTypeId]["ends"]["outputs"]
 
 type Nodes<W extends Any> = W[typeof WorkflowTypeId]["nodes"]
+
+/**
+ * How a run of the workflow fails: `nodeId` says where, `error` is that node's typed error.
+ *
+ * **Details** There is no `error` where the node failed in another way, of a defect or by its time-out, which `failure.kind` tells. A run that
+ * failed as a whole, by its deadline or for want of an output, says `output` for its node, one whose compensation failed `$compensate`.
+ *
+ * @example
+ * engine.await(Order, runId).pipe(
+ *   Effect.catchTag("RunFailed", (failed) =>
+ *     failed.nodeId === "charge" && failed.error !== undefined ? Effect.succeed(failed.error.limit) : Effect.fail(failed)
+ *   )
+ * )
+ */
+export type Failed<W extends Any> = FailedOf<Nodes<W>>
+
+/**
+ * A `RunFailed` that was stored or sent, with its error as the workflow's definition reads it.
+ *
+ * **When to use** For what the `error` port of a `Node.child` gives; `await` and `Step.child` have done it already.
+ *
+ * **Errors** `DefinitionMismatch`: another build of the workflow was executed, and this one does not know such an error.
+ *
+ * @example
+ * Apologise.toLayer(({ why }) => Effect.map(Effect.orDie(Workflow.failed(Shipping, why)), ({ error }) => ({ letter: letterOf(error) })))
+ */
+export const failed = <W extends Any>(workflow: W, error: RunFailed): Either.Either<Failed<W>, DefinitionMismatch> =>
+  // The schemas that have read it are those its type comes from.
+  Either.map(readFailed(workflow, error), (read) => read as Failed<W>)
 
 /** Ids of the nodes that take input from outside: triggers and resumable nodes. */
 export type ExternalNodes<W extends Any> = {

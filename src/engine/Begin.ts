@@ -36,13 +36,14 @@ const requestOf = (
   definition: WorkflowDefinition,
   encoded: EncodedInput,
   options: StartOptions,
+  isOneOfMany: boolean,
   begins?: Begins
 ): Effect.Effect<StartRequest, InvalidInput> =>
   Effect.gen(function* () {
     const runId = yield* runIdFrom(options.runId ?? randomUUID())
     const asked = begins ?? (yield* beginsFrom(options))
     const key = { workflow: definition.name, workflowVersion: definition.version }
-    const trace = yield* tracing.begin({ runId, key })
+    const trace = yield* tracing.begin({ runId, key }, isOneOfMany)
     return {
       ...key,
       plan: planOf(definition),
@@ -82,7 +83,7 @@ export const makeBegin = Effect.gen(function* () {
     })
 
   const one = (definition: WorkflowDefinition, encoded: EncodedInput, options: StartOptions, begins?: Begins) =>
-    Effect.flatMap(requestOf(common, definition, encoded, options, begins), send)
+    Effect.flatMap(requestOf(common, definition, encoded, options, false, begins), send)
 
   /** Each run's outcome by itself, in the order asked. */
   const many = <E>(runs: ReadonlyArray<Asked<E>>) =>
@@ -90,7 +91,9 @@ export const makeBegin = Effect.gen(function* () {
       const joined = yield* Joined
       const checked = yield* Effect.forEach(runs, (run) =>
         Effect.either(
-          Effect.flatMap(run, ({ definition, encoded, options }) => requestOf(common, definition, encoded, options))
+          Effect.flatMap(run, ({ definition, encoded, options }) =>
+            requestOf(common, definition, encoded, options, true)
+          )
         )
       )
       if (joined !== undefined) {

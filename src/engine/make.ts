@@ -7,17 +7,10 @@ import type { Payload, Signal } from "../definition/Signal.js"
 import { listedSignal } from "../definition/SignalCheck.js"
 import type * as Workflow from "../definition/Workflow.js"
 import type { EncodedStart, Engine, Resumption, RunDetail, StartOptions } from "../Engine.js"
-import {
-  AwaitInTransaction,
-  CommandRefused,
-  NodeNotFound,
-  RunEnded,
-  RunNotFound,
-  SignalNotFound
-} from "../model/Errors.js"
+import { AwaitInTransaction, NodeNotFound, RunEnded, RunNotFound, SignalNotFound } from "../model/Errors.js"
 import type { EncodedValue } from "../model/Firing.js"
 import type { RunId } from "../model/Ids.js"
-import type { CommandKind, TriggerDelivery } from "../model/Run.js"
+import type { TriggerDelivery } from "../model/Run.js"
 import { isEnded } from "../model/Status.js"
 import { AuditTrail } from "../runtime/AuditTrail.js"
 import { Awaiters } from "../runtime/Awaiters.js"
@@ -26,7 +19,7 @@ import { Definitions } from "../runtime/Definitions.js"
 import { explainRun } from "../runtime/Explain.js"
 import { Facade } from "../runtime/Facade.js"
 import { Identity } from "../runtime/Identity.js"
-import { Intake } from "../runtime/Intake.js"
+import { type Asked, Intake } from "../runtime/Intake.js"
 import { nodeViews } from "../runtime/NodeView.js"
 import { RunReader } from "../runtime/RunReader.js"
 import { RunSupervisor } from "../runtime/RunSupervisor.js"
@@ -41,8 +34,9 @@ import { TriggerStore } from "../store/TriggerStore.js"
 import { makeBegin } from "./Begin.js"
 import { Joined, joinTransaction } from "./Joined.js"
 import { pointOf } from "./Points.js"
+import { refusalOf } from "./Refusals.js"
 import { encodeInput, encodePayload, fromJson, fromType, inputIdFrom, runIdFrom, signalTo } from "./Requests.js"
-import { answerOf, outputOf, resultOf } from "./Results.js"
+import { answerOf, childResultOf, resultOf } from "./Results.js"
 
 /** Firings per node that a run's detail shows the summary of. */
 const shownFirings = 100
@@ -159,8 +153,8 @@ const makeReads = Effect.gen(function* () {
     awaitEnd,
     resumability,
     queryEncoded,
-    query: <Q extends Query>({ name }: Workflow.Any, id: string, nodeId: string, query: Q) =>
-      Effect.flatMap(queryEncoded(id, nodeId, query.name, name), (text) => answerOf(query, `${id}/${nodeId}`, text)),
+    query: <Q extends Query>(workflow: Workflow.Any, id: string, nodeId: string, query: Q) =>
+      Effect.flatMap(queryEncoded(id, nodeId, query.name, workflow.name), (text) => answerOf(workflow, query, text)),
     await: <W extends Workflow.Any>(workflow: W, id: string) =>
       Effect.flatMap(awaitEnd(id), (run) => resultOf(workflow, run)),
     list: (filter: RunFilter) => reads.transact("list", states.list(filter), bounds),
@@ -214,7 +208,7 @@ const makeWrites = (reads: Reads) =>
         Effect.flatMap(encodeInput(definition, input, fromType), (encoded) =>
           begin.one(definition, encoded, { runId }, { parent })
         ),
-      result: outputOf
+      result: childResultOf
     })
 
     const deliver = (
@@ -242,13 +236,12 @@ const makeWrites = (reads: Reads) =>
         }
       })
 
-    const command = (kind: CommandKind) => (id: string) =>
+    const command = (asked: Asked) => (id: string) =>
       Effect.gen(function* () {
         const runId = yield* runIdFrom(id)
-        const outcome = yield* intake.request(runId, kind)
+        const outcome = yield* intake.request(runId, asked)
         if (outcome._tag === "RunNotFound") return yield* new RunNotFound({ runId })
-        if (outcome._tag === "Refused")
-          return yield* new CommandRefused({ runId, command: kind, status: outcome.status })
+        if (outcome._tag === "Refused") return yield* refusalOf(runId, asked, outcome.status)
         return outcome.status
       })
 
@@ -360,6 +353,7 @@ const makeWrites = (reads: Reads) =>
       pause: command("pause"),
       resume: command("resume"),
       retry: command("retry"),
+      unpark: command("unpark"),
       recover: (id: string) =>
         Effect.gen(function* () {
           yield* waker.look([yield* runIdFrom(id)])

@@ -6,6 +6,7 @@ import * as Either from "effect/Either"
 import * as ParseResult from "effect/ParseResult"
 import type * as Schema from "effect/Schema"
 import { fromJsonText, isStorable, type Json, toColumnText } from "../model/Json.js"
+import { Limits } from "../model/Limits.js"
 import type { BodyTooLarge, InvalidInput, InvalidJson, UnsupportedMediaType } from "./Errors.js"
 import { invalid } from "./Errors.js"
 import { HttpSettings } from "./Settings.js"
@@ -67,6 +68,20 @@ const fieldOf = (path: ReadonlyArray<PropertyKey>): string => {
   return toColumnText(field.length > 400 ? `${field.slice(0, 400)}…` : field)
 }
 
+/** Whether a value has more keys than these. */
+const exceeds = (value: Json, most: number): boolean => {
+  let count = 0
+  const waiting: Array<Json> = [value]
+  for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
+    if (typeof next !== "object" || next === null) continue
+    const items = Object.values(next)
+    if (!Array.isArray(next)) count += items.length
+    if (count > most) return true
+    for (const item of items) if (typeof item === "object" && item !== null) waiting.push(item)
+  }
+  return false
+}
+
 /** The place of a string or key with a NUL or a lone surrogate: other systems could not keep it as it is. */
 const unstorable = (value: Json): ReadonlyArray<string | number> | undefined => {
   if (typeof value === "string") return isStorable(value) ? undefined : []
@@ -90,6 +105,8 @@ const parse = (bytes: Buffer): Either.Either<Json, InvalidJson | InvalidInput> =
     const { message, path } = value.left
     return Either.left(path.length === 0 ? invalidJson(message) : invalid(fieldOf(path), message))
   }
+  if (exceeds(value.right, Limits.bodyKeys))
+    return Either.left(invalid("body", `has more than ${Limits.bodyKeys} keys`))
   const place = unstorable(value.right)
   return place === undefined
     ? Either.right(value.right)

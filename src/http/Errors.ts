@@ -47,6 +47,8 @@ export const ForbiddenHost = ofHttp("ForbiddenHost", 403, {})
 export const ForbiddenOrigin = ofHttp("ForbiddenOrigin", 403, {})
 /** No such path. */
 const RouteNotFound = ofHttp("RouteNotFound", 404, { path: Schema.String })
+/** Path, query and headers are longer than a server takes: it is answered before the call is known. */
+export const MalformedRequest = ofHttp("MalformedRequest", 431, {})
 /** The path knows other methods; they stand in the header `Allow`, too. */
 const MethodNotAllowed = ofHttp("MethodNotAllowed", 405, { allow: Schema.Array(Schema.String) })
 /** The database did not do what it was asked; `id` finds the details in the log. */
@@ -87,6 +89,7 @@ export const all = {
   ForbiddenOrigin,
   RouteNotFound,
   MethodNotAllowed,
+  MalformedRequest,
   DatabaseUnavailable,
   InternalError,
   NotReady

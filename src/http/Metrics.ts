@@ -99,7 +99,12 @@ const databaseGauges = (registry: Registry) => {
   const workers = gauge(registry, "perdure_workers", "Workers that the database knows", ["state"])
   // Several processes may go by one name.
   const label = ["worker", "incarnation"]
-  const age = gauge(registry, "perdure_lease_age_seconds", "Time since the last sign of life", label)
+  const age = gauge(
+    registry,
+    "perdure_lease_age_seconds",
+    "Time since the last sign of life, also of the dead that hold runs",
+    label
+  )
   const held = gauge(registry, "perdure_runs_held", "Runs that a worker holds, counted up to 10,000", label)
   return (found: { readonly backlog: Backlog; readonly workers: ReadonlyArray<WorkerStanding> } | undefined) => {
     for (const each of [waiting, workers, age, held]) each.reset()
@@ -109,7 +114,10 @@ const databaseGauges = (registry: Registry) => {
     const living = found.workers.filter(({ alive }) => alive)
     workers.set({ state: "alive" }, living.length)
     workers.set({ state: "dead" }, found.workers.length - living.length)
-    for (const { heartbeatAt, incarnation, runs, workerId: worker } of living) {
+    // What a dead one still holds nobody moves: its age is what an alarm goes by.
+    for (const { heartbeatAt, incarnation, runs, workerId: worker } of found.workers.filter(
+      ({ alive, runs }) => alive || runs > 0
+    )) {
       age.set({ worker, incarnation }, Math.max(0, (Date.now() - heartbeatAt.getTime()) / 1_000))
       held.set({ worker, incarnation }, runs)
     }

@@ -140,7 +140,7 @@ export const layer = HttpApiBuilder.group(Api, "runs", (handlers) =>
       .handleRaw("pause", ({ path, request }) => command(engine.pause)(request, path.runId))
       .handleRaw("resume", ({ path, request }) => command(engine.resume)(request, path.runId))
       .handleRaw("retry", ({ path, request }) => command(engine.retry)(request, path.runId))
-      .handleRaw("unpark", ({ path, request }) => command(engine.retry)(request, path.runId))
+      .handleRaw("unpark", ({ path, request }) => command(engine.unpark)(request, path.runId))
       .handleRaw("explain", ({ path }) =>
         Effect.flatMap(onTheWire(engine.explain(path.runId)), (explanation) =>
           answer(OperatorShapes.Explained, { runId: path.runId, explanation })

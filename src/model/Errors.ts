@@ -26,14 +26,16 @@ export class RunEnded extends Schema.TaggedError<RunEnded>()("RunEnded", { runId
   }
 }
 
-/** The command does not fit the present status of the run. */
+/** The command does not fit the present status of the run; `remedy` is the command that does, if one would let it go on. */
 export class CommandRefused extends Schema.TaggedError<CommandRefused>()("CommandRefused", {
   runId: Schema.String,
   command: Schema.String,
-  status: RunStatus
+  status: RunStatus,
+  remedy: Schema.optionalWith(Schema.Literal("retry", "unpark", "resume"), { exact: true })
 }) {
   override get message(): string {
-    return `can't ${this.command} run ${this.runId}: it is ${this.status}`
+    const why = `can't ${this.command} run ${this.runId}: it is ${this.status}`
+    return this.remedy === undefined ? why : `${why}; to let it go on, ${this.remedy} it`
   }
 }
 
@@ -132,13 +134,41 @@ export class UndecodableRow extends Schema.TaggedError<UndecodableRow>()("Undeco
   }
 }
 
-/** The run has failed: no error port took the failure. */
+/**
+ * The run has failed: no error port took the failure.
+ *
+ * **Details** `failure` is data, with the node's error in its encoded form: it can be stored and sent. `error` is the same error as the
+ * node's schema reads it, where the failure is a typed one and the workflow's definition was at hand.
+ */
 export class RunFailed extends Schema.TaggedError<RunFailed>()("RunFailed", {
   runId: Schema.String,
   failure: Failure
 }) {
+  declare readonly error: unknown
+
+  /** One that is known with its error; it is stored, compared and shown by what it is without. */
+  static reading(failed: { readonly runId: string; readonly failure: Failure }, error: unknown): RunFailed {
+    return Object.defineProperty(new RunFailed(failed), "error", { value: error })
+  }
+
+  /** The node that failed; `output` where the run failed as a whole. */
+  get nodeId(): string {
+    return this.failure.nodeId
+  }
+
   override get message(): string {
     return `run ${this.runId} failed at ${this.failure.nodeId}: ${this.failure.message}`
+  }
+}
+
+/** A result, or an answer, does not fit the definition at hand: another build of it was executed. */
+export class DefinitionMismatch extends Schema.TaggedError<DefinitionMismatch>()("DefinitionMismatch", {
+  workflow: Schema.String,
+  version: Schema.Int,
+  reason: Schema.String
+}) {
+  override get message(): string {
+    return `workflow ${this.workflow} version ${this.version} was executed by another build of it: ${this.reason}`
   }
 }
 

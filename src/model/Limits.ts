@@ -8,6 +8,8 @@ export const Limits = {
   largePayloadBytes: 256 * 1024,
   /** A larger encoded value is refused with a typed error. */
   payloadBytes: 64 * 1024 * 1024,
+  /** Keys of the body of one call, those of all its objects together; more are a typed error. */
+  bodyKeys: 50_000,
   /** Commits written by one transaction. */
   commitBatch: 256,
   /** Such transactions under way at once. */

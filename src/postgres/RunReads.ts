@@ -19,7 +19,7 @@ import {
   decodeView,
   type RowDecoder
 } from "./Rows.js"
-import { millis, shownStatus, summaryColumns } from "./RunColumns.js"
+import { cancelling, millis, shownStatus, shows, summaryColumns } from "./RunColumns.js"
 import { isSearch, searchOf } from "./RunSearch.js"
 import { anyRow, qualifier, type SchemaName, statementsOf } from "./Statement.js"
 
@@ -106,11 +106,11 @@ const resumabilityColumns = (s: string): string => `
  */
 const listStatements = (schema: SchemaName) => {
   const s = qualifier(schema)
-  const list = (name: string, where: string) =>
+  const list = (name: string, where: string, from = `${s}.run_state r`) =>
     statementsOf(schema)(
       `run.list.${name}`,
       `
-      select ${summaryColumns(s)} from ${s}.run_state r
+      select ${summaryColumns(s)} from ${from}
       where (r.created_at, r.run_id) < (coalesce(to_timestamp($2::float8 / 1000.0), 'infinity'), coalesce($3::text, ''))${where}
       order by r.created_at desc, r.run_id desc limit $1`
     )
@@ -118,8 +118,10 @@ const listStatements = (schema: SchemaName) => {
     planForValues: statementsOf(schema)("run.list.planForValues", "set local plan_cache_mode = force_custom_plan"),
     all: list("all", ""),
     workflow: list("workflow", " and r.workflow = $4"),
-    status: list("status", " and r.status = $4"),
-    both: list("both", " and r.workflow = $4 and r.status = $5")
+    status: list("status", ` and ${shows(s, "$4::text")}`),
+    both: list("both", ` and r.workflow = $4 and ${shows(s, "$5::text")}`),
+    cancelling: list("cancelling", ` and ${shownStatus(s)} = $4`, cancelling(s)),
+    bothCancelling: list("bothCancelling", ` and r.workflow = $4 and ${shownStatus(s)} = $5`, cancelling(s))
   }
 }
 
@@ -163,12 +165,11 @@ export const makeReads = (schema: SchemaName) => {
     const after = filter.after
     const page = [filter.limit, after?.createdAt.getTime() ?? null, after?.runId ?? null]
     const { workflow, status } = filter
-    if (workflow === undefined && status === undefined) return readAll(decodeSummary, lists.all, page)
-    const filtered =
-      workflow !== undefined && status !== undefined
-        ? readAll(decodeSummary, lists.both, [...page, workflow, status])
-        : readAll(decodeSummary, status === undefined ? lists.workflow : lists.status, [...page, workflow ?? status])
-    return Effect.zipRight(run(lists.planForValues, []), filtered)
+    const planned = (statement: Statement, ...values: ReadonlyArray<string>) =>
+      Effect.zipRight(run(lists.planForValues, []), readAll(decodeSummary, statement, [...page, ...values]))
+    const [one, both] = status === "cancelling" ? [lists.cancelling, lists.bothCancelling] : [lists.status, lists.both]
+    if (status !== undefined) return workflow === undefined ? planned(one, status) : planned(both, workflow, status)
+    return workflow === undefined ? readAll(decodeSummary, lists.all, page) : planned(lists.workflow, workflow)
   }
 
   return {

@@ -1,6 +1,6 @@
 import type { RunFilter } from "../store/StateStore.js"
 import type { Statement } from "../store/Transactor.js"
-import { summaryColumns } from "./RunColumns.js"
+import { cancelling, shownStatus, shows, summaryColumns } from "./RunColumns.js"
 import { qualifier, type SchemaName, statementsOf } from "./Statement.js"
 
 /** Numbers the parameters of a statement in the order in which they are asked for. */
@@ -29,7 +29,7 @@ export const searchOf = (schema: SchemaName, filter: RunFilter): Search => {
   const [first, ...others] = Object.entries(filter.attributes ?? {})
   const [from, row] =
     first === undefined
-      ? [`${s}.run_state r`, "r"]
+      ? [filter.status === "cancelling" ? cancelling(s) : `${s}.run_state r`, "r"]
       : [
           `${s}.run_attributes a cross join lateral (select * from ${s}.run_state r where r.run_id = a.run_id offset 0) r`,
           "a"
@@ -44,7 +44,10 @@ export const searchOf = (schema: SchemaName, filter: RunFilter): Search => {
   if (filter.since !== undefined) conditions.push(`${row}.created_at >= ${time(filter.since)}`)
   if (filter.until !== undefined) conditions.push(`${row}.created_at < ${time(filter.until)}`)
   if (filter.workflow !== undefined) conditions.push(`r.workflow = ${add(filter.workflow)}`)
-  if (filter.status !== undefined) conditions.push(`r.status = ${add(filter.status)}`)
+  if (filter.status !== undefined) {
+    const status = add(filter.status, "::text")
+    conditions.push(filter.status === "cancelling" ? `${shownStatus(s)} = ${status}` : shows(s, status))
+  }
   for (const [name, value] of others) {
     conditions.push(
       `(select b.value from ${s}.run_attributes b where b.run_id = ${row}.run_id and b.name = ${add(name)}) = ${add(value)}`
@@ -55,7 +58,7 @@ export const searchOf = (schema: SchemaName, filter: RunFilter): Search => {
     filter.since === undefined ? "" : "s",
     filter.until === undefined ? "" : "u",
     filter.workflow === undefined ? "" : "w",
-    filter.status === undefined ? "" : "t",
+    statusMark(filter.status),
     String(others.length + (first === undefined ? 0 : 1))
   ]
   const statement = statementsOf(schema)(
@@ -66,6 +69,11 @@ export const searchOf = (schema: SchemaName, filter: RunFilter): Search => {
     order by ${row}.created_at desc, ${row}.run_id desc limit ${limit}`
   )
   return { statement, values }
+}
+
+const statusMark = (status: RunFilter["status"]): string => {
+  if (status === undefined) return ""
+  return status === "cancelling" ? "c" : "t"
 }
 
 /** Whether a filter asks for more than workflow and status. */

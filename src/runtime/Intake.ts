@@ -21,18 +21,22 @@ export class Intake extends Context.Tag("perdure/Intake")<
       transaction: Context.Tag.Service<Transaction>,
       input: TriggerDelivery
     ) => Effect.Effect<DeliverOutcome, DatabaseError>
-    readonly request: (runId: RunId, kind: CommandKind) => Effect.Effect<RequestOutcome, DatabaseError>
+    readonly request: (runId: RunId, asked: Asked) => Effect.Effect<RequestOutcome, DatabaseError>
     /** Somebody should look at this run, here or wherever it lives. */
     readonly wake: (runId: RunId, kind: "input" | "command" | "ready") => Effect.Effect<void>
   }
 >() {}
 
-/** Statuses in which a run takes a command. */
-const admits: Record<CommandKind, ReadonlyArray<RunStatus>> = {
+/** What may be asked of a run: its commands, and `unpark`, which is a `retry` of a parked run alone. */
+export type Asked = CommandKind | "unpark"
+
+/** Statuses in which a run takes what is asked. */
+const admits: Record<Asked, ReadonlyArray<RunStatus>> = {
   cancel: ["pending", "running", "suspended", "recovering", "paused", "parked"],
   pause: ["pending", "running", "suspended", "recovering"],
   resume: ["paused"],
-  retry: ["failed", "parked"]
+  retry: ["failed", "parked"],
+  unpark: ["parked"]
 }
 
 const make = Effect.gen(function* () {
@@ -70,10 +74,10 @@ const make = Effect.gen(function* () {
       ),
     deliverIn: (transaction: Context.Tag.Service<Transaction>, input: TriggerDelivery) =>
       Effect.map(Effect.provideService(triggers.deliver([input]), Transaction, transaction), ([outcome]) => outcome!),
-    request: (runId: RunId, kind: CommandKind) =>
-      persistently(transactor.transact("request", triggers.request(runId, kind, admits[kind]))).pipe(
-        Effect.tap((outcome) => (outcome._tag === "Requested" ? wake(runId, "command") : Effect.void))
-      )
+    request: (runId: RunId, asked: Asked) =>
+      persistently(
+        transactor.transact("request", triggers.request(runId, asked === "unpark" ? "retry" : asked, admits[asked]))
+      ).pipe(Effect.tap((outcome) => (outcome._tag === "Requested" ? wake(runId, "command") : Effect.void)))
   }
 })
 

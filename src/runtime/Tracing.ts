@@ -25,8 +25,12 @@ interface TracedRun {
 export class Tracing extends Context.Tag("perdure/Tracing")<
   Tracing,
   {
-    /** Opens the trace of a run that begins now, within that of its caller if there is one; gives what its frontier keeps. */
-    readonly begin: (run: TracedRun) => Effect.Effect<string | undefined>
+    /**
+     * Opens the trace of a run that begins now, within that of its caller if there is one; gives what its frontier keeps.
+     *
+     * **Details** One of a batch has a trace of its own, with a link to its caller: thousands of runs in one trace nobody could read.
+     */
+    readonly begin: (run: TracedRun, isOneOfMany: boolean) => Effect.Effect<string | undefined>
     /** An attempt as a span, around whatever spans its handler makes. */
     readonly attempt: <R>(
       run: HeldRun,
@@ -83,10 +87,14 @@ const telling = (tracer: Tracer.Tracer): Context.Tag.Service<Tracing> => {
     span.end(nanos(Math.max(from, to)), Exit.void)
   }
   return {
-    begin: (run) =>
-      Effect.useSpan("perdure.start", { attributes: namesOf(run) }, (span) => Effect.succeed(textOf(span))).pipe(
-        Effect.withTracer(tracer)
-      ),
+    begin: (run, isOneOfMany) =>
+      Effect.flatMap(Effect.serviceOption(Tracer.ParentSpan), (caller) => {
+        const links = Option.toArray(caller).map((span) => ({ _tag: "SpanLink" as const, span, attributes: {} }))
+        const alone = isOneOfMany ? { root: true, links } : {}
+        return Effect.useSpan("perdure.start", { attributes: namesOf(run), ...alone }, (span) =>
+          Effect.succeed(textOf(span))
+        )
+      }).pipe(Effect.withTracer(tracer)),
     attempt: (run, { firing, node }, work) => {
       const parent = Option.getOrUndefined(parentOf(run.state.frontier.trace ?? ""))
       if (parent === undefined) return work

@@ -81,6 +81,81 @@ scenario("the typed failure of a child comes back, and its handler may catch it"
   })
 )
 
+class Late extends Schema.TaggedError<Late>()("Late", { due: Schema.Date, amount: Schema.BigInt }) {}
+
+const Pay = Node.make("pay", { inputs: { n: N }, outputs: { out: S }, error: Late })
+const Paid = Workflow.make("paid", { version: 1, input: { n: N } })
+  .node("pay", Pay, ({ input }) => ({ n: input.n }))
+  .output(({ pay }) => ({ out: pay.out }))
+const Outer = Node.make("outer", {
+  inputs: { n: N },
+  outputs: { out: S },
+  error: Schema.Union(Late, Node.ChildFailure)
+})
+const Outermost = Workflow.make("outermost", { version: 1, input: { n: N } })
+  .node("outer", Outer, ({ input }) => ({ n: input.n }))
+  .output(({ outer }) => ({ out: outer.out }))
+
+scenario(
+  "a handler passes the typed error of a child on, or its whole failure, and neither is encoded twice",
+  (world) =>
+    Effect.gen(function* () {
+      const late = new Late({ due: new Date("2026-11-23T08:30:00Z"), amount: 7n })
+      const paid = Paid.layer.pipe(Layer.provide(Pay.toLayer(() => Effect.fail(late))))
+      const outer = Outermost.layer.pipe(
+        Layer.provide(
+          Outer.toLayer(({ n }) =>
+            Step.child("paid", Paid, { n }).pipe(
+              Effect.catchTag("RunFailed", (failed) => Effect.fail(n === 1 ? (failed.error ?? failed) : failed))
+            )
+          )
+        )
+      )
+      const { engine } = yield* world.start({ workflows: Layer.merge(paid, outer) })
+      const failedOf = (n: number) =>
+        Effect.gen(function* () {
+          yield* engine.start(Outermost, { n }, { runId: `r-${n}` })
+          const failed = yield* Effect.flip(engine.await(Outermost, `r-${n}`))
+          return failed._tag === "RunFailed" ? failed : yield* Effect.die(failed)
+        })
+      const passed = yield* failedOf(1)
+      expect(passed.error).toEqual(late)
+      expect(passed.failure.error).toEqual({ _tag: "Late", due: "2026-11-23T08:30:00.000Z", amount: "7" })
+      const whole = yield* failedOf(2)
+      const inner = whole.error
+      if (inner?._tag !== "RunFailed") return expect.fail(String(inner))
+      expect(inner.failure.error).toEqual(passed.failure.error)
+      expect((yield* Workflow.failed(Paid, inner)).error).toEqual(late)
+      expect(JSON.stringify(whole.failure.error)).toContain('"amount":"7"')
+    })
+)
+
+scenario("the error of a child of another build is told as one that can't be read", (world) =>
+  Effect.gen(function* () {
+    const Other = Workflow.make("paid", { version: 1, input: { n: N } })
+      .node("pay", Node.make("pay", { inputs: { n: N }, outputs: { out: S }, error: S }), ({ input }) => input)
+      .output(({ pay }) => ({ out: pay.out }))
+    const late = new Late({ due: new Date(0), amount: 7n })
+    const paid = Paid.layer.pipe(Layer.provide(Pay.toLayer(() => Effect.fail(late))))
+    const outer = Ordered.layer.pipe(
+      Layer.provide(
+        Order.toLayer(({ n }) =>
+          Step.child("paid", Other, { n }).pipe(
+            Effect.catchTag("RunFailed", ({ error, failure }) =>
+              Effect.succeed({ out: `${failure.kind} ${error} ${failure.message}` })
+            ),
+            Effect.orDie
+          )
+        )
+      )
+    )
+    const { engine } = yield* world.start({ workflows: Layer.merge(paid, outer) })
+    yield* engine.start(Ordered, { n: 1 }, { runId: "a" })
+    const { out } = yield* engine.await(Ordered, "a")
+    expect(out).toMatch(/^undecodable undefined .*pay\.error: Expected string/)
+  })
+)
+
 scenario("cancel, pause and resume of a parent travel down to its children", (world) =>
   Effect.gen(function* () {
     const { engine } = yield* world.start({ workflows: Layer.merge(parent, approved()), settings: { idleMs: 0 } })

@@ -65,6 +65,7 @@ scenario("a final failure is a failed firing, a failed run, and says which node,
       _tag: "RunFailed",
       failure: { kind: "error", nodeId: "charge", firing: 1, attempt: 1, error: { _tag: "Declined", code: 7 } }
     })
+    expect(error._tag === "RunFailed" && error.error).toEqual(new Declined({ code: 7 }))
     const firing = (yield* world.firings(runId))["charge/1"]!
     expect(firing.status).toBe("failed")
     const run = yield* world.run(runId)

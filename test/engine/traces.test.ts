@@ -58,6 +58,23 @@ scenario("a run is one trace, that of its caller, across the death of a process"
   })
 )
 
+scenario("each run of a batch is a trace of its own, with a link to its caller", (world) =>
+  Effect.gen(function* () {
+    const recorded = recordingTracer()
+    const { engine } = yield* world.start({ workflows: chain(), around: recorded.layer })
+    const runs = ["a", "b"].map((runId) => ({ runId, input: { n: 1 } }))
+    yield* engine.startMany(Chain, runs).pipe(Effect.withSpan("caller"), Effect.provide(recorded.layer))
+    yield* Effect.forEach(runs, ({ runId }) => engine.awaitEnd(runId))
+    const caller = recorded.spans.find(({ name }) => name === "caller")!
+    const starts = recorded.spans.filter(({ name }) => name === "perdure.start")
+    expect(new Set([caller, ...starts].map(({ traceId }) => traceId)).size).toBe(3)
+    expect(starts.map(({ links }) => links)).toEqual([[caller.spanId], [caller.spanId]])
+    for (const runId of ["a", "b"]) {
+      expect(new Set(told(recorded.spans, runId).map(({ traceId }) => traceId)).size).toBe(1)
+    }
+  })
+)
+
 scenario("where nobody listens nothing is kept of a trace", (world) =>
   Effect.gen(function* () {
     const { engine } = yield* world.start({ workflows: chain() })

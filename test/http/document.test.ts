@@ -219,6 +219,15 @@ it("10,000 hostile calls get what the document foresees, no failure of ours, and
   expect(Object.prototype).not.toHaveProperty("polluted")
 }, 600_000)
 
+it("a head that is too long is foreseen, wherever it comes", async () => {
+  const answer = await server.send({ path: `/api/runs?workflow=${"x".repeat(20_000)}` })
+  expect(answer.status).toBe(431)
+  const seen = { status: 431, contentType: "application/json", body: answer.body }
+  for (const item of Object.values(document.paths)) {
+    for (const operation of Object.values(item)) expect(unforeseen(document, operation, seen)).toEqual([])
+  }
+})
+
 it("a shape that the document does not foresee is seen (this test would notice)", () => {
   const schema = { type: "object", required: ["a"], properties: { a: { type: "string" } }, additionalProperties: false }
   expect(misfits(document, schema, { a: "x" })).toEqual([])

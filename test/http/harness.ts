@@ -139,6 +139,7 @@ export const engineOf = (given: Partial<EngineApi>): Layer.Layer<Engine> =>
     pause: untouched("pause"),
     resume: untouched("resume"),
     retry: untouched("retry"),
+    unpark: untouched("unpark"),
     recover: untouched("recover"),
     resumability: untouched("resumability"),
     explain: untouched("explain"),

@@ -72,6 +72,21 @@ it("no path or query of any characters is answered by anything but a typed 4xx",
   await FastCheck.assert(property, { numRuns: 300 })
 })
 
+it("a body of more keys than anyone needs is refused before anything reads it", async () => {
+  const keys = (count: number) => Array.from({ length: count }, (_, n) => `"${n.toString(36)}":1`).join()
+  const start = (input: string) =>
+    server.send({ path: "/api/runs", headers: json, body: `{"workflow":"order","input":{"order":[${input}]}}` })
+  const parts = (count: number) => Array.from({ length: count }, () => `{${keys(1_000)}}`).join()
+  expect(await start(parts(50))).toMatchObject({
+    status: 400,
+    body: { _tag: "InvalidInput", field: "body", reason: "has more than 50000 keys" }
+  })
+  expect(await start(`{${keys(60_000)}}`)).toMatchObject({ status: 400, body: { field: "body" } })
+  expect(calls).toEqual([])
+  expect((await start(parts(49))).status).toBe(201)
+  calls.length = 0
+})
+
 it("any bytes as a body are answered by a typed 4xx, unless they are a start", async () => {
   const property = FastCheck.asyncProperty(FastCheck.uint8Array({ maxLength: 200 }), async (bytes) => {
     const answer = await server.send({ path: "/api/runs", headers: json, body: Buffer.from(bytes) })

@@ -11,9 +11,12 @@ const worker = (number: number): WorkerStanding => ({
   ...{ startedAt: new Date(0), heartbeatAt: new Date(0), runs: number }
 })
 
+/** Of the dead one still holds runs. */
+const dead = (number: number): WorkerStanding => ({ ...worker(number), alive: false, runs: number - 3 })
+
 describe("The figures", () => {
   const operator = operatorOf({
-    workers: Effect.succeed([worker(1), worker(2)]),
+    workers: Effect.succeed([worker(1), worker(2), ...[3, 4].map(dead)]),
     condition: Effect.succeed({
       ...{ ...standing, listening: "broken", sweptMsAgo: 1_500, auditWaiting: 7 },
       ...{ slots: { taken: 3, size: 20 }, runs: { held: 4, most: 50 } }
@@ -28,6 +31,13 @@ describe("The figures", () => {
       expect(text).toContain(`perdure_runs_held${labels} ${number}\n`)
       expect(text).toContain(`perdure_lease_age_seconds${labels} `)
     }
+  })
+
+  it("tell the age of the leases that are held, those of the dead among them", async () => {
+    const { text } = await server.send({ path: "/metrics" })
+    expect(text).toContain('perdure_workers{state="dead"} 2\n')
+    expect(text).toContain(`perdure_lease_age_seconds{worker="server",incarnation="${incarnation(4)}"} `)
+    expect(text).not.toContain(incarnation(3))
   })
 
   it("tell how full this process is, and whether it hears and sweeps", async () => {

@@ -10,6 +10,8 @@ export interface RecordedSpan {
   readonly spanId: string
   readonly parentId: string | undefined
   readonly attributes: ReadonlyMap<string, unknown>
+  /** Ids of the spans it is linked to. */
+  readonly links: ReadonlyArray<string>
   /** All there is of it, as text. */
   readonly text: () => string
 }
@@ -40,6 +42,7 @@ export const recordingTracer = () => {
       }
       spans.push({
         ...{ name, attributes, spanId: span.spanId, traceId: span.traceId, parentId: found?.spanId },
+        links: links.map((link) => link.span.spanId),
         text: () => JSON.stringify([name, [...attributes], notes])
       })
       return span

@@ -124,6 +124,7 @@ describe("What is not HTTP", () => {
     ["nonsense", "hello\r\n\r\n", 400],
     ["a request without a host", "GET /healthz HTTP/1.1\r\n\r\n", 400],
     ["an old request without a host", "GET /healthz HTTP/1.0\r\n\r\n", 403],
+    ["a query without an end", `GET /api/runs?workflow=${"x".repeat(70_000)} HTTP/1.1\r\n\r\n`, 431],
     ["headers without an end", `GET /healthz HTTP/1.1\r\nx: ${"x".repeat(70_000)}\r\n\r\n`, 431]
   ])("like %s is answered and cut off", async (_, text, status) => {
     expect(await speak(text)).toMatch(new RegExp(`^HTTP/1.1 ${status} `))

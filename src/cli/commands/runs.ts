@@ -223,7 +223,7 @@ const rerun = Command.make(
     )
 ).pipe(Command.withDescription("Starts a new run with the input of another one"))
 
-type Verb = "cancel" | "pause" | "resume" | "retry"
+type Verb = "cancel" | "pause" | "resume" | "retry" | "unpark"
 
 const command = (verb: Verb, description: string) =>
   Command.make(verb, { ...remote, runId }, (options) =>
@@ -251,6 +251,7 @@ export const runs = Command.make("runs").pipe(
     command("pause", "Lets what runs end and starts nothing more"),
     command("resume", "Lets a paused run go on"),
     command("retry", "Lets a failed run go on from what failed, or a parked one from where it stands"),
+    command("unpark", "Lets a parked run go on from where it stands; what failed wants a retry"),
     rerun,
     watchCommand
   ])
