@@ -44,6 +44,8 @@ export const Limits = {
   cleanupBatch: 1_000,
   /** Ended runs deleted by one transaction, with all that is theirs. */
   cleanupRuns: 500,
+  /** Such transactions of one sweep for what runs that live have done with. */
+  trimHands: 50,
   /** The pause after each of these transactions. */
   cleanupPauseMs: 20,
   /** So long before its messages may be cleaned up a failed run is not tried again any more. */

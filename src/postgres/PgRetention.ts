@@ -1,15 +1,16 @@
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
-import { type EventAges, Retention } from "../store/Retention.js"
+import { type Ages, Retention } from "../store/Retention.js"
 import { float8Array, textArray } from "./Arrays.js"
 import { endedRuns, isMeant, Looked, makePlaces, place } from "./Cleanup.js"
 import { run, write } from "./Execution.js"
 import { decodeGuaranteed, rowDecoder } from "./Rows.js"
 import { anyRow, defaultSchema, qualifier, type SchemaName, statementsOf } from "./Statement.js"
+import { makeTrim } from "./Trims.js"
 
 /** Tables whose rows go with their run; what refers to the run's row goes by itself. */
-const owned = ["run_inbox_messages", "run_steps", "run_node_state", "run_values", "run_children"]
+const owned = ["run_trims", "run_inbox_messages", "run_steps", "run_node_state", "run_values", "run_children"]
 
 const retentionStatements = (schema: SchemaName) => {
   const statement = statementsOf(schema)
@@ -78,7 +79,7 @@ const sweepsPerRound = 60
 const makeEvents = (statement: ReturnType<typeof retentionStatements>["events"]) => {
   let last = "0"
   let ends = 0
-  return ({ before, workflows }: EventAges, limit: number) =>
+  return ({ before, workflows }: Ages, limit: number) =>
     Effect.gen(function* () {
       const own = Object.entries(workflows)
       const youngest = Math.max(before, ...own.map(([, age]) => age))
@@ -107,6 +108,7 @@ export const layer = (schema: SchemaName = defaultSchema): Layer.Layer<Retention
           if (sweep === undefined) return { rows: 0, done: true, runIds: [] }
           return { rows: sweep.count, done: places.moved(aged, limit, sweep), runIds: sweep.runIds }
         }),
+      trim: makeTrim(schema),
       forget: (runIds) => (runIds.length === 0 ? Effect.void : write(statements.forget, [textArray(runIds)])),
       events: makeEvents(statements.events)
     }

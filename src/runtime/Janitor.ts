@@ -6,7 +6,7 @@ import * as Layer from "effect/Layer"
 import type { DatabaseError } from "../model/Errors.js"
 import { Limits } from "../model/Limits.js"
 import { Inbox } from "../store/Inbox.js"
-import { type Aged, type EventAges, type Swept as Hand, Retention } from "../store/Retention.js"
+import { type Aged, type Ages, type Swept as Hand, Retention } from "../store/Retention.js"
 import { StepStore } from "../store/StepStore.js"
 import { type Transaction, Transactor } from "../store/Transactor.js"
 import { TriggerStore } from "../store/TriggerStore.js"
@@ -20,6 +20,8 @@ export interface Swept {
   readonly messages: number
   readonly steps: number
   readonly inputs: number
+  /** Messages, inputs and commands of runs that live. */
+  readonly trimmed: number
   readonly runs: number
   readonly events: number
   readonly workers: number
@@ -27,7 +29,7 @@ export interface Swept {
 
 /**
  * Deletes what is older than its policy says: first what ended runs leave behind (messages, steps, inputs, commands), later
- * the runs themselves and the audit trail; and the rows of workers that are gone.
+ * the runs themselves and the audit trail; what runs that live have done with; and the rows of workers that are gone.
  *
  * **Details** On by default, a bounded number of rows per transaction, with a pause after each. What is live, or referred to, stays.
  */
@@ -73,10 +75,10 @@ const longest = (settings: SettingsShape): number =>
     ...[undefined, ...Object.keys(settings.retention)].map((workflow) => policyOf(settings, workflow).retentionMs)
   )
 
-const eventAges = (settings: SettingsShape, now: number): EventAges => ({
-  before: now - policyOf(settings).auditRetentionMs,
+const agesBy = (settings: SettingsShape, now: number, age: (policy: RetentionPolicy) => number): Ages => ({
+  before: now - age(policyOf(settings)),
   workflows: Object.fromEntries(
-    Object.keys(settings.retention).map((workflow) => [workflow, now - policyOf(settings, workflow).auditRetentionMs])
+    Object.keys(settings.retention).map((workflow) => [workflow, now - age(policyOf(settings, workflow))])
   )
 })
 
@@ -124,12 +126,25 @@ const make = Effect.gen(function* () {
   const forget = ({ runIds }: EndedRuns) =>
     runIds.length === 0 ? Effect.void : apart(transactor.transact("forget", retention.forget(runIds)), undefined)
 
+  /** As many hands as a sweep has for runs that live, of which there may be many that have nothing to give: the next one goes on. */
+  const trim = (ages: Ages) =>
+    Effect.suspend(() => {
+      let hands = 0
+      const take = () =>
+        Effect.map(retention.trim(ages, Limits.cleanupBatch), ({ done, rows }) => ({
+          rows,
+          done: ++hands >= Limits.trimHands || done
+        }))
+      return all(take, nothing)
+    })
+
   const sweep = Effect.gen(function* () {
     const now = yield* clock.now
     const rest = agedBy(settings, now, ofLeftOvers)
     const messages = yield* sum(rest, (aged) => inbox.cleanup(aged, Limits.cleanupBatch), nothing)
     const inStore = yield* sum(rest, (aged) => steps.cleanup(aged, Limits.cleanupBatch), nothing)
     const inputs = yield* sum(rest, (aged) => triggers.cleanup(aged, Limits.cleanupBatch), nothing)
+    const trimmed = yield* trim(agesBy(settings, now, ({ retentionMs }) => retentionMs))
     const parentsBefore = now - longest(settings)
     const ended = agedBy(settings, now, ({ runRetentionMs }) => runRetentionMs)
     const runs = yield* sum<EndedRuns>(
@@ -137,7 +152,7 @@ const make = Effect.gen(function* () {
       (aged) => retention.runs({ ...aged, parentsBefore }, Limits.cleanupRuns),
       forget
     )
-    const ages = eventAges(settings, now)
+    const ages = agesBy(settings, now, ({ auditRetentionMs }) => auditRetentionMs)
     const events = yield* apart(
       all(() => retention.events(ages, Limits.cleanupBatch), nothing),
       0
@@ -146,6 +161,7 @@ const make = Effect.gen(function* () {
       messages,
       steps: inStore,
       inputs,
+      trimmed,
       runs,
       events,
       workers: yield* transactor.transact("cleanup", workers.cleanup)

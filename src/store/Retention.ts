@@ -18,8 +18,8 @@ export interface Swept {
   readonly done: boolean
 }
 
-/** Times before which events go, in milliseconds since the epoch: of the workflows that have one of their own, and of all others. */
-export interface EventAges {
+/** Times before which something goes, in milliseconds since the epoch: of the workflows that have one of their own, and of all others. */
+export interface Ages {
   readonly before: number
   readonly workflows: { readonly [workflow: string]: number }
 }
@@ -41,9 +41,18 @@ export class Retention extends Context.Tag("perdure/Retention")<
       aged: Aged & { readonly parentsBefore: number },
       limit: number
     ) => Write<Swept & { readonly runIds: ReadonlyArray<string> }>
+    /**
+     * Deletes what runs that live have done with: messages that firings took one after the other and that ended long ago, events that
+     * were applied and signals that a step has taken, answered commands; at most `limit` rows of each, of some runs.
+     *
+     * **Details** Goes round: done when it has seen every run that is old enough to have such rows. What is left: all that is not
+     * consumed, that an open firing or its retry needs, that compensation would need, what `shared`, `all`, `latest`, `unordered` and
+     * `stream` handles got, the ends of children, and the rows of firings and steps. An `inputId` that is gone may be sent again.
+     */
+    readonly trim: (ages: Ages, limit: number) => Write<Swept>
     /** Deletes the audit trails of runs that are gone. */
     readonly forget: (runIds: ReadonlyArray<string>) => Write<void>
     /** Deletes the events that are old enough, and those whose run is gone, from at most `limit` rows of the audit log. */
-    readonly events: (ages: EventAges, limit: number) => Write<Swept>
+    readonly events: (ages: Ages, limit: number) => Write<Swept>
   }
 >() {}

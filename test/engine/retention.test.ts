@@ -7,27 +7,12 @@ import pg from "pg"
 import * as Node from "../../src/definition/Node.js"
 import * as Step from "../../src/definition/Step.js"
 import * as Workflow from "../../src/definition/Workflow.js"
-import { layer as stores } from "../../src/postgres/layer.js"
-import * as DatabaseClock from "../../src/runtime/DatabaseClock.js"
-import { Janitor, layer as janitor } from "../../src/runtime/Janitor.js"
-import { defaultSettings, Settings, type SettingsShape } from "../../src/runtime/Settings.js"
 import { Approval, Approved, Chain } from "./fixtures.js"
 import { approved, chain } from "./handlers.js"
+import { swept } from "./sweeping.js"
 import { scenario, type World } from "./world.js"
 
 const day = 86_400_000
-
-/** One sweep by a worker with these settings. */
-const swept = (world: World, settings: Partial<SettingsShape> = {}) =>
-  world.over(
-    Effect.scoped(
-      Effect.flatMap(Janitor, ({ sweep }) => sweep).pipe(
-        // Of its own stores: it begins at the beginning.
-        Effect.provide(janitor.pipe(Layer.provide(DatabaseClock.layer), Layer.provide(Layer.fresh(stores())))),
-        Effect.provideService(Settings, { ...defaultSettings, ...settings })
-      )
-    )
-  )
 
 /** Makes runs so many days older, and what is told of them. */
 const age = (world: World, days: number, runs = "true") =>

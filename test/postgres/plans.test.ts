@@ -122,7 +122,9 @@ const everything = Effect.gen(function* () {
     {},
     { workflow: "order" },
     { status: "running" },
-    { workflow: "order", status: "running" }
+    { workflow: "order", status: "running" },
+    { status: "cancelling" },
+    { workflow: "order", status: "cancelling" }
   ] as const) {
     yield* transact(states.list({ ...filter, limit: 10 }))
   }
@@ -135,6 +137,8 @@ const everything = Effect.gen(function* () {
   yield* transact(Effect.all([workers.list, workers.clock, workers.cleanup, workers.leave(worker)]))
   const retention = yield* Retention
   yield* transact(retention.runs({ ...endedBefore(new Date()), parentsBefore: 0 }, 10))
+  yield* query("update perdure.run_state set created_at = '2000-01-01'")
+  yield* transact(retention.trim({ before: Date.now(), workflows: { order: Date.now() } }, 10))
   yield* transact(retention.forget([id]))
   yield* transact(retention.events({ before: 0, workflows: { order: 0 } }, 10))
   const overview = yield* Overview

@@ -2,7 +2,8 @@
  * What the rows say, spelled out: the ground on which the invariants stand.
  *
  * **Details** `runs` have their graph; `edges` are the wires of a definition; `expected` are the messages that committed
- * firings must have left, edge by edge; `taken` is which firing took which message. Runs whose messages were cleaned up
+ * firings must have left, edge by edge; `taken` is which firing took which message. `messages` are those that retention has taken
+ * from runs that live, too: what the firings say that took them. Runs whose messages were cleaned up
  * are not in `kept`.
  */
 export const facts = (s: string): string => `${definitions(s)},${rows(s)},${emitted}`
@@ -52,9 +53,23 @@ const rows = (s: string): string => `
       n.opened_in, n.written_in, n.not_before, n.state is not null as stateful, n.failure::jsonb ? 'error' as typed
     from ${s}.firings n join runs r on r.run_id = n.run_id
   ),
+  trims as materialized (
+    select t.* from ${s}.run_trims t join kept k on k.run_id = t.run_id
+  ),
   messages as materialized (
-    select r.workflow, r.workflow_version, r.status, m.run_id, m.node_id, m.handle, m.producer, m.firing, m.ordinal, m.tombstone, m.discarded
+    select r.workflow, r.workflow_version, r.status, m.run_id, m.node_id, m.handle, m.producer, m.firing, m.ordinal,
+      m.tombstone, m.discarded, false as trimmed
     from ${s}.run_inbox_messages m join runs r on r.run_id = m.run_id
+    union all
+    select f.workflow, f.workflow_version, r.status, f.run_id, f.node_id, i.key, i.value->'ref'->>0,
+      (i.value->'ref'->>1)::int4, (i.value->'ref'->>2)::int4, null, false, true
+    from trims t
+    join runs r on r.run_id = t.run_id
+    join firings f on f.run_id = t.run_id and f.node_id = t.node_id and f.firing < t.firing
+    cross join jsonb_each(f.inputs) i
+    left join handles h on h.workflow = f.workflow and h.workflow_version = f.workflow_version
+      and h.node_id = f.node_id and h.handle = i.key
+    where i.value ? 'ref' and (i.key = '$external' or h.mode = 'one')
   )`
 
 /** What follows from the rows of firings alone. */

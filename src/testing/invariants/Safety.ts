@@ -73,7 +73,7 @@ export const safety: ReadonlyArray<Invariant> = [
       where not exists (
         select from messages m where m.run_id = e.run_id and m.node_id = e.node_id and m.handle = e.handle
           and m.producer = e.producer and m.firing = e.firing and m.ordinal = e.ordinal
-          and m.tombstone is not distinct from e.tombstone
+          and (m.trimmed or m.tombstone is not distinct from e.tombstone)
       )`
   },
   {
@@ -88,7 +88,7 @@ export const safety: ReadonlyArray<Invariant> = [
         and not exists (
         select from expected e where e.run_id = m.run_id and e.node_id = m.node_id and e.handle = m.handle
           and e.producer = m.producer and e.firing = m.firing and e.ordinal = m.ordinal
-          and e.tombstone is not distinct from m.tombstone
+          and (m.trimmed or e.tombstone is not distinct from m.tombstone)
       )
         -- A stream gives while its firing runs.
         and (m.run_id, m.producer, m.firing) not in (
@@ -133,8 +133,11 @@ export const safety: ReadonlyArray<Invariant> = [
       select coalesce(i.run_id, m.run_id), coalesce(i.node_id, m.node_id) || ' has ' || coalesce(i.count, 0)
         || ' applied inputs and ' || coalesce(m.count, 0) || ' events' as detail
       from (
-        select t.run_id, t.node_id, count(*) from ${s}.trigger_inputs t join kept k on k.run_id = t.run_id
-        where t.status = 'applied' and t.signal is null group by 1, 2
+        select u.run_id, u.node_id, sum(u.count) as count from (
+          select t.run_id, t.node_id, 1 as count from ${s}.trigger_inputs t join kept k on k.run_id = t.run_id
+          where t.status = 'applied' and t.signal is null
+          union all select t.run_id, t.node_id, t.events from trims t where t.events > 0
+        ) u group by 1, 2
       ) i
       full join (
         select run_id, node_id, count(*) from messages where handle = '$external' group by 1, 2
