@@ -2,6 +2,7 @@ import * as Option from "effect/Option"
 import * as ParseResult from "effect/ParseResult"
 import * as Schema from "effect/Schema"
 import * as SchemaAST from "effect/SchemaAST"
+import { UntoldTypeId } from "../model/Failure.js"
 import type { AnySchema } from "./Input.js"
 import type { WorkflowDefinition } from "./WorkflowDefinition.js"
 
@@ -17,7 +18,8 @@ const untold = "does not fit its schema (what was given is not shown: it may hol
 const redactedDescription = "Redacted(<redacted>)"
 
 const isRedacted = (ast: AST): boolean =>
-  ast._tag === "Declaration" && Option.contains(SchemaAST.getDescriptionAnnotation(ast), redactedDescription)
+  (ast._tag === "Declaration" && Option.contains(SchemaAST.getDescriptionAnnotation(ast), redactedDescription)) ||
+  UntoldTypeId in ast.annotations
 
 const counts = new WeakMap<AST, number>()
 
@@ -25,6 +27,7 @@ const counts = new WeakMap<AST, number>()
 const secretsIn = (ast: AST): number => {
   const known = counts.get(ast)
   if (known !== undefined) return known
+  if (UntoldTypeId in ast.annotations) return 1
   // A schema that refers to itself comes by here again: what it holds is counted already.
   counts.set(ast, 0)
   const count = countOf(ast)
@@ -57,7 +60,7 @@ const countOf = (ast: AST): number => {
 
 /** Whether all of an encoded value is secret: it becomes one, or holds some in a form that can't be looked into. */
 const isSecret = (ast: AST): boolean =>
-  ast._tag === "Declaration"
+  ast._tag === "Declaration" || UntoldTypeId in ast.annotations
     ? secretsIn(ast) > 0
     : ast._tag === "Transformation" && (isRedacted(ast.to) || secretsIn(ast.to) > secretsIn(ast.from))
 

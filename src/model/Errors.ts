@@ -1,3 +1,4 @@
+import * as Inspectable from "effect/Inspectable"
 import * as Schema from "effect/Schema"
 import { Failure } from "./Failure.js"
 import { RunStatus } from "./Status.js"
@@ -149,6 +150,17 @@ export class RunFailed extends Schema.TaggedError<RunFailed>()("RunFailed", {
   /** One that is known with its error; it is stored, compared and shown by what it is without. */
   static reading(failed: { readonly runId: string; readonly failure: Failure }, error: unknown): RunFailed {
     return Object.defineProperty(new RunFailed(failed), "error", { value: error })
+  }
+
+  /** As logs show it: the error as its schema reads it, or hidden where no definition said what of it is secret. */
+  override toJSON(): object {
+    const { error, ...failure } = this.failure
+    const shown = error === undefined ? {} : { error: this.error ?? "<redacted>" }
+    return { _tag: this._tag, runId: this.runId, failure: { ...failure, ...shown } }
+  }
+
+  override [Inspectable.NodeInspectSymbol](): unknown {
+    return this.toJSON()
   }
 
   /** The node that failed; `output` where the run failed as a whole. */
