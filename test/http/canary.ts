@@ -104,7 +104,10 @@ export const watched = <E>(workflows: Layer.Layer<never, E, Registry>) =>
         const found = texts.filter(
           (text) => text.includes(canary) || text.includes(Buffer.from(canary).toString("base64"))
         )
-        expect(found.map((text) => text.slice(0, 3000)), place).toEqual([])
+        expect(
+          found.map((text) => text.slice(0, 3000)),
+          place
+        ).toEqual([])
       }
       return audit
     })

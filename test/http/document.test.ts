@@ -1,4 +1,5 @@
 import type * as OpenApi from "@effect/platform/OpenApi"
+import * as Effect from "effect/Effect"
 import * as FastCheck from "effect/FastCheck"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
@@ -7,15 +8,28 @@ import * as Effects from "../../src/example/Effects.js"
 import { handlers, Order } from "../../src/example/order.js"
 import { Api } from "../../src/http/Contract.js"
 import { documentOf } from "../../src/http/OpenApiDocument.js"
-import { type Route, routesAt, routesOf } from "../../src/http/Routes.js"
+import { routesAt, routesOf } from "../../src/http/Routes.js"
 import * as Perdure from "../../src/layers.js"
-import { type Call, serving } from "./harness.js"
+import type { RawRow, Transactor } from "../../src/store/Transactor.js"
+import { query } from "../postgres/harness.js"
+import { type Answer, type Call, orderBody, serving } from "./harness.js"
+import { anyCall } from "./hostileCalls.js"
 import { misfits, unforeseen } from "./openapi.js"
 
 /** Calls of the hostile caller. */
 const calls = 10_000
 
-const stores = Perdure.layerEmbedded({})
+/** What looks into the database behind the server. */
+let ask: (text: string) => Promise<ReadonlyArray<RawRow>> = () => Promise.reject(new Error("nothing is served yet"))
+
+const stores = Layer.provideMerge(
+  Layer.effectDiscard(
+    Effect.map(Effect.context<Transactor>(), (context) => {
+      ask = (text) => Effect.runPromise(Effect.provide(query(text), context))
+    })
+  ),
+  Perdure.layerEmbedded({})
+)
 const engine = Order.layer.pipe(
   Layer.provide(handlers),
   Layer.provide(Effects.layer()),
@@ -32,159 +46,46 @@ const server = serving(operated, {
 const document = documentOf(Api)
 const routes = routesOf(Api)
 
-const { constant, constantFrom, integer, oneof, record, string } = FastCheck
-
-const nasty = constantFrom(
-  ..."'\"\\;-%_$`<>&|".split(""),
-  "' or 1=1 --",
-  "'); drop table perdure.run_state; --",
-  "../../etc/passwd",
-  "<script>alert(1)</script>",
-  ["$", "{7*7}"].join(""),
-  "\u0000",
-  "\ud800",
-  "\u202e",
-  "😀",
-  "__proto__",
-  "constructor",
-  "toString",
-  "NaN",
-  "-1",
-  "1e400",
-  "null",
-  "9".repeat(400),
-  "x".repeat(5_000)
-)
-const word = oneof(
-  { weight: 2, arbitrary: nasty },
-  { weight: 2, arbitrary: string({ unit: "binary", maxLength: 20 }) },
-  {
-    weight: 1,
-    arbitrary: constantFrom("order", "approval", "mail", "r-1", "r-2", "completed", "2026-11-23", "1", "50")
-  }
-)
-const runId = oneof(
-  { weight: 3, arbitrary: integer({ min: 1, max: 40 }).map((n) => `r-${n}`) },
-  { weight: 1, arbitrary: word }
-)
-const nodeId = oneof({ weight: 3, arbitrary: constantFrom("approval", "charge") }, { weight: 1, arbitrary: word })
-
-/** Percent-encoded, for what can be; a lone surrogate can't. */
-const inUrl = (text: string): string => encodeURIComponent(text.toWellFormed())
-
-const pathOf = (route: Route): FastCheck.Arbitrary<string> =>
-  FastCheck.tuple(runId, nodeId, oneof(word, constant("nudge"))).map(([run, node, other]) =>
-    route.path
-      .replace(":runId", () => inUrl(run))
-      .replace(":nodeId", () => inUrl(node))
-      .replace(/:(source|signal|query)/, () => inUrl(other))
-  )
-
-const queryOf = (route: Route): FastCheck.Arbitrary<string> => {
-  const name = oneof(
-    { weight: 4, arbitrary: constantFrom(...[...route.query, "limit"]) },
-    { weight: 1, arbitrary: word }
-  )
-  const attributes = oneof(FastCheck.dictionary(word, word, { maxKeys: 3 }), FastCheck.jsonValue()).map((value) =>
-    JSON.stringify(value)
-  )
-  // A wait would only make the test long.
-  const pair = FastCheck.tuple(name, oneof(word, attributes)).map(
-    ([key, value]) => `${inUrl(key)}=${inUrl(key === "wait" ? "0" : value)}`
-  )
-  return FastCheck.array(pair, { maxLength: 3 }).map((pairs) => (pairs.length === 0 ? "" : `?${pairs.join("&")}`))
-}
-
-/** Mostly what fits, so that something starts. */
-const mostly = <A, B>(fits: FastCheck.Arbitrary<A>, rest: FastCheck.Arbitrary<B>) =>
-  oneof({ weight: 12, arbitrary: fits }, { weight: 1, arbitrary: rest })
-
-const order = record({
-  id: mostly(constant("o-1"), word),
-  item: constant("book"),
-  quantity: mostly(
-    constant(1),
-    FastCheck.anything().filter((value) => typeof value !== "bigint")
-  ),
-  amount: mostly(constantFrom(40, 400), FastCheck.double()),
-  card: mostly(constantFrom("ok", "declined"), word)
-})
-const json = (value: unknown): string => {
-  try {
-    return JSON.stringify(value) ?? "null"
-  } catch {
-    return "null"
-  }
-}
-const startBody = record(
-  {
-    workflow: oneof({ weight: 4, arbitrary: constant("order") }, { weight: 1, arbitrary: word }),
-    input: oneof({ weight: 3, arbitrary: record({ order }) }, { weight: 1, arbitrary: FastCheck.jsonValue() }),
-    runId,
-    version: mostly(constant(1), integer()),
-    startAt: mostly(constantFrom("2026-11-23", "2026-11-23T08:30:00Z"), word),
-    deadline: mostly(constantFrom("2999-01-01", "2999-01-01T00:00:00.5+01:00"), word),
-    priority: mostly(constant(5), integer({ min: -200, max: 200 })),
-    attributes: mostly(constant({ customer: "c-1" }), FastCheck.dictionary(word, word, { maxKeys: 3 }))
-  },
-  { requiredKeys: ["workflow", "input"] }
-)
-const body: FastCheck.Arbitrary<string> = oneof(
-  { weight: 3, arbitrary: startBody.map(json) },
-  { weight: 1, arbitrary: FastCheck.array(startBody, { maxLength: 3 }).map((runs) => json({ runs })) },
-  {
-    weight: 2,
-    arbitrary: record({
-      inputId: word,
-      payload: oneof(constant({ approved: true, by: "ada" }), FastCheck.jsonValue())
-    }).map(json)
-  },
-  { weight: 1, arbitrary: constant("{}") },
-  { weight: 1, arbitrary: FastCheck.json() },
-  { weight: 1, arbitrary: string({ unit: "binary", maxLength: 40 }) }
-)
-const hostileHeaders: FastCheck.Arbitrary<Record<string, string>> = record(
-  {
-    "content-type": oneof(
-      { weight: 5, arbitrary: constant("application/json") },
-      { weight: 1, arbitrary: constant("text/plain") }
-    ),
-    origin: constantFrom("http://evil.example", "null"),
-    authorization: constantFrom("Bearer x", "Basic eDp5"),
-    "last-event-id": constantFrom("1", "-1", "'; --", "9".repeat(40)),
-    "webhook-id": constantFrom("m-1", "x".repeat(300)),
-    "webhook-timestamp": constantFrom("0", "9".repeat(12), "x"),
-    "webhook-signature": constantFrom("v1,AAAA", "v1,", "nonsense")
-  },
-  { requiredKeys: ["content-type"] }
-).map((given) => ({ ...given }))
-
-const headers = mostly(constant({ "content-type": "application/json" }), hostileHeaders)
-
-const callOf = (route: Route): FastCheck.Arbitrary<Call & { readonly path: string }> =>
-  FastCheck.tuple(
-    oneof(
-      { weight: 9, arbitrary: constant(route.method) },
-      { weight: 1, arbitrary: constantFrom("GET", "POST", "PUT", "DELETE") }
-    ),
-    pathOf(route),
-    queryOf(route),
-    body,
-    headers
-  ).map(([method, path, query, text, given]) =>
-    method === "POST" || method === "PUT"
-      ? { method, path: `${path}${query}`, body: text, headers: given }
-      : { method, path: `${path}${query}`, headers: given }
-  )
-
-/** Streams last; what they answer before they begin is seen with the others' hostile values by tests of their own. */
-const finite = routes.filter(({ path }) => !path.endsWith("/stream"))
-const anyCall = FastCheck.constantFrom(...finite).chain(callOf)
-
 const operationOf = (method: string, path: string): OpenApi.OpenAPISpecOperation | undefined => {
   const route = routesAt(routes, path.split("?")[0]!).find((one) => one.method === method)
   const item = route && document.paths[route.path.replaceAll(/:(\w+)/g, "{$1}")]
   return item?.[route!.method.toLowerCase() as "get"]
+}
+
+/** Calls of the first test that were refused. */
+const refused: Array<Call> = []
+
+/** What the heart of a worker writes, whoever calls or not. */
+const beats = "'{served_at,heartbeat_at}'::text[]"
+
+/** How many rows each table has, and what is in them. */
+const fingerprint = async (): Promise<Readonly<Record<string, unknown>>> => {
+  const tables = await ask(
+    "select relname as name from pg_class where relnamespace = 'perdure'::regnamespace and relkind = 'r'"
+  )
+  const entries: Array<readonly [string, unknown]> = []
+  for (const { name } of tables) {
+    const [row] = await ask(
+      `select count(*)::int4 as count, md5(coalesce(string_agg(x::text, '' order by x::text), '')) as hash
+      from (select to_jsonb(t) - ${beats} as x from perdure.${name} t) t`
+    )
+    entries.push([String(name), row])
+  }
+  return Object.fromEntries(entries)
+}
+
+/** Waits until nothing is under way: no run that could go on, nothing that came, no event that waits to be written. */
+const rest = async (): Promise<void> => {
+  for (;;) {
+    const [busy] = await ask(`select (
+      (select count(*) from perdure.run_state where status not in ('completed', 'failed', 'cancelled', 'compensated', 'suspended', 'paused', 'parked') or worker is not null)
+      + (select count(*) from perdure.trigger_inputs where status = 'new')
+      + (select count(*) from perdure.run_commands where status = 'new')
+    )::int4 as count`)
+    // Whoever asks for events gets all that there are: what waits is written first.
+    await server.send({ path: "/api/runs/r-1/events" })
+    if (busy?.["count"] === 0) return
+  }
 }
 
 it("10,000 hostile calls get what the document foresees, no failure of ours, and only what was accepted is there", async () => {
@@ -192,6 +93,7 @@ it("10,000 hostile calls get what the document foresees, no failure of ours, and
   const started = new Set<string>()
   const property = FastCheck.asyncProperty(anyCall, async (call) => {
     const answer = await server.send(call)
+    if (answer.status >= 400) refused.push(call)
     statuses.set(answer.status, (statuses.get(answer.status) ?? 0) + 1)
     expect(answer.status).toBeLessThan(500)
     if (answer.status === 201) started.add(String(answer.body?.["runId"]))
@@ -217,6 +119,33 @@ it("10,000 hostile calls get what the document foresees, no failure of ours, and
   } while (cursor !== undefined)
   expect(found).toEqual(started)
   expect(Object.prototype).not.toHaveProperty("polluted")
+}, 600_000)
+
+it("what is refused writes nothing, to no table", async () => {
+  await rest()
+  expect(Object.keys(await fingerprint()).length).toBeGreaterThan(10)
+  // What found no run at first may find one now: only what is refused again is looked at.
+  let calls = refused.filter(({ method }) => method !== "GET" && method !== "HEAD").slice(0, 3_000)
+  let accepted = Number.POSITIVE_INFINITY
+  while (accepted > 0) {
+    const before = await fingerprint()
+    const answers: Array<Answer> = []
+    for (const call of calls) answers.push(await server.send(call))
+    const again = calls.filter((_, place) => answers[place]!.status >= 400)
+    accepted = calls.length - again.length
+    calls = again
+    await rest()
+    if (accepted === 0) expect(await fingerprint()).toEqual(before)
+  }
+  expect(calls.length).toBeGreaterThan(1_000)
+  // The look would notice.
+  const before = await fingerprint()
+  expect((await server.send({ path: "/api/runs", body: orderBody({}, { runId: "noticed" }) })).status).toBe(201)
+  await rest()
+  const changed = Object.entries(await fingerprint()).filter(
+    ([name, seen]) => JSON.stringify(seen) !== JSON.stringify(before[name])
+  )
+  expect(changed.map(([name]) => name)).toEqual(expect.arrayContaining(["run_state", "run_values", "run_events"]))
 }, 600_000)
 
 it("a head that is too long is foreseen, wherever it comes", async () => {
