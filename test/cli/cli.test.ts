@@ -65,6 +65,22 @@ describe("The commands", () => {
       expect((await run(["runs", "cancel", "s-1"])).code).toBe(0)
       const watched = await run(["runs", "watch", "s-1"])
       expect(watched).toMatchObject({ code: 1, stderr: "perdure: the run is cancelled\n" })
+      const again = ["runs", "start", "order", "--input", input(400), "--run-id", "s-2"]
+      expect((await run(again)).code).toBe(0)
+      expect(await run(["runs", "pause", "s-2"])).toMatchObject({ code: 0, stdout: expect.stringMatching(/^s-2 /) })
+      const following = perdure(["runs", "watch", "s-2"], environment)
+      await following.line(/^paused/m)
+      expect(await run(["runs", "retry", "s-2"])).toMatchObject({
+        code: 1,
+        stderr: "perdure: can't retry run s-2: it is paused; to let it go on, resume it\n"
+      })
+      expect((await run(["runs", "resume", "s-2"])).code).toBe(0)
+      const refused = JSON.stringify({ approved: false, by: "ada" })
+      expect((await run(["trigger", "s-2", "approval", "--payload", refused])).code).toBe(0)
+      expect(await following.ended).toMatchObject({ code: 0, stdout: expect.stringMatching(/\ncompleted\n$/) })
+      expect((await run(["runs", "rerun", "s-2", "--run-id", "s-3"])).code).toBe(0)
+      const shown = JSON.parse((await run(["runs", "show", "s-3", "--json"])).stdout)
+      expect(shown).toMatchObject({ workflow: "order", input: JSON.parse(input(400)) })
       expect(await run(["runs", "resume", "s-1"])).toMatchObject({
         code: 1,
         stderr: "perdure: can't resume run s-1: it is cancelled\n"
@@ -193,6 +209,18 @@ describe("The commands", () => {
         code: 1,
         stderr: expect.stringMatching(/holds secrets/)
       })
+      expect(
+        (await ask("runs", "start", "meeting", "--input", '{"name":"Ada"}', "--run-id", "m-1", "--watch")).code
+      ).toBe(1)
+      expect(await ask("runs", "unpark", "m-1")).toMatchObject({
+        code: 1,
+        stderr: "perdure: can't unpark run m-1: it is failed; to let it go on, retry it\n"
+      })
+      expect(await ask("runs", "retry", "m-1")).toMatchObject({ code: 0, stdout: "m-1 pending\n" })
+      // It was answered before the run has taken it: until then it is what it was.
+      while ((await ask("runs", "watch", "m-1")).code !== 0);
+      const met = JSON.parse((await ask("runs", "show", "m-1", "--json")).stdout)
+      expect(met).toMatchObject({ status: "completed", output: { greeting: "Hello, Ada" } })
       const late = await ask("runs", "start", "session", "--input", '{"password":"x"}', "--start-at", "tomorrow")
       expect(late).toMatchObject({ code: 2, stderr: expect.stringMatching(/expected a time like/) })
       own.child.kill("SIGTERM")

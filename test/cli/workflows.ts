@@ -29,8 +29,29 @@ const login = Login.toLayer(() =>
   })
 )
 
+const Shy = Node.make("shy", {
+  inputs: { name: Schema.String },
+  outputs: { greeting: Schema.String },
+  error: Schema.String
+})
+const Meeting = Workflow.make("meeting", { version: 1, input: { name: Schema.String } })
+  .node("shy", Shy, ({ input }) => ({ name: input.name }))
+  .output(({ shy }) => ({ greeting: shy.greeting }))
+
+const known = new Set<string>()
+
+/** Greets nobody at first sight. */
+const shy = Shy.toLayer(({ name }) =>
+  Effect.suspend(() => {
+    if (known.has(name)) return Effect.succeed({ greeting: `Hello, ${name}` })
+    known.add(name)
+    return Effect.fail(`who is ${name}?`)
+  })
+)
+
 /** What `perdure serve --workflows` loads. */
-export const workflows = Layer.merge(
+export const workflows = Layer.mergeAll(
   Hello.layer.pipe(Layer.provide(Greet.toLayer(({ name }) => Effect.succeed({ greeting: `Hello, ${name}` })))),
-  Session.layer.pipe(Layer.provide(login))
+  Session.layer.pipe(Layer.provide(login)),
+  Meeting.layer.pipe(Layer.provide(shy))
 )

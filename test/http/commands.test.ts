@@ -8,6 +8,8 @@ import * as Signal from "../../src/definition/Signal.js"
 import * as Step from "../../src/definition/Step.js"
 import * as Workflow from "../../src/definition/Workflow.js"
 import * as Perdure from "../../src/layers.js"
+import type { RawRow, Transactor } from "../../src/store/Transactor.js"
+import { query } from "../postgres/harness.js"
 import { follow } from "./events.js"
 import { type Answer, serving } from "./harness.js"
 
@@ -42,9 +44,21 @@ const talk = [
   Listen.toLayer(({ said }) => Effect.map(Step.awaitSignal(Word), (word) => ({ heard: `${said} ${word}` })))
 ] as const
 
+/** What looks into the database behind the server. */
+let ask: (text: string) => Promise<ReadonlyArray<RawRow>> = () => Promise.reject(new Error("nothing is served yet"))
+
+const stores = Layer.provideMerge(
+  Layer.effectDiscard(
+    Effect.map(Effect.context<Transactor>(), (context) => {
+      ask = (text) => Effect.runPromise(Effect.provide(query(text), context))
+    })
+  ),
+  Perdure.layerEmbedded({})
+)
+
 const engine = Layer.merge(Hello.layer.pipe(Layer.provide(greet)), Talk.layer.pipe(Layer.provide(talk))).pipe(
-  Layer.provideMerge(Perdure.layerEngine({ pollMs: 50 })),
-  Layer.provideMerge(Perdure.layerEmbedded({}))
+  Layer.provideMerge(Perdure.layerEngine({ pollMs: 50, idleMs: 0 })),
+  Layer.provideMerge(stores)
 )
 const operated = Layer.provideMerge(Perdure.layerOperator, engine)
 
@@ -105,6 +119,21 @@ describe("A run is steered over HTTP", () => {
       ...{ _tag: "CommandRefused", runId, command: "retry", status: "completed" },
       message: `can't retry run ${runId}: it is completed`
     })
+  })
+
+  it("a parked one goes on by unpark, from where it stands", async () => {
+    const runId = await waiting()
+    while ((await ask(`select from perdure.run_state where run_id = '${runId}' and worker is null`)).length === 0);
+    await ask(
+      `update perdure.run_state set status = 'parked', reason = 'Poison: by hand', due_at = null where run_id = '${runId}'`
+    )
+    expect((await server.send({ path: "/api/stuck" })).body?.["runs"]).toMatchObject([{ runId, status: "parked" }])
+    expect(await post(runId, "resume")).toMatchObject({ status: 409, body: { status: "parked", remedy: "unpark" } })
+    expect((await post(runId, "unpark")).status).toBe(202)
+    expect((await say(runId, "triggers/ask", "psst")).status).toBe(202)
+    expect((await say(runId, "signals/listen/word", "now")).status).toBe(202)
+    expect(await ended(runId)).toEqual({ status: "completed", output: { heard: "psst now" } })
+    expect(await post(runId, "unpark")).toMatchObject({ status: 409, body: { command: "unpark", status: "completed" } })
   })
 
   it("by pause and resume, and each says what would let it go on", async () => {
