@@ -7,7 +7,11 @@ export type Scope = (typeof scopes)[number]
 /** Who may call a route: anybody, whoever signs the very call, or a token of this scope at least. */
 export type Access = "public" | "signed" | Scope
 
-/** Marks an endpoint with who may call it; one that is not marked wants the scope `admin`. */
+/**
+ * Marks an endpoint with who may call it; one that is not marked wants the scope `admin`.
+ *
+ * **Details** No endpoint wants it by its mark: each acts on one run, or starts some. What acts on all has no endpoint.
+ */
 export class AccessOf extends Context.Tag("perdure/http/Access")<AccessOf, Access>() {}
 
 /** Whether a token of one scope may do what asks for another. */

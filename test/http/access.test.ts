@@ -36,6 +36,12 @@ const concrete = (path: string) =>
     .replace(":query", "q")
 const paths = [...new Set(routes.map(({ path }) => concrete(path)))]
 
+it("every route says who may call it: what is forgotten wants the scope admin, and none does", () => {
+  expect(routes.filter(({ access }) => access === "admin")).toEqual([])
+  const said = new Set(routes.map(({ access }) => access))
+  expect([...said].sort()).toEqual(["public", "read", "signed", "write"])
+})
+
 /** Ways in which a path was read in one form by a guard, and in another by what stood behind it. */
 const tricks: ReadonlyArray<(path: string) => string> = [
   (path) => path,
