@@ -34,6 +34,8 @@ export const cleaned: Subject = {
   script: async (client) => {
     await client.start(waiting, { v: 1 }, "r1")
     await client.start(plain, { v: 1 }, "r2")
+    // Meanwhile what it has done with goes, twice over.
+    await client.sleep(2_000)
     await client.trigger("r1", "go", 1, "early")
     await client.ended("r2")
     await client.ended("r1")
