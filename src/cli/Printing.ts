@@ -36,12 +36,12 @@ const isColoured = (stream: { readonly isTTY?: boolean }): boolean =>
 /** Prints without colours where nobody would see them, as in a file or a pager. */
 export const withFitColours = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
   Console.consoleWith((console) => {
-    const fit = (stream: { readonly isTTY?: boolean }, values: ReadonlyArray<unknown>) =>
+    const shownOn = (stream: { readonly isTTY?: boolean }, values: ReadonlyArray<unknown>) =>
       isColoured(stream) ? values : values.map((value) => (typeof value === "string" ? colourless(value) : value))
     return Console.withConsole(effect, {
       ...console,
-      log: (...values) => console.log(...fit(process.stdout, values)),
-      error: (...values) => console.error(...fit(process.stderr, values))
+      log: (...values) => console.log(...shownOn(process.stdout, values)),
+      error: (...values) => console.error(...shownOn(process.stderr, values))
     })
   })
 
