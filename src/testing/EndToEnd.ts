@@ -50,7 +50,7 @@ const keyOf = (of: { readonly runId: string; readonly nodeId: string; readonly f
 
 /** O1: the outcome is that of the crash-free execution, or another possible one. */
 const checkOutcome = ({ crashFree, outcome, subject, world }: Observation): void => {
-  const wrong = subject.expect?.(outcome)
+  const wrong = subject.expect?.(outcome, world.entries)
   if (wrong !== undefined) world.report("expect", wrong)
   if (crashFree === undefined) return
   if (subject.possible !== undefined) {
