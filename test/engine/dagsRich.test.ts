@@ -33,7 +33,11 @@ const cases = FastCheck.record({
 type Case = typeof cases extends FastCheck.Arbitrary<infer A> ? A : never
 
 /** A tenth of the time that things take where time costs nothing. */
-const pace: Pace = { millis: (amount) => Duration.millis(amount / 10) }
+const pace: Pace = {
+  millis: (amount) => Duration.millis(amount / 10),
+  patience: Duration.millis(600),
+  total: Duration.minutes(2)
+}
 
 /** Commits that a graph makes mostly. */
 const usualCommits = 12

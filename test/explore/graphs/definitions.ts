@@ -22,13 +22,20 @@ export const Nudge = Signal.make("nudge", { payload: Schema.String })
 /** What those answer who answer a query. */
 export const Standing = Query.make("standing", { success: Schema.Literal("begun", "done") })
 
-/** How long things take, against what they take where time costs nothing. */
+/** How long things take, and how long an attempt may take or be silent, which must be longer. */
 export interface Pace {
   readonly millis: (amount: number) => Duration.Duration
+  readonly patience: Duration.Duration
+  /** Longer than all that a firing does that ends well, outages among it. */
+  readonly total: Duration.Duration
 }
 
 /** The pace of a time that moves by itself. */
-export const virtual: Pace = { millis: Duration.millis }
+export const virtual: Pace = {
+  millis: Duration.millis,
+  patience: Duration.millis(1_800),
+  total: Duration.millis(40_000)
+}
 
 /** What an attempt fails with that is worth another one. */
 export const flakyError = (attempt: number): { readonly flaky: number; readonly after: number } => ({
@@ -56,17 +63,14 @@ const givesUp = ({ ending, graph }: Whole, node: GraphNode, trait: Trait): boole
 export const troubleOf = (node: GraphNode, { trouble }: Trait): Trait["trouble"] =>
   trouble === "error" && !node.hasError ? "defect" : trouble
 
-const timesOf = (node: GraphNode, trait: Trait, { millis }: Pace) => {
+const timesOf = (node: GraphNode, trait: Trait, { patience, total }: Pace) => {
   const trouble = troubleOf(node, trait)
   return {
-    heartbeat: trouble === "silence" ? millis(1_800) : undefined,
-    timeout: trouble === "slowness" ? millis(1_700) : undefined,
-    ...(trait.total ? { totalTimeout: millis(totalMs) } : {})
+    heartbeat: trouble === "silence" ? patience : undefined,
+    timeout: trouble === "slowness" ? patience : undefined,
+    ...(trait.total ? { totalTimeout: total } : {})
   }
 }
-
-/** Longer than all that a firing does that ends well, outages among it. */
-const totalMs = 40_000
 
 const undoPolicy = (trait: Trait, { millis }: Pace) => ({
   // Longer than a worker keeps a run; one that gives up is tried again with its run.
@@ -167,7 +171,7 @@ export const define = (whole: Whole, pace: Pace): Defined => {
     const options = {
       retry: { times: manyTimes, schedule: Schedule.spaced(pace.millis(50)), while: wasFlaky },
       ...(node.concurrency === null ? {} : { concurrency: node.concurrency }),
-      ...(trait.total ? { timeout: { total: pace.millis(totalMs) } } : {})
+      ...(trait.total ? { timeout: { total: pace.total } } : {})
     }
     const plain = Node.child(node.node, untyped(workflow), options)
     children.set(node.id, { workflow, run: broughtBy(plain)!.run })

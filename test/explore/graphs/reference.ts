@@ -119,7 +119,9 @@ export class Reference {
 
   private judgeOutput(text: string): string | undefined {
     const output = JSON.parse(text) as Readonly<Record<string, Json>>
-    const meant = (this.meaning.output ?? {}) as Readonly<Record<string, Json>>
+    // What depends on the order of arrival may have given what is missing here.
+    if (this.meaning.output === undefined) return undefined
+    const meant = this.meaning.output as Readonly<Record<string, Json>>
     for (const result of this.graph.outputs) {
       const [is, means] = [output[result.name], meant[result.name]].map((value) => this.shown(result, value))
       if (is !== means) return `the output ${result.name} is ${is}, and the graph means ${means}`

@@ -85,9 +85,17 @@ export class Script {
     for (let tries = 0; ; tries++) {
       const exit = await this.client.ended(runId)
       if (tries === most || !Exit.isSuccess(exit) || exit.value.status !== "failed") return
-      await this.client.command(runId, "retry")
-      await this.client.sleep(roundMs)
+      const failed = await this.version()
+      if (Exit.isFailure(await this.client.command(runId, "retry"))) return
+      // Its failure is there until the command has been applied.
+      while ((await this.version()) === failed) await this.client.sleep(roundMs)
     }
+  }
+
+  /** How many commits the run has. */
+  private async version(): Promise<number | undefined> {
+    const exit = await this.client.call(Effect.flatMap(Engine, (engine) => engine.get(runId)))
+    return Exit.isSuccess(exit) ? exit.value.version : undefined
   }
 
   /** Everything that is done to the run, in order. */
