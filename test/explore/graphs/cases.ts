@@ -133,6 +133,15 @@ export const wholes = (wanted: Wanted = {}): FastCheck.Arbitrary<Whole> => {
   }).map((whole) => ({ ...whole, graph: shaped(whole) }))
 }
 
+/** How often a run that has failed is tried again at most: where handlers give up, or only what undoes their work. */
+const mostRetries = { handlers: 20, undoing: 3 }
+
+/** How often the run of a workflow is tried again at most. */
+export const retriesOf = ({ ending, graph, traits }: Whole): number => {
+  const undoes = graph.nodes.some(({ compensates }) => compensates === true) && traits.some(({ givesUp }) => givesUp)
+  return ending === "retried" ? mostRetries.handlers : Number(undoes) * mostRetries.undoing
+}
+
 /** The trait of a node. */
 export const traitOf = ({ traits }: Pick<Whole, "traits">, nodeId: string): Trait =>
   traits[Number(nodeId.slice(1)) % traits.length]!

@@ -22,7 +22,7 @@ import { undoEffect } from "../../../src/testing/Subject.js"
 import type { Outside } from "../../../src/testing/TestWorker.js"
 import type { Rule, RuleOutcome } from "../../runtime/graphsRule.js"
 import { effect, enter } from "../corpus/kit.js"
-import { ruleOf, type Trait, traitOf, type Whole } from "./cases.js"
+import { retriesOf, ruleOf, type Trait, traitOf, type Whole } from "./cases.js"
 import { type Defined, define, flakyError, Nudge, type Pace, Standing, troubleOf } from "./definitions.js"
 import { canonical, workEffect, wrongEffect } from "./reference.js"
 
@@ -45,7 +45,7 @@ interface Site {
   readonly trait: Trait
   readonly does: Rule
   readonly pace: Pace
-  /** Whether a failed run goes on before its pauses are over, as somebody says so. */
+  /** Whether a failed run may be tried again: before pauses are over, and what was cut off as another attempt. */
   readonly again: boolean
 }
 
@@ -68,9 +68,16 @@ const checkBeat = (site: Site): Effect.Effect<void, never, Ledger | NodeContext>
     if (last.attempt < attempt && now + skewMs < last.at + last.pause) yield* wrong("tried again too early")
   })
 
-/** Whether an attempt fails by its trouble alone: neither by its time nor by the application's database. */
-const failsOnlySo = ({ node, trait }: Site): boolean =>
-  !trait.enters && ["error", "defect"].includes(troubleOf(node, trait))
+/** Whether an attempt fails by its trouble alone: neither by time, nor with its run, nor by the application's database. */
+const failsOnlySo = ({ again, node, trait }: Site): boolean =>
+  !again && !trait.enters && ["error", "defect"].includes(troubleOf(node, trait))
+
+/** A sign of life: which attempt it is, and how long the pause after it is at least. */
+const beat = (pause: number): Effect.Effect<void, never, NodeContext> =>
+  Effect.gen(function* () {
+    const { attempt } = yield* NodeContext
+    yield* Step.heartbeat(Beat, { attempt, at: yield* Clock.currentTimeMillis, pause })
+  })
 
 /** An attempt that gives a sign of life, and fails. */
 const trouble = ({ again, node, pace, trait }: Site): Effect.Effect<never, unknown, NodeContext> =>
@@ -78,8 +85,7 @@ const trouble = ({ again, node, pace, trait }: Site): Effect.Effect<never, unkno
     const { attempt } = yield* NodeContext
     const kind = troubleOf(node, trait)
     const said = kind === "error" && trait.pauses === "typed" && !again ? flakyError(attempt).after : 0
-    const at = yield* Clock.currentTimeMillis
-    yield* Step.heartbeat(Beat, { attempt, at, pause: Duration.toMillis(pace.millis(said)) })
+    yield* beat(Duration.toMillis(pace.millis(said)))
     if (kind === "error") return yield* Effect.fail(flakyError(attempt))
     return yield* kind === "defect" ? Effect.dieMessage(`flaky ${attempt}`) : Effect.never
   })
@@ -179,7 +185,7 @@ const handlerOf = (site: Site) => (inputs: Inputs, event: unknown) =>
     const fails = attempt <= flaky
     const gives = trait.streams && result._tag === "Complete" && node.outputs.some(({ mode }) => mode === "many")
     if (fails && !gives) return yield* trouble(site)
-    if (result._tag === "Die") return yield* Effect.dieMessage(result.message)
+    if (result._tag === "Die") return yield* Effect.zipRight(beat(0), Effect.dieMessage(result.message))
     if (result._tag === "Fail") return yield* Effect.fail(result.error)
     yield* effect(workEffect)
     if (trait.answers && !fails) yield* Step.publish(Standing, "done")
@@ -225,7 +231,7 @@ export const registered = (
       const within = <A, E>(work: Effect.Effect<A, E, NodeContext | Outside>) => Effect.provide(work, outside)
       const handlings = new Map<string, Handling>()
       for (const node of whole.graph.nodes) {
-        const site = { node, trait: traitOf(whole, node.id), does, pace, again: whole.ending === "retried" }
+        const site = { node, trait: traitOf(whole, node.id), does, pace, again: retriesOf(whole) > 0 }
         const child = children.get(node.id)
         const run: AnyHandler = child?.run ?? ((inputs, event) => within(handlerOf(site)(inputs, event)))
         const compensate: AnyCompensation = () => within(undo)

@@ -153,13 +153,11 @@ export class Reference {
     return undefined
   }
 
-  /** What a node that answers queries has said last, if that is known. */
-  lastWord(nodeId: string): "done" | "begun" | undefined {
-    if (!traitOf(this.whole, nodeId).answers || this.wildNodes.has(nodeId)) return undefined
-    const node = this.graph.nodes.find(({ id }) => id === nodeId)
+  /** Whether a node that answers queries has said last that its work is done. */
+  isDone(nodeId: string): boolean {
+    if (!traitOf(this.whole, nodeId).answers || this.wildNodes.has(nodeId)) return false
     const ran = this.meaning.firings.get(nodeId)!.filter(({ status }) => status !== "skipped")
-    if (node?.child !== undefined || ran.length === 0) return undefined
-    return ran.every(({ status }) => status === "completed") ? "done" : "begun"
+    return ran.length > 0 && ran.every(({ status }) => status === "completed")
   }
 }
 

@@ -8,7 +8,7 @@ import type * as Workflow from "../../../src/definition/Workflow.js"
 import { Engine } from "../../../src/Engine.js"
 import type { Client } from "../../../src/testing/Client.js"
 import { runId } from "../corpus/kit.js"
-import { type Deed, traitOf, type Whole } from "./cases.js"
+import { type Deed, retriesOf, traitOf, type Whole } from "./cases.js"
 import { Nudge, Standing } from "./definitions.js"
 import { mostEvents, type Reference } from "./reference.js"
 
@@ -17,9 +17,6 @@ const mostSignals = 2
 
 /** How often who sends events does so, in milliseconds. */
 const roundMs = 300
-
-/** How often a run that has failed is tried again at most: where handlers give up, or only what undoes their work. */
-const mostRetries = { handlers: 20, undoing: 3 }
 
 /** By what the run can be found. */
 const attributes = (whole: Whole) => ({ kind: whole.ending, seed: String(whole.seed) })
@@ -32,6 +29,8 @@ interface Act {
 /** What a client does with a run of such a workflow. */
 export class Script {
   private over = false
+  /** How many events each node was sent that takes some. */
+  private readonly sent = new Map<string, number>()
 
   constructor(
     private readonly whole: Whole,
@@ -56,7 +55,7 @@ export class Script {
     }
     await ended
     const [status] = await this.found()
-    if (status === "completed") for (const { id } of this.whole.graph.nodes) await this.checkAnswer(id, true)
+    if (status === "completed") for (const node of this.whole.graph.nodes) await this.checkAnswer(node, true)
     for (const id of await this.others()) await client.ended(id)
   }
 
@@ -79,9 +78,7 @@ export class Script {
 
   /** Waits for the end that counts: a run that is to be tried again is, until it does not fail any more. */
   private async ended(): Promise<void> {
-    const { ending, graph, traits } = this.whole
-    const undoes = graph.nodes.some(({ compensates }) => compensates === true) && traits.some((trait) => trait.givesUp)
-    const most = ending === "retried" ? mostRetries.handlers : Number(undoes) * mostRetries.undoing
+    const most = retriesOf(this.whole)
     for (let tries = 0; ; tries++) {
       const exit = await this.client.ended(runId)
       if (tries === most || !Exit.isSuccess(exit) || exit.value.status !== "failed") return
@@ -112,7 +109,7 @@ export class Script {
   private async doDeed({ does }: Deed): Promise<void> {
     if (does === "kill") this.client.kill()
     else if (does !== "query") await this.client.command(runId, does)
-    else for (const { id } of this.whole.graph.nodes) await this.checkAnswer(id, false)
+    else for (const node of this.whole.graph.nodes) await this.checkAnswer(node, false)
   }
 
   /** Sends to every node that takes something from outside one after the other. */
@@ -127,27 +124,32 @@ export class Script {
     }))
   }
 
+  /** Sends the next event to each of these nodes: one that was refused, as the run had failed, is sent again. */
   private async send(
     round: number,
     takers: ReadonlyArray<GraphNode>,
     waiters: ReadonlyArray<GraphNode>
   ): Promise<void> {
-    const { client, workflow } = this
-    for (const { id } of takers) await client.trigger(runId, id, `event ${round}`, `${id} ${round}`)
+    const { client, sent, workflow } = this
+    for (const { id } of takers) {
+      const count = sent.get(id) ?? 0
+      const exit = await client.trigger(runId, id, `event ${count}`, `${id} ${count}`)
+      if (Exit.isSuccess(exit)) sent.set(id, count + 1)
+    }
     for (const { id } of waiters) {
       await client.signal(workflow, runId, id as never, Nudge, `signal ${round}`, `${id} signal ${round}`)
     }
   }
 
-  /** Asks a node how it stands; at the end that must be what it has said last. */
-  private async checkAnswer(nodeId: string, atEnd: boolean): Promise<void> {
+  /** Asks a node how it stands; at the end its work is done. */
+  private async checkAnswer({ child, id }: GraphNode, atEnd: boolean): Promise<void> {
     const { client, workflow } = this
-    if (!traitOf(this.whole, nodeId).answers) return
-    const asked = Effect.flatMap(Engine, (engine) => engine.query(workflow, runId, nodeId as never, Standing))
+    if (child !== undefined || !traitOf(this.whole, id).answers) return
+    const asked = Effect.flatMap(Engine, (engine) => engine.query(workflow, runId, id as never, Standing))
     const exit = await client.call(asked)
     if (Exit.isFailure(exit)) throw new Error(`a query was not answered: ${Cause.pretty(exit.cause)}`)
-    const [is, means] = [Option.getOrUndefined(exit.value), this.reference.lastWord(nodeId)]
-    if (atEnd && means !== undefined && is !== means) throw new Error(`${nodeId} answers ${is}, not ${means}`)
+    const answer = Option.getOrUndefined(exit.value)
+    if (atEnd && this.reference.isDone(id) && answer !== "done") throw new Error(`${id} answers ${answer}, and is done`)
   }
 
   /** The statuses of the runs that bear the attributes of this one. */
