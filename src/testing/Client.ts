@@ -154,7 +154,9 @@ export class Client {
 
   /** Kills the worker that calls go to, between any two of its steps; the next call goes to another one. */
   kill(): void {
-    this.worker?.kill()
+    if (this.worker?.life !== "live") return
+    this.world.kills++
+    this.worker.kill()
   }
 
   /** Waits for a run's end. */

@@ -8,6 +8,9 @@ import { ruleOf, traitOf, type Whole } from "./cases.js"
 /** Events that each trigger can get. */
 export const mostEvents = 30
 
+/** How often a resumable node waits in a firing at most. */
+const mostSuspensions = 2
+
 /** What is done outside when the work of a firing is done, and what handlers note when something is not as it must be. */
 export const workEffect = "work"
 export const wrongEffect = "wrong: "
@@ -151,6 +154,13 @@ export class Reference {
         return `${id} has done its work ${done} times, and ${this.completed(id)} are meant`
     }
     return undefined
+  }
+
+  /** How many events a node can take that takes some, and one more. */
+  eventsOf({ id, kind }: GraphNode): number {
+    if (this.wildNodes.has(id)) return mostEvents
+    const firings = this.meaning.firings.get(id)!.filter(({ status }) => status !== "skipped").length
+    return Math.min(mostEvents, firings * (kind === "trigger" ? 1 : mostSuspensions) + 1)
   }
 
   /** Whether a node that answers queries has said last that its work is done. */

@@ -131,8 +131,10 @@ export class Script {
     waiters: ReadonlyArray<GraphNode>
   ): Promise<void> {
     const { client, sent, workflow } = this
-    for (const { id } of takers) {
+    for (const node of takers) {
+      const { id } = node
       const count = sent.get(id) ?? 0
+      if (count === this.reference.eventsOf(node)) continue
       const exit = await client.trigger(runId, id, `event ${count}`, `${id} ${count}`)
       if (Exit.isSuccess(exit)) sent.set(id, count + 1)
     }
