@@ -15,9 +15,7 @@ interface Kind {
 
 const kinds: ReadonlyArray<Kind> = [
   { merging: false, external: false, ending: "completes", plain: true },
-  { merging: false, external: false, ending: "fails", plain: true },
   { merging: false, external: true, ending: "completes", plain: true },
-  { merging: true, external: true, ending: "fails", plain: true },
   { merging: false, external: false, ending: "completes" },
   { merging: true, external: true, ending: "completes" },
   { merging: true, external: false, ending: "fails" },
@@ -26,8 +24,8 @@ const kinds: ReadonlyArray<Kind> = [
   { merging: true, external: true, ending: "overdue" }
 ]
 
-/** Graphs that are drawn, of which the one is taken in which most is done. */
-const draws = 400
+/** Graphs drawn at a time, of which the one is taken that is worth most, and how often until one is as wanted. */
+const draws = { together: 400, times: 20 }
 
 /** Firings of a graph that end well: each is paid for in every case. */
 const fewFirings = { least: 2, most: 3 }
@@ -40,41 +38,49 @@ const isOfKind = (graph: Graph, { external, merging }: Kind): boolean => {
 
 const flags = ["total", "undo", "steps", "helper", "signal", "answers", "enters", "streams"] as const
 
-/** How many different things the nodes of a graph do that do something. */
-const richness = (whole: Whole, { completed }: { readonly completed: (nodeId: string) => number }): number => {
+/** How many different things the nodes of a graph do that do something, against what that costs in points. */
+const worth = (whole: Whole, reference: Reference, plain: boolean): number => {
+  if (plain) return 0
   const done = new Set<string>()
+  let cost = 0
   for (const node of whole.graph.nodes) {
     const trait: Trait = traitOf(whole, node.id)
-    if (completed(node.id) === 0) continue
+    const firings = reference.completed(node.id)
+    if (node.kind === "trigger" || node.resumable) cost += reference.eventsOf(node)
+    if (firings === 0) continue
     done.add(node.kind).add(`trouble ${trait.trouble}`)
     for (const shape of shapesOf(node)) done.add(shape)
-    for (const flag of flags) if (trait[flag] && node.child === undefined) done.add(flag)
+    const does = flags.filter((flag) => trait[flag] && node.child === undefined)
+    for (const flag of does) done.add(flag)
+    cost += firings * (1 + does.length / 2)
   }
-  return done.size
+  return done.size - cost / 2
 }
 
-/** The graph of a kind in which most is done. */
+/** The graph of a kind that is worth most. */
 const drawn = (seed: number, kind: Kind): Whole => {
   const { ending, external, merging, plain = false } = kind
   const wanted = {
     ...{ maxNodes: plain && !external ? 5 : 4, manyPorts: external ? 1 : 2, endings: [ending], plain },
     ...{ merging, triggers: external, resumable: external }
   }
-  const best = FastCheck.sample(wholes(wanted), { numRuns: draws, seed })
-    .filter(({ graph }) => isOfKind(graph, kind))
-    .map((whole) => ({ whole, reference: new Reference(whole) }))
-    .filter(({ reference }) => isRight(reference, ending, plain))
-    .map(({ reference, whole }) => ({ whole, score: richness(whole, reference) }))
-    .sort((a, b) => b.score - a.score)
-  if (best[0] === undefined) throw new Error(`none of ${draws} graphs is as wanted`)
-  // What a second worker shows, other subjects do.
-  return { ...best[0].whole, workers: 1 }
+  for (let time = 0; time < draws.times; time++) {
+    const [best] = FastCheck.sample(wholes(wanted), { numRuns: draws.together, seed: seed + time * 100_003 })
+      .filter(({ graph }) => isOfKind(graph, kind))
+      .map((whole) => ({ whole, reference: new Reference(whole) }))
+      .filter(({ reference }) => isRight(reference, ending, plain))
+      .map(({ reference, whole }) => ({ whole, score: worth(whole, reference, plain) }))
+      .sort((a, b) => b.score - a.score)
+    // What a second worker shows, and a run that leaves memory after each firing, other subjects do.
+    if (best !== undefined) return { ...best.whole, workers: 1, evicts: false }
+  }
+  throw new Error(`none of ${draws.together * draws.times} graphs is as wanted`)
 }
 
 /** Whether it is known what such a run comes to, and it does enough and not too much. */
 const isRight = ({ completions, meaning, undoable, wild }: Reference, ending: Ending, plain: boolean): boolean => {
   if ((meaning.status === "failed") !== (ending === "fails") || completions < fewFirings.least) return false
-  if (completions > fewFirings.most + Number(plain)) return false
+  if (completions > fewFirings.most) return false
   return plain || (wild === 0 && (ending !== "fails" || undoable > 1))
 }
 

@@ -47,7 +47,7 @@ const isFlaky = (error: unknown): error is ReturnType<typeof flakyError> =>
   typeof error === "object" && error !== null && "flaky" in error
 
 /** More than any rule wants: some attempts more may be late when their process was stopped. */
-const manyTimes = 8
+const manyTimes = 4
 
 const pausesOf = ({ pauses }: Trait, { millis }: Pace): Schedule.Schedule<unknown, unknown> => {
   if (pauses === "spaced") return Schedule.spaced(millis(50))
