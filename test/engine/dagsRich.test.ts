@@ -122,7 +122,7 @@ const property = (bed: Effect.Effect<Bed, unknown, Scope.Scope>, numRuns: number
     expect(crashes).toBeGreaterThan(numRuns / 4)
   })
 
-const numRuns = Number(process.env["PROPERTY_RUNS"] ?? 10)
+const numRuns = Number(process.env["PROPERTY_RUNS"] ?? 8)
 
 describe("random graphs of everything at once, whose process dies after a commit, come to what they mean", () => {
   it.live("on PostgreSQL", () => property(onPostgres, numRuns), 120_000)

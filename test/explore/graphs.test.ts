@@ -14,7 +14,7 @@ import { subjectOf } from "./graphs/subject.js"
 
 class Database extends Context.Tag("test/Database")<Database, TestDatabase.TestDatabase>() {}
 
-const numRuns = Number(process.env["PROPERTY_RUNS"] ?? 25)
+const numRuns = Number(process.env["PROPERTY_RUNS"] ?? 20)
 const given = process.env["PROPERTY_SEED"]
 
 /** Says of an execution what must not be. */

@@ -173,7 +173,7 @@ export const shapesOf = ({ child, inputs }: GraphNode): ReadonlyArray<string> =>
 ]
 
 /** What the workflow of a node is called that is one. */
-export const childName = (graph: Pick<Graph, "name">, nodeId: string): string => `${graph.name}.${nodeId}`
+const childName = (graph: Pick<Graph, "name">, nodeId: string): string => `${graph.name}.${nodeId}`
 
 /** The graph with the shapes of its nodes, and with what they give among its results. */
 const shaped = (whole: Whole): Graph => {

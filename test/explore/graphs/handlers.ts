@@ -31,7 +31,7 @@ type Handles = Readonly<Record<string, Json>>
 type Completed = Extract<RuleOutcome["result"], { readonly _tag: "Complete" }>
 
 /** The workflow of children out of the middle of some work. */
-export const helperName = "helper"
+const helperName = "helper"
 
 const help = Node.make("help", { inputs: { of: Schema.String }, outputs: { of: Schema.String } })
 
