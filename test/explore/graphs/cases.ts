@@ -211,7 +211,7 @@ export const renamed = (whole: Whole, name: string): Whole => ({
   }
 })
 
-/** What the handlers of a workflow come to; a child that dies has failed, as any other. */
+/** What the handlers of a workflow come to; a child that dies has failed. */
 export const ruleOf = ({ ending, graph, seed }: Whole): Rule => {
   const does = orderless(rule(graph, seed, { fatal: ending === "fails" }))
   const children = new Set(graph.nodes.flatMap(({ child, id }) => (child === undefined ? [] : [id])))
