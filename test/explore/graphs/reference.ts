@@ -81,6 +81,11 @@ export class Reference {
     return this.wildNodes.size
   }
 
+  /** Whether nothing is known of a node but that it ends. */
+  isWild(nodeId: string): boolean {
+    return this.wildNodes.has(nodeId)
+  }
+
   /** How many firings end well, as far as that is known. */
   get completions(): number {
     return this.graph.nodes.reduce((sum, { id }) => sum + this.completed(id), 0)
