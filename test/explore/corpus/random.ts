@@ -47,6 +47,8 @@ const worth = (whole: Whole, reference: Reference, plain: boolean): number => {
     const trait: Trait = traitOf(whole, node.id)
     const firings = reference.completed(node.id)
     if (node.kind === "trigger" || node.resumable) cost += reference.eventsOf(node)
+    // One that fails for good does so after every attempt that it has.
+    if (firings === 0) cost += reference.meaning.firings.get(node.id)!.some(({ status }) => status === "failed") ? 4 : 0
     if (firings === 0) continue
     done.add(node.kind).add(`trouble ${trait.trouble}`)
     for (const shape of shapesOf(node)) done.add(shape)
