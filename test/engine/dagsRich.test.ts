@@ -96,7 +96,6 @@ const survives = (bed: Bed, { crash, whole: drawn }: Case) =>
       )
     } else yield* first.stop
     const second = yield* startProcess(bed.ground, options)
-    yield* start(second)
     yield* second.engine.awaitEnd(runId)
     const run = yield* second.engine.get(runId)
     yield* second.stop
