@@ -64,12 +64,12 @@ const retryStatements = (schema: SchemaName) => {
       update ${s}.run_commands m set status = 'refused', settled_at = ${s}.clock()
       where m.run_id = any($1::text[]) and m.kind = 'retry' and ${isNew("m")}`
     ),
-    // Ends of children that nobody took before the run failed, or that came later.
+    // Events, signals and ends of children that nobody took before the run failed; what is of no use dies again.
     revive: statement(
       "retry.revive",
       `
       update ${s}.trigger_inputs t set status = 'new', settled_at = null
-      where t.run_id = any($1::text[]) and starts_with(t.signal, '$') and t.status = 'dead'
+      where t.run_id = any($1::text[]) and t.status = 'dead'
         and not exists (select from ${s}.run_steps u where u.run_id = t.run_id and u.input_seq = t.seq)`
     ),
     forget: statement("retry.forget", `update ${s}.run_values set failure = null where run_id = any($1::text[])`)

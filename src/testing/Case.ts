@@ -23,6 +23,13 @@ const leasedStatement = `
   select r.run_id, w.worker_id from perdure.run_state r join perdure.workers w on w.incarnation = r.worker
   where r.ended_at is null order by r.run_id`
 
+/** Whether a run goes on, or something that came while one ended is met by a later look. */
+const openStatement = `
+  select from perdure.run_state where ended_at is null
+  union all select from perdure.trigger_inputs where status = 'new'
+  union all select from perdure.run_commands where status = 'new'
+  limit 1`
+
 /** A fingerprint of every table that only changes when a run does something, and how many timers will go off. */
 const everythingStatement = `select ${[
   "run_state",
@@ -129,7 +136,7 @@ class Execution {
     const { world } = this
     const stopped = world.workers.filter((worker) => worker.life === "paused")
     for (const worker of stopped) worker.resume()
-    const open = await world.database.query("select 1 from perdure.run_state where ended_at is null limit 1")
+    const open = await world.database.query(openStatement)
     const { heartbeatMs = 0, idleMs = 0, leaseMs = 0, pollMs = 0 } = this.settings
     if (world.live.length === 0) this.begin()
     if (open.length > 0) await world.pass(leaseMs + idleMs + 2 * pollMs)

@@ -152,6 +152,13 @@ export class Client {
     await this.worker?.stop()
   }
 
+  /** Kills the worker that calls go to, between any two of its steps; the next call goes to another one. */
+  kill(): void {
+    if (this.worker?.life !== "live") return
+    this.world.kills++
+    this.worker.kill()
+  }
+
   /** Waits for a run's end. */
   ended(runId: string) {
     return this.call(Effect.flatMap(Engine, (engine) => engine.awaitEnd(runId)))

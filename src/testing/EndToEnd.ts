@@ -50,7 +50,7 @@ const keyOf = (of: { readonly runId: string; readonly nodeId: string; readonly f
 
 /** O1: the outcome is that of the crash-free execution, or another possible one. */
 const checkOutcome = ({ crashFree, outcome, subject, world }: Observation): void => {
-  const wrong = subject.expect?.(outcome)
+  const wrong = subject.expect?.(outcome, world.entries)
   if (wrong !== undefined) world.report("expect", wrong)
   if (crashFree === undefined) return
   if (subject.possible !== undefined) {
@@ -93,7 +93,7 @@ const checkLedger = ({ crashFree, outcome, subject, world }: Observation, firing
 const checkCounters = ({ subject, world }: Observation, firings: ReadonlyArray<Firing>): void => {
   const calls = new Map<string, Array<Attempt>>()
   for (const call of world.attempts) calls.set(keyOf(call), [...(calls.get(keyOf(call)) ?? []), call])
-  const faults = world.points.hit.length
+  const faults = world.points.hit.length + world.kills
   for (const firing of firings) {
     // Its calls bear the names of the firings they undo.
     if (firing.nodeId === compensationNode) continue

@@ -59,7 +59,7 @@ export interface Exploration {
 }
 
 /** Every way to hit the points of an execution; the words for one mode in turn. */
-const injectionsOf = (points: ReadonlyArray<Point>, modes: ReadonlyArray<Mode> = allModes): Array<Injection> =>
+export const injectionsOf = (points: ReadonlyArray<Point>, modes: ReadonlyArray<Mode> = allModes): Array<Injection> =>
   points.flatMap((point) =>
     ownModes(point, modes).map((mode) => ({ name: point.name, occurrence: point.occurrence, mode }))
   )

@@ -1,5 +1,6 @@
 import type { SettingsShape } from "../runtime/Settings.js"
 import type { Client } from "./Client.js"
+import type { LedgerEntry } from "./Ledger.js"
 import type { WorkerOptions, WorkflowLayer } from "./TestWorker.js"
 
 /** What a run came to. */
@@ -45,8 +46,8 @@ export interface Subject {
   readonly streams?: boolean
   /** Whether every compensation does one effect, `undoEffect`, on the ledger: they must come in reverse order of commits. */
   readonly undoes?: boolean
-  /** What must hold besides, in every execution: says what does not. */
-  readonly expect?: (outcome: Outcome) => string | undefined
+  /** What must hold besides of the outcome and of what was done outside, in every execution: says what does not. */
+  readonly expect?: (outcome: Outcome, entries: ReadonlyArray<LedgerEntry>) => string | undefined
 }
 
 /** What compensations do on the ledger, where a subject says that they do. */

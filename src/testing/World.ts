@@ -50,6 +50,8 @@ export class World {
   readonly attempts: Array<Attempt> = []
   readonly workers: Array<TestWorker> = []
   readonly deaths: Array<{ readonly worker: object; readonly at: number }> = []
+  /** Deaths at no point: somebody has killed a worker at a time. */
+  kills = 0
   /** The time that the only session has been told last. */
   readonly session: { time: unknown } = { time: undefined }
   private underWay = 0

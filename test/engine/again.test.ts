@@ -175,3 +175,37 @@ scenario("what reaches a run that has just failed is refused or dead, and is no 
     expect((yield* world.run("a")).status).toBe("failed")
   })
 )
+
+const Ask = Node.trigger("ask", { payload: N, outputs: { n: N } })
+const Work = Node.make("work", { outputs: { n: N }, error: Declined })
+const Asked = Workflow.make("asked", { version: 1, input: {} })
+  .node("ask", Ask, () => ({}))
+  .node("work", Work, () => ({}))
+  .output(({ ask, work }) => ({ asked: ask.n, worked: work.n }))
+
+scenario("an event that was accepted while its run failed is given to it when it is tried again", (world) =>
+  Effect.gen(function* () {
+    const calls = new Calls()
+    const workflows = Asked.layer.pipe(
+      Layer.provide([
+        Ask.toLayer((_, n) => Effect.succeed({ n })),
+        Work.toLayer(() =>
+          Effect.flatMap(calls.note("work"), () =>
+            calls.of["work"] === 1 ? new Declined({ code: 1 }) : Effect.succeed({ n: 1 })
+          )
+        )
+      ])
+    )
+    const { engine } = yield* world.start({ workflows })
+    yield* engine.start(Asked, {}, { runId: "a" })
+    expect((yield* engine.awaitEnd("a")).status).toBe("failed")
+    // As when it came between the last look of the run and its end.
+    yield* world.sql(
+      "insert into perdure.trigger_inputs (run_id, node_id, input_id, payload) values ('a', 'ask', '1', '7')"
+    )
+    yield* world.untilRow("select from perdure.trigger_inputs where status = 'dead'")
+    yield* engine.retry("a")
+    yield* world.until("a", "completed")
+    expect(yield* engine.await(Asked, "a")).toEqual({ asked: 7, worked: 1 })
+  })
+)

@@ -74,6 +74,12 @@ export const meaningOf = (graph: Graph, rule: Rule, world: World): Meaning => {
   return { ...all, status: output === undefined ? "failed" : "completed", output }
 }
 
+/** Whether each firing takes another message; of a `latest` handle this is so as long as one comes. */
+const isPerMessage = ({ mode }: GraphInput): boolean => mode === "one" || mode === "latest"
+
+/** Whether no tombstones enter a handle, as nothing is aligned with what comes. */
+const isMerge = ({ from, mode }: GraphInput): boolean => from.length > 1 || mode === "latest"
+
 /** One node, firing after firing. */
 class MeantNode {
   readonly firings: Array<MeantFiring> = []
@@ -95,7 +101,7 @@ class MeantNode {
   }
 
   private get onePerMessage(): boolean {
-    return this.node.inputs.some(({ mode }) => mode === "one")
+    return this.node.inputs.some(isPerMessage)
   }
 
   /** How often it fires at most. */
@@ -140,7 +146,7 @@ class MeantNode {
   /** The list of a `one` handle: positions of its only producer, or the order in which several were merged. */
   private list(handle: GraphInput): ReadonlyArray<Item> {
     const sources = this.sources(handle)
-    if (sources.length === 1) return sources[0]!.items
+    if (!isMerge(handle)) return sources[0]!.items
     const live = sources.flatMap(({ items }) => items.filter((item) => "value" in item))
     const recorded = this.world
       .merged(this.node.id, handle.name)
@@ -161,7 +167,7 @@ class MeantNode {
       }
       const item = this.list(handle)[mode === "shared" ? 0 : index]
       const nothingCame = ended && this.list(handle).length === 0
-      const mayBeMissing = mode === "shared" || (handle.from.length > 1 && index === 0)
+      const mayBeMissing = mode === "shared" || (isMerge(handle) && index === 0)
       if (item === undefined && !(nothingCame && mayBeMissing)) return undefined
       takes[name] = item
     }
@@ -178,8 +184,8 @@ class MeantNode {
 
   /** A `one` handle that has ended and has no item left ends the node; a merge without any counts for one firing. */
   private isUsedUp(handle: GraphInput): boolean {
-    if (handle.mode !== "one" || !this.hasEnded(handle)) return false
-    if (handle.from.length > 1 && this.firings.length === 0) return false
+    if (!isPerMessage(handle) || !this.hasEnded(handle)) return false
+    if (isMerge(handle) && this.firings.length === 0) return false
     return this.list(handle).length <= this.firings.length
   }
 

@@ -3,21 +3,11 @@ import type { Json } from "../../src/model/Json.js"
 import type { Rule } from "./graphsRule.js"
 
 /** What the nodes of a random graph do besides what its rule says. */
-export interface Features {
-  /** Handlers work in steps, some of which sleep. */
-  readonly steps?: boolean
-  /** Some handles are `unordered` or `latest`: the order in which things come counts. */
-  readonly loose?: boolean
-  /** What was `all` is read as a stream, every other node with checkpoints; `many` outputs are given as streams. */
-  readonly streams?: boolean
+interface Features {
+  /** What was `all` is read as a stream. */
+  readonly streams: boolean
   /** Every other node can undo what it did. */
-  readonly undo?: boolean
-  /** Some nodes run a small workflow as a child. */
-  readonly children?: boolean
-  /** Some wait for a signal, for a while. */
-  readonly signals?: boolean
-  /** Some write into the application's own table, in a transaction of its own client. */
-  readonly transactions?: boolean
+  readonly undo: boolean
 }
 
 /** Whether a node may read streams where it has taken everything at once. */
@@ -34,35 +24,9 @@ export const enrich = (graph: Graph, { streams, undo }: Features): Graph => ({
   ...graph,
   nodes: graph.nodes.map((node, index) => ({
     ...node,
-    ...(streams === true && mayStream(node) ? { inputs: node.inputs.map(streamed) } : {}),
-    ...(undo === true && index % 2 === 0 ? { compensates: true as const } : {})
+    ...(streams && mayStream(node) ? { inputs: node.inputs.map(streamed) } : {}),
+    ...(undo && index % 2 === 0 ? { compensates: true as const } : {})
   }))
-})
-
-/** Whether something in a graph is given as a stream and read as one. */
-export const hasStreams = (graph: Graph): boolean =>
-  graph.nodes.some(
-    (node) =>
-      mayStream(node) &&
-      node.inputs.some(({ from, mode }) => mode === "all" && from.some((ref) => isMany(graph, ref.node, ref.port)))
-  )
-
-const isMany = (graph: Graph, nodeId: string, port: string): boolean =>
-  graph.nodes.some(
-    ({ id, outputs }) => id === nodeId && outputs.some(({ mode, name }) => name === port && mode === "many")
-  )
-
-/** The graph with what its readers of streams give among its results, so that every element counts. */
-export const showStreams = (graph: Graph): Graph => ({
-  ...graph,
-  outputs: [
-    ...graph.outputs,
-    ...graph.nodes.flatMap((node) =>
-      mayStream(node) && node.outputs[0] !== undefined
-        ? [{ name: `of ${node.id}`, mode: "array" as const, from: [{ node: node.id, port: node.outputs[0].name }] }]
-        : []
-    )
-  ]
 })
 
 /** The rule with which it does not matter in what order elements came that a node takes all at once. */

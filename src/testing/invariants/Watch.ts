@@ -74,7 +74,9 @@ const watches: ReadonlyArray<{ readonly table: string; readonly name: string; re
   {
     table: "trigger_inputs",
     name: "S7_applied_once",
-    when: `old.status in ('applied', 'dead') and new.* is distinct from old.*`
+    // What nobody took before its run failed is there again when that is tried again.
+    when: `old.status in ('applied', 'dead') and new.* is distinct from old.*
+      and not (old.status = 'dead' and new.status = 'new')`
   }
 ]
 

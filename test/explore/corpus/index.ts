@@ -62,7 +62,6 @@ const statementwise = new Set([
   "triggerDuring",
   "cancelRace",
   "random0",
-  "random1",
   "waits",
   "childCancel",
   "later",
