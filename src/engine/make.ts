@@ -54,7 +54,8 @@ const bounds = { statementTimeout: Duration.seconds(5) }
 export const make = Effect.gen(function* () {
   const reads = yield* makeReads
   const writes = yield* makeWrites(reads)
-  return { ...reads.calls, ...writes } satisfies EngineShape
+  const engine: EngineShape = { ...reads.calls, ...writes }
+  return engine
 })
 
 type EngineShape = (typeof Engine)["Service"]
