@@ -3,6 +3,7 @@ import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
+import { giveBackAtRest } from "../../src/cli/Rest.js"
 import { Engine, Node, Perdure, Step, Workflow } from "../../src/index.js"
 import type { ToSleepers } from "./sleepers.js"
 
@@ -22,15 +23,6 @@ const live = Sleeper.layer.pipe(
   Layer.provide(Perdure.layerPostgres({ url: Redacted.make(url) }))
 )
 
-/** After two collections: what finalizers let go of in the first is swept by the second. */
-const memory = async (): Promise<number> => {
-  for (let i = 0; i < 2; i++) {
-    globalThis.gc?.()
-    await new Promise((resolve) => setTimeout(resolve, 100))
-  }
-  return process.memoryUsage().rss
-}
-
 const start = (engine: typeof Engine.Service, from: number, count: number) =>
   Effect.flatMap(
     engine.startMany(
@@ -47,7 +39,9 @@ const program = Effect.gen(function* () {
   const engine = yield* Engine
   process.on("message", (message: ToSleepers) => {
     const answered =
-      message._tag === "memory" ? memory() : Effect.runPromise(Effect.as(start(engine, message.from, message.count), 0))
+      message._tag === "memory"
+        ? Promise.resolve(process.memoryUsage().rss)
+        : Effect.runPromise(Effect.as(start(engine, message.from, message.count), 0))
     answered.then(
       (value) => process.send?.({ value }),
       (error: unknown) => process.send?.({ error: String(error) })
@@ -58,4 +52,5 @@ const program = Effect.gen(function* () {
 })
 
 process.on("disconnect", () => process.exit(0))
+giveBackAtRest()
 await Effect.runPromise(program.pipe(Effect.provide(live)))
