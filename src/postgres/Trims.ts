@@ -6,7 +6,7 @@ import type { Transaction } from "../store/Transactor.js"
 import { float8Array, textArray } from "./Arrays.js"
 import { run } from "./Execution.js"
 import { decodeGuaranteed, rowDecoder } from "./Rows.js"
-import { qualifier, type SchemaName, statementsOf } from "./Statement.js"
+import { anyRow, qualifier, type SchemaName, statementsOf } from "./Statement.js"
 
 /** Runs that live and are not about to end: what an end has to undo or a retry has to bring back is theirs for as long. */
 const living = ["suspended", "running", "paused", "recovering"] as const
@@ -123,13 +123,20 @@ const trimStatements = (schema: SchemaName) => {
   const statement = statementsOf(schema)
   const s = qualifier(schema)
   return {
+    // From where the last look stopped, in its status, to the end of all that follow it: most of the time that is nothing.
     look: statement(
       "trim.look",
       `
-      select r.run_id as "runId", r.workflow, r.created_at::text as "createdAt" from ${s}.run_state r
-      where r.status = $1 and r.created_at < to_timestamp($2::float8 / 1000.0)
-        and (r.created_at, r.run_id) > (coalesce($3::text::timestamptz, '-infinity'), coalesce($4::text, ''))
-      order by r.created_at, r.run_id limit $5::int4`
+      select r.run_id as "runId", r.workflow, r.created_at::text as "createdAt", w.place::int4 as place
+      from unnest($1::text[]) with ordinality w(status, place) cross join lateral (
+        select * from ${s}.run_state r
+        where r.status = w.status and r.created_at < to_timestamp($2::float8 / 1000.0) and (r.created_at, r.run_id) > (
+          case when w.place = 1 then coalesce($3::text::timestamptz, '-infinity') else '-infinity' end,
+          case when w.place = 1 then coalesce($4::text, '') else '' end
+        )
+        order by r.created_at, r.run_id limit $5::int4
+      ) r
+      order by w.place, r.created_at, r.run_id limit $5::int4`
     ),
     messages: messagesStatement(schema),
     // A signal that no step has taken yet is still to come; the end of a child is its parent's for as long as that lives.
@@ -138,7 +145,7 @@ const trimStatements = (schema: SchemaName) => {
       "inputs",
       "trigger_inputs",
       `t.status in ('applied', 'dead') and (t.signal is null or not starts_with(t.signal, '$') and (
-            t.status = 'dead' or exists (select from ${s}.run_steps u where u.run_id = t.run_id and u.input_seq = t.seq)
+            t.status = 'dead' or ${anyRow(`${s}.run_steps u where u.run_id = t.run_id and u.input_seq = t.seq`)}
           ))`,
       `,
       noted as (
@@ -160,7 +167,7 @@ const trimStatements = (schema: SchemaName) => {
 
 const decodeLook = rowDecoder(
   "run_state",
-  Schema.Struct({ runId: Schema.String, workflow: Schema.String, createdAt: Schema.String }),
+  Schema.Struct({ runId: Schema.String, workflow: Schema.String, createdAt: Schema.String, place: Schema.Int }),
   ["runId"]
 )
 const decodeHand = rowDecoder("run_state", Schema.Struct({ count: Schema.Int, taken: Schema.Int }), [])
@@ -192,14 +199,15 @@ export const makeTrim = (schema: SchemaName) => {
     Effect.gen(function* () {
       const youngest = Math.max(ages.before, ...Object.values(ages.workflows))
       const { createdAt, runId, status } = place
-      const rows = yield* run(statements.look, [living[status], youngest, createdAt, runId, looked])
+      const rows = yield* run(statements.look, [textArray(living.slice(status)), youngest, createdAt, runId, looked])
       return yield* decodeGuaranteed("trim.look", decodeLook, rows)
     })
 
   const next = (runs: Effect.Effect.Success<ReturnType<typeof look>>): Place => {
     const last = runs.at(-1)
-    if (runs.length === looked && last !== undefined) return { ...place, ...last, status: place.status }
-    return { ...beginning, status: (place.status + 1) % living.length }
+    if (runs.length < looked || last === undefined) return beginning
+    const { createdAt, place: places, runId } = last
+    return { createdAt, runId, status: place.status + places - 1 }
   }
 
   return (ages: Ages, limit: number): Effect.Effect<Swept, DatabaseError, Transaction> =>
@@ -217,6 +225,6 @@ export const makeTrim = (schema: SchemaName) => {
       // A full hand may have left some behind: the same runs are looked at once more.
       if (hands.flat().some(({ taken }) => taken === limit)) return { rows, done: false }
       place = next(runs)
-      return { rows, done: place.status === 0 && place.runId === null }
+      return { rows, done: place === beginning }
     })
 }
