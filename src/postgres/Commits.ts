@@ -69,6 +69,10 @@ const writeStatements = (schema: SchemaName) => {
   const statement = statementsOf(schema)
   const s = qualifier(schema)
   // One statement for all: to most rows it writes back what their indexed columns hold, and so their updates stay HOT.
+  // A lone commit of a step has four statements in one round trip. Medians of 3,000 on two cores: 0.50 ms as it is; 0.49 without the
+  // lock's time-out; 0.46 with single values instead of arrays; 0.48 as one statement of CTEs, 0.44 so with single values; 0.35 for the
+  // run's row alone, and 0.25 for any row alone. A second form of each statement is not worth a tenth. Without the session's generic
+  // plans it is 0.63.
   const update = (required: string) => `
     with written as (
       update ${s}.run_state r

@@ -13,13 +13,11 @@ interface Kind {
   readonly plain?: boolean
 }
 
-const kinds: ReadonlyArray<Kind> = [
-  { merging: false, external: true, ending: "completes", plain: true },
-  { merging: true, external: true, ending: "completes" },
-  { merging: true, external: false, ending: "fails" },
-  { merging: false, external: false, ending: "retried" },
-  { merging: false, external: false, ending: "cancelled" },
-  { merging: true, external: true, ending: "overdue" }
+/** With the place in the seed's row of draws: the dear ones, of 600 to 1,300 cases each, are left to `graphs.test.ts`, which draws from all. */
+const kinds: ReadonlyArray<Kind & { readonly place: number }> = [
+  { place: 0, merging: false, external: false, ending: "completes", plain: true },
+  { place: 3, merging: true, external: true, ending: "completes" },
+  { place: 4, merging: true, external: false, ending: "fails" }
 ]
 
 /** Graphs drawn at a time, of which the one is taken that is worth most, and how often until one is as wanted. */
@@ -61,7 +59,7 @@ const worth = (whole: Whole, reference: Reference, plain: boolean): number => {
 const drawn = (seed: number, kind: Kind): Whole => {
   const { ending, external, merging, plain = false } = kind
   const wanted = {
-    ...{ maxNodes: 4, manyPorts: external ? 1 : 2, endings: [ending], plain },
+    ...{ maxNodes: plain && !external ? 5 : 4, manyPorts: external ? 1 : 2, endings: [ending], plain },
     ...{ merging, triggers: external, resumable: external }
   }
   for (let time = 0; time < draws.times; time++) {
@@ -86,4 +84,4 @@ const isRight = ({ completions, meaning, undoable, wild }: Reference, ending: En
 
 /** The random workflows of a seed. */
 export const randoms = (seed: number): ReadonlyArray<Subject> =>
-  kinds.map((kind, place) => subjectOf(drawn(seed * 100 + place, kind), `random${place}`))
+  kinds.map((kind) => subjectOf(drawn(seed * 100 + kind.place, kind), `random${kind.place}`))
