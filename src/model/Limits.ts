@@ -4,6 +4,8 @@
 export const Limits = {
   /** Nesting of a stored value; deeper is a typed error. Far above what people send, far below what a stack bears. */
   valueDepth: 500,
+  /** Nesting of a schema whose values are read without the library; a deeper one is left to it. */
+  plainDepth: 100,
   /** From this size a payload is warned of once per (workflow, node, port): it belongs in a blob store. */
   largePayloadBytes: 256 * 1024,
   /** A larger encoded value is refused with a typed error. */

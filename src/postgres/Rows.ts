@@ -6,6 +6,7 @@ import { DatabaseError, UndecodableRow } from "../model/Errors.js"
 import { FiringRow } from "../model/Firing.js"
 import { Frontier } from "../model/Frontier.js"
 import { Incarnation, RunId } from "../model/Ids.js"
+import { plainOf, unsettled } from "../model/Plain.js"
 import { RunCommand, RunRow, TriggerInput } from "../model/Run.js"
 import { RunStatus, TombstoneCause } from "../model/Status.js"
 import type { RawRow } from "../store/Transactor.js"
@@ -22,8 +23,12 @@ export const rowDecoder = <A, I>(
   key: ReadonlyArray<string>
 ): RowDecoder<A> => {
   const decode = Schema.decodeUnknownEither(schema)
-  return (row) =>
-    Either.mapLeft(
+  const plain = plainOf(schema)
+  return (row) => {
+    const read = plain === undefined ? unsettled : plain(row)
+    // A plain schema's values are of its type.
+    if (read !== unsettled) return Either.right(read as A)
+    return Either.mapLeft(
       decode(row),
       (error) =>
         new UndecodableRow({
@@ -35,6 +40,7 @@ export const rowDecoder = <A, I>(
             .slice(0, reasonCharacters)
         })
     )
+  }
 }
 
 /** Reads all rows; the first that can't be read fails. */

@@ -20,6 +20,7 @@ import { fieldName, type NodeCodec, parseJson, type Refusal } from "./Codec.js"
 import type { Registered } from "./Definitions.js"
 import { describe } from "./Describe.js"
 import { type DrainSite, drain, Streamed, withRead, withStreamed } from "./Drain.js"
+import { withService } from "./Overlay.js"
 import { retryDelay } from "./RetryPolicy.js"
 import type { StartFiring } from "./RunState.js"
 import type { StreamSession } from "./StreamSession.js"
@@ -78,7 +79,7 @@ export class AttemptSite implements StepSite, DrainSite {
   /** What the attempt's fiber begins with. */
   get context(): Context.Context<NodeContext> {
     const environment = this.registered.handlers[this.start.node]?.environment ?? Context.empty()
-    return Context.add(environment, NodeContext, this.nodeContext())
+    return withService(environment, NodeContext, this.nodeContext())
   }
 
   /** Made when the first step asks. */

@@ -6,6 +6,7 @@ import { discreet, holdsSecrets } from "../definition/Secrets.js"
 import type { EncodedValue } from "../model/Firing.js"
 import { fromJsonText, type Json, type NotJson, toJsonText } from "../model/Json.js"
 import { Limits } from "../model/Limits.js"
+import { type Plain, plainOf, unsettled } from "../model/Plain.js"
 
 type AnySchema = Schema.Schema.AnyNoContext
 
@@ -32,10 +33,18 @@ export const codecOf = (schema: AnySchema): ValueCodec => {
   const encodeSchema = ParseResult.encodeUnknownEither(schema)
   const decodeSchema = ParseResult.decodeUnknownEither(schema)
   const refusal = holdsSecrets(schema) ? toDiscreetRefusal : toRefusal
-  const decode: ValueCodec["decode"] = (value) => Either.mapLeft(guarded(decodeSchema, value), refusal)
+  const plain = plainOf(schema) ?? leave
+  const decode: ValueCodec["decode"] = (value) => {
+    const read = plain(value)
+    return read === unsettled ? Either.mapLeft(guarded(decodeSchema, value), refusal) : Either.right(read)
+  }
   const codec: ValueCodec = {
     decode,
     encode: (value) => {
+      // What is plain is JSON, and what JSON gives back: it makes no round trip.
+      const copy = plain(value)
+      const text = copy === unsettled ? undefined : JSON.stringify(copy)
+      if (text !== undefined && text.length <= Limits.payloadBytes) return Either.right({ text, value: copy as Json })
       const encoded = guarded(encodeSchema, value)
       if (Either.isLeft(encoded)) return Either.left(refusal(encoded.left))
       const json = toJsonText(encoded.right)
@@ -50,6 +59,9 @@ export const codecOf = (schema: AnySchema): ValueCodec => {
   compiled.set(schema, codec)
   return codec
 }
+
+/** Leaves every value to its schema. */
+const leave: Plain = () => unsettled
 
 /** Parses text from outside or from a row, without its schema. */
 export const parseJson = (text: string): Either.Either<Json, NotJson> => fromJsonText(text)
