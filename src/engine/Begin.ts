@@ -42,10 +42,13 @@ const requestOf = (
   Effect.gen(function* () {
     const runId = yield* runIdFrom(options.runId ?? randomUUID())
     const asked = begins ?? (yield* beginsFrom(options))
-    const key = { workflow: definition.name, workflowVersion: definition.version }
-    const trace = yield* tracing.begin({ runId, key }, isOneOfMany)
+    const trace = yield* tracing.begin(
+      { runId, key: { workflow: definition.name, workflowVersion: definition.version } },
+      isOneOfMany
+    )
     return {
-      ...key,
+      workflow: definition.name,
+      workflowVersion: definition.version,
       plan: planOf(definition),
       runId,
       priority: yield* priorityFrom(options.priority ?? 0),

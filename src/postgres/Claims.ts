@@ -165,7 +165,9 @@ export const makeClaim = (schema: SchemaName) => {
     Effect.gen(function* () {
       const rows = yield* run(statements[look._tag], [incarnation, limit, ...lookParameters(look)])
       const taken = yield* decodeGuaranteed("claim", decodeTaken, rows)
-      return taken.map((mark, index): Taken => ({ ...mark, row: decodeRun(rows[index] ?? {}) }))
+      return taken.map(
+        ({ fence, held, runId }, index): Taken => ({ runId, fence, held, row: decodeRun(rows[index] ?? {}) })
+      )
     })
 
   /** Takes back what was running, counting the deaths of the processes that ran it; gives the rows as they are then. */
@@ -217,8 +219,8 @@ const assemble = (taken: ReadonlyArray<Taken>, rows: ReadonlyArray<RawRow>): Cla
     firings.set(
       row["runId"],
       Either.flatMap(earlier, (list) =>
-        Either.map(decoded, ({ runId: _, ...firing }) => {
-          list.push(firing)
+        Either.map(decoded, (firing) => {
+          list.push(bare(firing))
           return list
         })
       )
@@ -235,3 +237,20 @@ const assemble = (taken: ReadonlyArray<Taken>, rows: ReadonlyArray<RawRow>): Cla
   }
   return { claimed, undecodable }
 }
+
+/** A firing without the run it is of, each field by its name: see `underFence`. */
+const bare = (row: FiringRow): FiringRow => ({
+  nodeId: row.nodeId,
+  firing: row.firing,
+  status: row.status,
+  attempt: row.attempt,
+  crashes: row.crashes,
+  inputs: row.inputs,
+  emitted: row.emitted,
+  reason: row.reason,
+  state: row.state,
+  notBefore: row.notBefore,
+  deadline: row.deadline,
+  startedAt: row.startedAt,
+  failure: row.failure
+})

@@ -150,17 +150,18 @@ interface StoredMessage extends Omit<InboxMessage, "content"> {
   readonly tombstone: TombstoneCause | null
 }
 
-const toMessage = ({ payload, tombstone, ...rest }: StoredMessage): Either.Either<InboxMessage, UndecodableRow> =>
-  Either.map(contentOf(payload, tombstone), (content): InboxMessage => ({ ...rest, content })).pipe(
-    Either.mapLeft(
-      (reason) =>
-        new UndecodableRow({
-          table: "run_inbox_messages",
-          key: [rest.runId, rest.nodeId, rest.handle, rest.producer, rest.firing, rest.ordinal].join("/"),
-          reason
-        })
-    )
-  )
+const toMessage = (stored: StoredMessage): Either.Either<InboxMessage, UndecodableRow> => {
+  const { discarded, firing, handle, nodeId, ordinal, producer, runId } = stored
+  return Either.mapBoth(contentOf(stored.payload, stored.tombstone), {
+    onLeft: (reason) =>
+      new UndecodableRow({
+        table: "run_inbox_messages",
+        key: [runId, nodeId, handle, producer, firing, ordinal].join("/"),
+        reason
+      }),
+    onRight: (content): InboxMessage => ({ runId, nodeId, handle, producer, firing, ordinal, discarded, content })
+  })
+}
 
 const contentOf = (text: string | null, cause: TombstoneCause | null): Either.Either<Content, string> => {
   if (text === null) {

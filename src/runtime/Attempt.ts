@@ -20,7 +20,7 @@ import { fieldName, type NodeCodec, parseJson, type Refusal } from "./Codec.js"
 import type { Registered } from "./Definitions.js"
 import { describe } from "./Describe.js"
 import { type DrainSite, drain, Streamed, withRead, withStreamed } from "./Drain.js"
-import { withService } from "./Overlay.js"
+import { contextWith } from "./Overlay.js"
 import { retryDelay } from "./RetryPolicy.js"
 import type { StartFiring } from "./RunState.js"
 import type { StreamSession } from "./StreamSession.js"
@@ -64,8 +64,10 @@ export class AttemptSite implements StepSite, DrainSite {
   ): NodeContext["Type"] {
     const { runId } = this
     const { attempt, crashes } = this.start.firing
+    const { workflow, workflowVersion } = this.registered.key
     return {
-      ...this.registered.key,
+      workflow,
+      workflowVersion,
       runId,
       nodeId,
       firing,
@@ -79,7 +81,7 @@ export class AttemptSite implements StepSite, DrainSite {
   /** What the attempt's fiber begins with. */
   get context(): Context.Context<NodeContext> {
     const environment = this.registered.handlers[this.start.node]?.environment ?? Context.empty()
-    return withService(environment, NodeContext, this.nodeContext())
+    return contextWith(environment, NodeContext, this.nodeContext())
   }
 
   /** Made when the first step asks. */

@@ -365,8 +365,9 @@ const frontierNode = (plan: PlanNode, node: NodeState): FrontierNode => {
   const started = node.open.flatMap(
     ({ firing, inputs, startedAt }): Started => (startedAt === null ? [] : [[firing, inputs, startedAt]])
   )
-  const entry = { next: node.next, low: node.open[0]?.firing ?? node.next, from }
-  return started.length === 0 ? entry : { ...entry, started }
+  const { next } = node
+  const low = node.open[0]?.firing ?? next
+  return started.length === 0 ? { next, low, from } : { next, low, from, started }
 }
 
 type Started = NonNullable<FrontierNode["started"]>

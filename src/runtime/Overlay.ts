@@ -50,7 +50,7 @@ class Overlay extends Map<string, unknown> {
  * **Details** What a handler's layer was built with, the engine's own services included, is some forty of them: the copy was 9 kB
  * an attempt, a tenth of what a step of W1 allocates.
  */
-export const withService = <Services, I, S>(
+export const contextWith = <Services, I, S>(
   context: Context.Context<Services>,
   tag: Context.Tag<I, S>,
   service: S

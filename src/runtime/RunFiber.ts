@@ -11,7 +11,7 @@ import type { StepHost } from "../definition/StepHost.js"
 import type { AttemptOutcome } from "../model/Firing.js"
 import type { RunId } from "../model/Ids.js"
 import { Limits } from "../model/Limits.js"
-import type { RunCommand, RunCommit, TriggerInput } from "../model/Run.js"
+import { type RunCommand, type RunCommit, type TriggerInput, underFence } from "../model/Run.js"
 import { isEnded, type ParkReason } from "../model/Status.js"
 import { Alarm } from "./Alarm.js"
 import { AttemptSite, attempt, outcomeOf, type StepKeeper } from "./Attempt.js"
@@ -175,7 +175,7 @@ export class RunFiber implements CommitSource, StepKeeper {
     }
     // In the order of decisions: whose commit is there first is chance.
     if (decision.hungry && !decision.waitsAlone && !this.draining) slots.onFree(this.look)
-    const commit = { ...decision.commit, fence: this.run.fence }
+    const commit = underFence(decision.commit, this.run.fence)
     this.deciding = { decision, commit, at, events }
     this.phase = "committing"
     return commit
@@ -250,7 +250,8 @@ export class RunFiber implements CommitSource, StepKeeper {
     const { stepReader, tracing } = this.environment
     const isUndo = this.run.registered.plan.undo?.index === node
     const work = isUndo ? compensate(site, stepReader, (why) => this.damaged(why)) : attempt(site)
-    const runtime = Runtime.make({ ...this.runtime, context: site.context })
+    const { fiberRefs, runtimeFlags } = this.runtime
+    const runtime = Runtime.make({ context: site.context, fiberRefs, runtimeFlags })
     const fiber = Runtime.runFork(runtime)(tracing.attempt(this.run, start, work), {
       updateRefs: (refs, fiberId) =>
         FiberRefs.updateAs(refs, { fiberId, fiberRef: FiberRef.currentLogAnnotations, value: words })

@@ -9,7 +9,7 @@ import type { DatabaseError, UndecodableRow } from "../model/Errors.js"
 import type { EncodedValue } from "../model/Firing.js"
 import type { RunId } from "../model/Ids.js"
 import { Limits } from "../model/Limits.js"
-import type { RunCommit, RunStart } from "../model/Run.js"
+import { type RunCommit, type RunStart, underFence } from "../model/Run.js"
 import { isEnded, type RunStatus } from "../model/Status.js"
 import { Inbox } from "../store/Inbox.js"
 import { isNotReady, type StartOutcome, StateStore } from "../store/StateStore.js"
@@ -170,12 +170,12 @@ const make = Effect.gen(function* () {
     worker,
     ready: worker === null && decision.hungry,
     dueAt: worker === null ? (decision.dueAt ?? null) : null,
-    first: { ...decision.commit!, fence: worker === null ? 0 : 1 }
+    first: underFence(decision.commit!, worker === null ? 0 : 1)
   })
 
   const resultOf = (outcome: StartOutcome, decision: Decision): StartResult =>
     outcome._tag === "Started"
-      ? { ...outcome, status: decision.state.status }
+      ? { _tag: "Started", status: decision.state.status }
       : { ...outcome, status: outcome._tag === "Exists" ? outcome.status : decision.state.status }
 
   /** The first commit is there. */
@@ -214,7 +214,7 @@ const make = Effect.gen(function* () {
       const decision = yield* begin(request, false)
       const { outcome } = yield* writer.submit(rowOf(request, decision, null))
       if (outcome._tag === "Started") {
-        tell(request, { ...decision.commit!, fence: 0 })
+        tell(request, underFence(decision.commit!, 0))
         yield* wakeups.announce([{ kind: "ready", runId: request.runId }])
       }
       return resultOf(outcome, decision)
@@ -244,7 +244,7 @@ const make = Effect.gen(function* () {
         const written = yield* Effect.either(exits[index]!)
         if (Either.isRight(written) && written.right.outcome._tag === "Started") {
           started = request.runId
-          tell(request, { ...decision.commit!, fence: 0 })
+          tell(request, underFence(decision.commit!, 0))
         }
         results.push(Either.map(written, ({ outcome }) => resultOf(outcome, decision)))
       }

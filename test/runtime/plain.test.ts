@@ -11,7 +11,7 @@ import { toJsonText } from "../../src/model/Json.js"
 import { type Plain, plainOf, unsettled } from "../../src/model/Plain.js"
 import { RunCommand, RunRow, TriggerInput } from "../../src/model/Run.js"
 import { codecOf } from "../../src/runtime/Codec.js"
-import { withService } from "../../src/runtime/Overlay.js"
+import { contextWith } from "../../src/runtime/Overlay.js"
 
 type AnySchema = Schema.Schema.AnyNoContext
 
@@ -71,7 +71,7 @@ const schemas = FastCheck.letrec<{ any: AnySchema; leaf: AnySchema; structure: A
 
 /** A value beside one that fits: of another kind, with more or fewer properties, or with something odd in it. */
 const bent = (value: unknown): FastCheck.Arbitrary<unknown> => {
-  const junk = FastCheck.constantFrom<ReadonlyArray<unknown>>(
+  const junk = FastCheck.constantFrom<Array<unknown>>(
     undefined,
     null,
     -0,
@@ -181,7 +181,7 @@ describe("a context with one more service", () => {
     ["alone", Context.empty()]
   ])("%s is what Context.add gives", (_, base) => {
     const real = Context.add(base as Context.Context<"other">, Some, "mine")
-    const quick = withService(base as Context.Context<"other">, Some, "mine")
+    const quick = contextWith(base as Context.Context<"other">, Some, "mine")
     expect(Context.get(quick, Some)).toBe("mine")
     expect(Equal.equals(quick, real)).toBe(true)
     expect(Equal.equals(real, quick)).toBe(true)
