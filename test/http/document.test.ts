@@ -56,7 +56,7 @@ const operationOf = (method: string, path: string): OpenApi.OpenAPISpecOperation
 const refused: Array<Call> = []
 
 /** What the heart of a worker writes, whoever calls or not. */
-const beats = "'{served_at,heartbeat_at}'::text[]"
+const beats = "'{served_at,heartbeat_at,session,room}'::text[]"
 
 /** How many rows each table has, and what is in them. */
 const fingerprint = async (): Promise<Readonly<Record<string, unknown>>> => {
@@ -82,8 +82,11 @@ const rest = async (): Promise<void> => {
       + (select count(*) from perdure.trigger_inputs where status = 'new')
       + (select count(*) from perdure.run_commands where status = 'new')
     )::int4 as count`)
-    // Whoever asks for events gets all that there are: what waits is written first.
-    await server.send({ path: "/api/runs/r-1/events" })
+    // Whoever asks for events of a run gets all that there are: what waits is written first.
+    const [some] = await ask('select run_id as "runId" from perdure.run_state limit 1')
+    expect(
+      (await server.send({ path: `/api/runs/${encodeURIComponent(String(some?.["runId"]))}/events` })).status
+    ).toBe(200)
     if (busy?.["count"] === 0) return
   }
 }

@@ -274,7 +274,7 @@ describe("a session", () => {
         Effect.gen(function* () {
           const other = yield* pool.acquire
           const { rows } = yield* other.execute({ name: "pid", text: "select pg_backend_pid() as pid" })
-          yield* query("select pg_terminate_backend($1::int4)", [rows[0]?.["pid"]])
+          yield* Effect.retry(query("select pg_terminate_backend($1::int4)", [rows[0]?.["pid"]]), { times: 3 })
           const error = yield* other
             .execute({ name: "x", text: "select 1" })
             .pipe(Effect.repeat({ until: () => false }), Effect.flip)
