@@ -221,6 +221,14 @@ describe("The commands", () => {
       while ((await ask("runs", "watch", "m-1")).code !== 0);
       const met = JSON.parse((await ask("runs", "show", "m-1", "--json")).stdout)
       expect(met).toMatchObject({ status: "completed", output: { greeting: "Hello, Ada" } })
+      await ask("runs", "start", "story", "--input", '{"name":"Ada"}', "--run-id", "t-1")
+      const parked = /t-1 [\s\S]*parked[\s\S]*NonDeterministicEmission: tell\/1\.words/
+      while (!parked.test((await ask("stuck")).stdout));
+      expect(await ask("runs", "resume", "t-1")).toMatchObject({ code: 1, stderr: expect.stringMatching(/unpark/) })
+      expect(await ask("runs", "unpark", "t-1")).toMatchObject({ code: 0, stdout: expect.stringMatching(/^t-1 /) })
+      while ((await ask("runs", "watch", "t-1")).code !== 0);
+      const told = JSON.parse((await ask("runs", "show", "t-1", "--json")).stdout)
+      expect(told).toMatchObject({ status: "completed", output: { count: 700 } })
       const late = await ask("runs", "start", "session", "--input", '{"password":"x"}', "--start-at", "tomorrow")
       expect(late).toMatchObject({ code: 2, stderr: expect.stringMatching(/expected a time like/) })
       own.child.kill("SIGTERM")

@@ -1,7 +1,9 @@
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
-import { Node, Query, Signal, Step, Workflow } from "perdure"
+import * as Stream from "effect/Stream"
+import { Input, Node, Output, Query, Signal, Step, Workflow } from "perdure"
 
 const Greet = Node.make("greet", { inputs: { name: Schema.String }, outputs: { greeting: Schema.String } })
 
@@ -49,9 +51,33 @@ const shy = Shy.toLayer(({ name }) =>
   })
 )
 
+const Tell = Node.make("tell", {
+  inputs: { name: Schema.String },
+  outputs: { words: Output.many(Schema.String) },
+  retry: { times: 3, schedule: Schedule.spaced(0) }
+})
+const Hear = Node.make("hear", { inputs: { words: Input.all(Schema.String) }, outputs: { count: Schema.Int } })
+const Story = Workflow.make("story", { version: 1, input: { name: Schema.String } })
+  .node("tell", Tell, ({ input }) => ({ name: input.name }))
+  .node("hear", Hear, ({ tell }) => ({ words: tell.words }))
+  .output(({ hear }) => ({ count: hear.count }))
+
+let telling = 0
+
+/** Breaks off once, tells another story the second time, and the first one again from then on. */
+const tell = Tell.toLayer(({ name }) =>
+  Effect.sync(() => {
+    telling++
+    const words = Array.from({ length: 700 }, (_, place) => `${telling === 2 ? "another" : name} ${place}`)
+    const told = Stream.fromIterable(words)
+    return { words: telling === 1 ? Stream.concat(told, Stream.die("lost the thread")) : told }
+  })
+)
+
 /** What `perdure serve --workflows` loads. */
 export const workflows = Layer.mergeAll(
   Hello.layer.pipe(Layer.provide(Greet.toLayer(({ name }) => Effect.succeed({ greeting: `Hello, ${name}` })))),
   Session.layer.pipe(Layer.provide(login)),
-  Meeting.layer.pipe(Layer.provide(shy))
+  Meeting.layer.pipe(Layer.provide(shy)),
+  Story.layer.pipe(Layer.provide([tell, Hear.toLayer(({ words }) => Effect.succeed({ count: words.length }))]))
 )
