@@ -18,8 +18,8 @@ export type Plain = (value: unknown) => unknown
  *
  * **Details** Structs, records, arrays, tuples and unions of strings, numbers, booleans, literals and null, with filters and brands. Whatever
  * it does not take, refused values among them, is left to the schema itself, which also words the refusal. Through `ParseResult` each property
- * of each value makes several objects: rows and values that went that way were a fifth of what a woken run allocates, and the
- * collector took a sixth of its time. Medians of five in turn, waking 2,000 runs: see `bench/PROFILE.md`.
+ * of each value makes several objects: a fifth of what a woken run allocated, while the collector took a sixth of the time. See
+ * `bench/PROFILE.md`.
  */
 export const plainOf = (schema: Schema.Schema.AnyNoContext): Plain | undefined => {
   const read = compile(schema.ast, 0)
