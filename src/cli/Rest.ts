@@ -1,5 +1,4 @@
-import { setFlagsFromString } from "node:v8"
-import { runInNewContext } from "node:vm"
+import { Session } from "node:inspector"
 
 /** How often it is looked whether the process rests. */
 const lookMs = 5_000
@@ -7,8 +6,13 @@ const lookMs = 5_000
 /** A process that used less of one core than this rests: heartbeats and looks take a hundredth. */
 const restingShare = 0.1
 
-/** What the heap has to have grown by; below it a collection gives back too little to be worth its pause. */
-const grownBytes = 64 * 1024 * 1024
+const megabyte = 1_048_576
+
+/** What the heap has to have grown by since its last collection; below it one gives back too little to be worth its pause. */
+const grownBytes = { afterLoad: 8 * megabyte, atRest: 64 * megabyte }
+
+/** And of what it was: the pause of a collection grows with what lives. */
+const grownShare = 0.25
 
 /** What is known of the process at one look. */
 export interface Look {
@@ -21,42 +25,44 @@ export interface Look {
 
 const isAtRest = (before: Look, now: Look): boolean => now.cpuMs - before.cpuMs < restingShare * (now.at - before.at)
 
-/** Whether a process has rested between two looks, with much more on its heap than there was after its last collection. */
-export const isWorthwhile = (before: Look, now: Look, collectedBytes: number): boolean =>
-  isAtRest(before, now) && now.heapBytes - collectedBytes > grownBytes
+/** What a heap was after its last collection, and whether the process has worked since. */
+export interface Collected {
+  readonly bytes: number
+  readonly hasWorked: boolean
+}
+
+/** Whether a process has rested between two looks, with enough more on its heap than there was after its last collection. */
+export const isWorthwhile = (before: Look, now: Look, { bytes, hasWorked }: Collected): boolean =>
+  isAtRest(before, now) &&
+  now.heapBytes - bytes > Math.max(grownBytes[hasWorked ? "afterLoad" : "atRest"], bytes * grownShare)
 
 const look = (): Look => {
   const { system, user } = process.cpuUsage()
   return { at: performance.now(), cpuMs: (user + system) / 1_000, heapBytes: process.memoryUsage().heapUsed }
 }
 
-const exposed = (): (() => void) => {
-  setFlagsFromString("--expose-gc")
-  return runInNewContext("gc")
-}
+/** What V8 does when a system is short of memory: all pages that hold nothing are given back, those of young values too. */
+const collect = (session: Session): void => session.post("HeapProfiler.collectGarbage")
 
 /**
- * Gives memory back when there is nothing to do: two collections within 15 s of a load's end.
+ * Gives memory back when there is nothing to do: a collection within 10 s of a load's end.
  *
  * **Details** V8 collects when something is allocated, and a process at rest allocates next to nothing: after 10,000 starts of
- * runs that sleep, a server held 350 MB for a minute and a half. The first collection empties its pages (207 MB), the second gives
- * them back (130 MB) and makes V8 shrink what it has for young values: 91 MB 16 s later. Only for a process of our own: an
+ * runs that sleep, a server held 350 MB for a minute and a half. An ordinary collection, as `--expose-gc` gives it, leaves what was
+ * set aside for young values as large as the load had made it: 32 MB, for as long as V8 likes. Only for a process of our own: an
  * application's heap is the application's.
  */
 export const giveBackAtRest = (): void => {
+  const session = new Session()
+  session.connect()
   let before = look()
-  let collectedBytes = before.heapBytes
-  let collect: (() => void) | undefined
-  let isHalfDone = false
+  let collected: Collected = { bytes: before.heapBytes, hasWorked: true }
   setInterval(() => {
     const now = look()
-    const begins = isWorthwhile(before, now, collectedBytes)
-    if (begins || (isHalfDone && isAtRest(before, now))) {
-      collect ??= exposed()
-      collect()
-      collectedBytes = process.memoryUsage().heapUsed
-      isHalfDone = begins
-    }
+    if (isWorthwhile(before, now, collected)) {
+      collect(session)
+      collected = { bytes: process.memoryUsage().heapUsed, hasWorked: false }
+    } else if (!isAtRest(before, now)) collected = { ...collected, hasWorked: true }
     before = look()
   }, lookMs).unref()
 }

@@ -25,6 +25,12 @@ interface Edge {
   readonly expected: number
 }
 
+/** How many messages had come, and how far its edges were. */
+interface Drained {
+  readonly delivered: number
+  readonly edges: ReadonlyArray<Edge>
+}
+
 /**
  * Reads what comes on a `stream` handle, page by page from its rows, in the order of each producer.
  *
@@ -34,6 +40,8 @@ export class HandleReader {
   private readonly ahead: Map<string, Position>
   private readonly handed: Map<string, Position>
   private atEnd = false
+  /** What there was when the rows had nothing more for it: they are not asked again before something has changed. */
+  private drained: Drained | undefined
 
   constructor(
     private readonly session: StreamSite,
@@ -69,23 +77,26 @@ export class HandleReader {
   private readonly pull: Effect.Effect<Chunk.Chunk<Item>, Option.Option<never>> = Effect.suspend(() => {
     const { plan, run } = this.session
     const gate = run.gate(plan.id, this.handle.name)
-    const seen = gate.delivered
-    const edges = this.edges()
-    return Effect.flatMap(this.page(edges), ({ isFull, items }) => {
-      if (!isFull) {
-        gate.read = seen
-        run.changed()
-      }
-      if (items.length > 0) return Effect.succeed(Chunk.unsafeFromArray(items))
-      if (isFull) return this.pull
-      if (edges.every(({ expected }) => expected === Number.POSITIVE_INFINITY)) {
+    const { drained } = this
+    if (drained !== undefined && gate.delivered === drained.delivered && !this.hasMoved(drained.edges)) {
+      if (drained.edges.every(({ expected }) => expected === Number.POSITIVE_INFINITY)) {
         this.atEnd = true
         return Effect.fail(Option.none())
       }
       return Effect.zipRight(
-        run.until(() => gate.delivered !== seen || this.hasMoved(edges), this.session),
+        run.until(() => gate.delivered !== drained.delivered || this.hasMoved(drained.edges), this.session),
         this.pull
       )
+    }
+    const { delivered } = gate
+    const edges = this.edges()
+    return Effect.flatMap(this.page(edges), ({ isFull, items }) => {
+      this.drained = isFull ? undefined : { delivered, edges }
+      if (!isFull) {
+        gate.read = delivered
+        run.changed()
+      }
+      return items.length > 0 ? Effect.succeed(Chunk.unsafeFromArray(items)) : this.pull
     })
   })
 

@@ -9,11 +9,15 @@ const look = (at: number, cpuMs: number, heapMb: number): Look => ({ at, cpuMs, 
 
 describe("A process at rest", () => {
   it.each([
-    ["rests with much more than after its last collection", look(0, 100, 300), look(5_000, 150, 300), true],
-    ["is at work", look(0, 100, 300), look(5_000, 700, 300), false],
-    ["has hardly more than after its last collection", look(0, 100, 80), look(5_000, 150, 85), false]
-  ])("that %s", (_, before, now, collects) => {
-    expect(isWorthwhile(before, now, 30 * megabyte)).toBe(collects)
+    ["rests with much more than after its last collection", false, 30, 300, 50, true],
+    ["is at work", false, 30, 300, 600, false],
+    ["has hardly more than after its last collection", false, 30, 85, 50, false],
+    ["rests after a load with more than before", true, 30, 45, 50, true],
+    ["rests after a load with hardly more than before", true, 30, 35, 50, false],
+    ["rests after a load with hardly more than the much that lives", true, 400, 450, 50, false]
+  ])("that %s", (_, hasWorked, collectedMb, nowMb, cpuMs, collects) => {
+    const collected = { bytes: collectedMb * megabyte, hasWorked }
+    expect(isWorthwhile(look(0, 100, nowMb), look(5_000, 100 + cpuMs, nowMb), collected)).toBe(collects)
   })
 
   it("gives back what a load has left, without being asked for anything", { timeout: 60_000 }, async () => {
