@@ -9,7 +9,7 @@ const restingShare = 0.1
 const megabyte = 1_048_576
 
 /** What the heap has to have grown by since its last collection; below it one gives back too little to be worth its pause. */
-const grownBytes = { afterLoad: 8 * megabyte, atRest: 64 * megabyte }
+const grownBytes = 8 * 1_048_576
 
 /** And of what it was: the pause of a collection grows with what lives. */
 const grownShare = 0.25
@@ -20,49 +20,46 @@ export interface Look {
   readonly at: number
   /** Milliseconds of processor time since its start. */
   readonly cpuMs: number
+  /** What the heap has of the system's memory, whether it is full or not. */
   readonly heapBytes: number
 }
 
 const isAtRest = (before: Look, now: Look): boolean => now.cpuMs - before.cpuMs < restingShare * (now.at - before.at)
 
-/** What a heap was after its last collection, and whether the process has worked since. */
-export interface Collected {
-  readonly bytes: number
-  readonly hasWorked: boolean
-}
-
-/** Whether a process has rested between two looks, with enough more on its heap than there was after its last collection. */
-export const isWorthwhile = (before: Look, now: Look, { bytes, hasWorked }: Collected): boolean =>
-  isAtRest(before, now) &&
-  now.heapBytes - bytes > Math.max(grownBytes[hasWorked ? "afterLoad" : "atRest"], bytes * grownShare)
+/** Whether a process has rested between two looks, with enough more for its heap than after the last collection. */
+export const isWorthwhile = (before: Look, now: Look, collectedBytes: number): boolean =>
+  isAtRest(before, now) && now.heapBytes - collectedBytes > Math.max(grownBytes, collectedBytes * grownShare)
 
 const look = (): Look => {
   const { system, user } = process.cpuUsage()
-  return { at: performance.now(), cpuMs: (user + system) / 1_000, heapBytes: process.memoryUsage().heapUsed }
+  return { at: performance.now(), cpuMs: (user + system) / 1_000, heapBytes: process.memoryUsage().heapTotal }
 }
 
 /** What V8 does when a system is short of memory: all pages that hold nothing are given back, those of young values too. */
-const collect = (session: Session): void => session.post("HeapProfiler.collectGarbage")
+const collect = (session: Session, done: () => void): void => session.post("HeapProfiler.collectGarbage", done)
 
 /**
  * Gives memory back when there is nothing to do: a collection within 10 s of a load's end.
  *
  * **Details** V8 collects when something is allocated, and a process at rest allocates next to nothing: after 10,000 starts of
  * runs that sleep, a server held 350 MB for a minute and a half. An ordinary collection, as `--expose-gc` gives it, leaves what was
- * set aside for young values as large as the load had made it: 32 MB, for as long as V8 likes. Only for a process of our own: an
- * application's heap is the application's.
+ * set aside for young values as large as the load had made it: 32 MB, for as long as V8 likes. What heartbeats and looks leave
+ * behind is collected about once a minute, in 10 to 45 ms. Only for a process of our own: an application's heap is the application's.
  */
 export const giveBackAtRest = (): void => {
   const session = new Session()
   session.connect()
   let before = look()
-  let collected: Collected = { bytes: before.heapBytes, hasWorked: true }
+  let collectedBytes = before.heapBytes
   setInterval(() => {
     const now = look()
-    if (isWorthwhile(before, now, collected)) {
-      collect(session)
-      collected = { bytes: process.memoryUsage().heapUsed, hasWorked: false }
-    } else if (!isAtRest(before, now)) collected = { ...collected, hasWorked: true }
-    before = look()
+    const collects = isWorthwhile(before, now, collectedBytes)
+    before = now
+    if (!collects) return
+    // It takes place in a turn of its own: what is left is known then.
+    collect(session, () => {
+      before = look()
+      collectedBytes = before.heapBytes
+    })
   }, lookMs).unref()
 }
