@@ -9,7 +9,7 @@ const restingShare = 0.1
 const megabyte = 1_048_576
 
 /** What the heap has to have grown by since its last collection; below it one gives back too little to be worth its pause. */
-const grownBytes = 8 * 1_048_576
+const grownBytes = 8 * megabyte
 
 /** And of what it was: the pause of a collection grows with what lives. */
 const grownShare = 0.25
