@@ -3,17 +3,17 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import * as FiberId from "effect/FiberId"
-import * as Runtime from "effect/Runtime"
+import type { Fork } from "./Forks.js"
 
 /** One thing that is done after a while, unless it is called off before. */
 export class Alarm {
   private timer: Fiber.RuntimeFiber<void> | undefined
 
-  constructor(private readonly runtime: Runtime.Runtime<never>) {}
+  constructor(private readonly fork: Fork) {}
 
   /** Does something after so many milliseconds instead of what was set before. */
   set(ms: number, then: () => void): void {
-    const timer = Runtime.runFork(this.runtime)(Effect.sleep(Duration.millis(ms)))
+    const timer = this.fork(Effect.sleep(Duration.millis(ms)))
     this.timer = timer
     timer.addObserver((exit) => {
       if (this.timer !== timer || Exit.isFailure(exit)) return

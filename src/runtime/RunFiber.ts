@@ -3,10 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as FiberId from "effect/FiberId"
-import * as FiberRef from "effect/FiberRef"
-import * as FiberRefs from "effect/FiberRefs"
 import * as HashMap from "effect/HashMap"
-import * as Runtime from "effect/Runtime"
 import type { StepHost } from "../definition/StepHost.js"
 import type { AttemptOutcome } from "../model/Firing.js"
 import type { RunId } from "../model/Ids.js"
@@ -19,6 +16,7 @@ import type { RunEnd } from "./Awaiters.js"
 import { parseJson } from "./Codec.js"
 import type { CommitOutcome, CommitSource } from "./Committer.js"
 import { compensate } from "./Compensation.js"
+import type { Fork, Forks } from "./Forks.js"
 import type { HeldRun } from "./HeldRun.js"
 import type { Plan } from "./Plan.js"
 import type { RunEnvironment } from "./RunEnvironment.js"
@@ -44,6 +42,8 @@ export class RunFiber implements CommitSource, StepKeeper {
   private mailbox: Array<RunEvent> = []
   private deciding: Deciding | undefined
   private readonly firings = new Map<string, Fiber.RuntimeFiber<AttemptOutcome>>()
+  /** Begins a fiber of the run itself, whose log lines bear its name. */
+  readonly begin: Fork
   private readonly alarm: Alarm
   private finish: (exit: Exit.Exit<RunExit>) => void = () => undefined
   private readonly exit = Effect.unsafeMakeLatch(false)
@@ -57,15 +57,15 @@ export class RunFiber implements CommitSource, StepKeeper {
   private broken: { readonly reason: ParkReason; readonly why: string } | undefined
   private hosts: RunHosts | undefined
 
-  /** Its fibers bear what `runtime` does, whoever has started the run. */
   constructor(
     readonly run: HeldRun,
     private readonly environment: RunEnvironment,
-    private readonly runtime: Runtime.Runtime<never>
+    private readonly forks: Forks
   ) {
     this.runId = run.state.runId
     this.state = run.state
-    this.alarm = new Alarm(runtime)
+    this.begin = forks.bare(HashMap.set(forks.words, "runId", this.runId))
+    this.alarm = new Alarm(this.begin)
   }
 
   /** Puts an event into the mailbox. */
@@ -228,7 +228,7 @@ export class RunFiber implements CommitSource, StepKeeper {
   private park(reason: ParkReason, detail: string): void {
     this.phase = "leaving"
     const parking = this.environment.park({ runId: this.runId, fence: this.run.fence, reason, detail })
-    Runtime.runFork(this.runtime)(parking).addObserver((exit) => this.depart(Exit.as(exit, "Lost" as const)))
+    this.begin(parking).addObserver((exit) => this.depart(Exit.as(exit, "Lost" as const)))
   }
 
   /** What may start now. */
@@ -250,12 +250,7 @@ export class RunFiber implements CommitSource, StepKeeper {
     const { stepReader, tracing } = this.environment
     const isUndo = this.run.registered.plan.undo?.index === node
     const work = isUndo ? compensate(site, stepReader, (why) => this.damaged(why)) : attempt(site)
-    const { fiberRefs, runtimeFlags } = this.runtime
-    const runtime = Runtime.make({ context: site.context, fiberRefs, runtimeFlags })
-    const fiber = Runtime.runFork(runtime)(tracing.attempt(this.run, start, work), {
-      updateRefs: (refs, fiberId) =>
-        FiberRefs.updateAs(refs, { fiberId, fiberRef: FiberRef.currentLogAnnotations, value: words })
-    })
+    const fiber = this.forks.begin(tracing.attempt(this.run, start, work), site.context, words)
     this.firings.set(key, fiber)
     fiber.addObserver((exit) => {
       // Given up already: whatever it still came to is not heard.
@@ -293,7 +288,7 @@ export class RunFiber implements CommitSource, StepKeeper {
       }
     }
     const grace = Effect.sleep(Duration.millis(Limits.interruptGraceMs))
-    if (ending.length > 0) Runtime.runFork(this.runtime)(Effect.zipRight(grace, Effect.sync(late)))
+    if (ending.length > 0) this.begin(Effect.zipRight(grace, Effect.sync(late)))
   }
 
   /** The steps of an attempt whose handler uses some. */
@@ -314,7 +309,7 @@ export class RunFiber implements CommitSource, StepKeeper {
     this.hosts ??= new RunHosts(this.run, this.environment, {
       push: (event) => this.push(event),
       interrupt: (key) => this.firings.get(key)?.unsafeInterruptAsFork(FiberId.none),
-      fork: (effect) => Runtime.runFork(this.runtime)(effect),
+      fork: this.begin,
       unreadable: (why, reason) => this.damaged(why, reason)
     })
     return this.hosts
@@ -348,7 +343,7 @@ export class RunFiber implements CommitSource, StepKeeper {
       dueAt: decision.dueAt ?? null,
       force: this.draining
     })
-    Runtime.runFork(this.runtime)(release).addObserver((exit) => {
+    this.begin(release).addObserver((exit) => {
       if (this.phase !== "leaving") return
       if (Exit.isFailure(exit)) return this.depart(Exit.failCause(exit.cause))
       if (exit.value === "Stale") return this.depart(Exit.succeed("Lost"))

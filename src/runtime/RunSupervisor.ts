@@ -4,14 +4,10 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as FiberId from "effect/FiberId"
-import * as FiberRef from "effect/FiberRef"
-import * as FiberRefs from "effect/FiberRefs"
 import * as FiberSet from "effect/FiberSet"
-import * as HashMap from "effect/HashMap"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Queue from "effect/Queue"
-import * as Runtime from "effect/Runtime"
 import * as Schedule from "effect/Schedule"
 import type { RunId } from "../model/Ids.js"
 import { Limits } from "../model/Limits.js"
@@ -27,6 +23,7 @@ import { Committer } from "./Committer.js"
 import { DatabaseClock } from "./DatabaseClock.js"
 import { Definitions } from "./Definitions.js"
 import { Facade } from "./Facade.js"
+import { Forks } from "./Forks.js"
 import type { HeldRun } from "./HeldRun.js"
 import { LargePayloads } from "./LargePayloads.js"
 import { Releaser } from "./Releaser.js"
@@ -124,18 +121,7 @@ const make = Effect.gen(function* () {
     if (runs.get(fiber.runId) === fiber) runs.delete(fiber.runId)
   }
 
-  const bare = Runtime.make({ ...(yield* Effect.runtime<never>()), context: Context.empty() as Context.Context<never> })
-  const words = FiberRefs.getOrDefault(bare.fiberRefs, FiberRef.currentLogAnnotations)
-
-  /** The runtime of a run's fibers: what they log bears its name. */
-  const runtimeOf = (runId: RunId) =>
-    Runtime.updateFiberRefs(bare, (refs) =>
-      FiberRefs.updateAs(refs, {
-        fiberId: FiberId.none,
-        fiberRef: FiberRef.currentLogAnnotations,
-        value: HashMap.set(words, "runId", runId)
-      })
-    )
+  const forks = new Forks(yield* Effect.runtime<never>())
 
   /** Rebuilt from the same rows it would die again, and again: a person has to look. */
   const died = (run: HeldRun, defect: unknown) =>
@@ -157,14 +143,13 @@ const make = Effect.gen(function* () {
   }
 
   const adopt = (run: HeldRun): void => {
-    const runtime = runtimeOf(run.state.runId)
-    const fiber = new RunFiber(run, environment, runtime)
+    const fiber = new RunFiber(run, environment, forks)
     runs.set(fiber.runId, fiber)
     if (draining) fiber.drain()
     const life = Effect.uninterruptibleMask((restore) =>
       Effect.flatMap(Effect.exit(restore(fiber.live)), (exit) => leave(fiber, exit))
     )
-    FiberSet.unsafeAdd(fibers, Runtime.runFork(runtime)(life))
+    FiberSet.unsafeAdd(fibers, fiber.begin(life))
   }
 
   /** Starts nothing more of these runs, waits for what runs up to the grace time, then interrupts it. */

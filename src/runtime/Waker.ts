@@ -162,10 +162,10 @@ const make = Effect.gen(function* () {
   )
 
   /** Runs end in other processes too; who waits for one should not wait for a whole sweep. */
-  const foreignEnds = Effect.zipRight(
-    careful("A look", awaiters.look(supervisor.has)),
-    Effect.sleep(Duration.millis(Math.min(settings.pollMs, foreignEndMs)))
-  )
+  const foreignEnds = Effect.flatMap(Effect.timed(careful("A look", awaiters.look(supervisor.has))), ([took]) => {
+    const rest = Math.max(foreignEndMs, Duration.toMillis(took) * foreignEndRest)
+    return Effect.sleep(Duration.millis(Math.min(settings.pollMs, rest)))
+  })
 
   yield* Effect.forkScoped(Effect.forever(named))
   yield* Effect.forkScoped(Effect.forever(rung))
@@ -178,6 +178,9 @@ const make = Effect.gen(function* () {
 
 /** Time between two looks at runs that are waited for and live elsewhere. */
 const foreignEndMs = 200
+
+/** Such a look takes a tenth of the time at most, however many are waited for. */
+const foreignEndRest = 9
 
 const isLate = (unapplied: Unapplied): boolean => isEnded(unapplied.runStatus) || unapplied.runStatus === "parked"
 
