@@ -26,7 +26,7 @@ export class EngineProcess {
     this.#process = fork(childProgram, [], {
       execPath: node,
       env: environment,
-      execArgv: ["--expose-gc", "--no-warnings"],
+      execArgv: ["--no-warnings"],
       stdio: ["ignore", 2, 2, "ipc"]
     })
     this.#exited = once(this.#process, "exit")
