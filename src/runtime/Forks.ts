@@ -17,8 +17,8 @@ export type Fork = <A, E>(effect: Effect.Effect<A, E>) => Fiber.RuntimeFiber<A, 
  * Begins the fibers of a worker's runs: they bear what the worker was built with, whoever has started a run.
  *
  * **Details** `Runtime.runFork` forks each reference anew for each fiber, and copies all of them once for that and once more for the words.
- * Here they are forked once, and a fiber has one copy with its services and words in it: 1.5 → 1.1 µs for a fiber that does nothing, and an
- * eighth of the CPU of a step of W1 of the bench (median of six pairs, 0.76 to 0.98).
+ * Here they are forked once, and a fiber has one copy with its services and words in it: 1.5 → 1.1 µs for a fiber that does nothing; the CPU of
+ * a step of W1 of the bench was 0.93 times that before (median of six pairs in turn, 0.87 to 1.14).
  */
 export class Forks {
   private readonly references: FiberRefs.FiberRefs["locals"]
