@@ -21,7 +21,7 @@ const main = async (): Promise<void> => {
   if (given.help) return console.log(usage)
   if (!existsSync(new URL("../dist/index.js", import.meta.url))) throw new Error("dist is missing: npm run build")
   const selected = selectEngines(given)
-  buildChildren()
+  await buildChildren()
   const server = await startServer({ durable: true, settings })
   try {
     const done = await measure(given, selected, server.url)

@@ -18,8 +18,18 @@ export interface Draft {
   readonly version: number
   readonly input: { readonly [port: string]: AnySchema }
   readonly steps: ReadonlyArray<Step>
-  readonly ports: KnownPorts
+  readonly known: Known
   readonly issues: ReadonlyArray<string>
+}
+
+/**
+ * The ports of the input and of so many steps, one object for all drafts of a chain.
+ *
+ * **Details** A copy for each node made a chain of 505 nodes cost 94 ms in a fresh process.
+ */
+interface Known {
+  readonly ports: { [node: string]: KnownPorts[string] }
+  steps: number
 }
 
 /** A draft without nodes. */
@@ -28,7 +38,7 @@ export const begin = (name: string, version: number, input: Draft["input"]): Dra
   version,
   input,
   steps: [],
-  ports: { [inputNode]: inputPorts(inputNode, input) },
+  known: knowing(inputPorts(inputNode, input)),
   issues: [
     ...nameIssues("workflow name", name),
     ...countIssues("version", version),
@@ -43,17 +53,38 @@ export const addNode = (
   node: NodeDefinition,
   wire: (ports: KnownPorts) => unknown
 ): Draft => {
-  if (draft.steps.some((step) => step.id === id)) return withIssues(draft, [`node id "${id}" is already taken`])
-  const { value, issues: thrown } = call(`node "${id}"`, () => wire(draft.ports))
+  const known = knownTo(draft)
+  if (id !== inputNode && Object.hasOwn(known.ports, id)) return taken(draft, id)
+  // the input's id is an issue already; whoever took it twice hears of that, too
+  if (id === inputNode && draft.steps.some((step) => step.id === id)) return taken(draft, id)
+  const { value, issues: thrown } = call(`node "${id}"`, () => wire(known.ports))
   const { wires, issues } =
-    thrown.length > 0 ? { wires: new Map(), issues: thrown } : readWiring(id, node, value, draft.ports)
+    thrown.length > 0 ? { wires: new Map(), issues: thrown } : readWiring(id, node, value, known.ports)
   const step: Step = { id, node, wires }
-  return {
-    ...withIssues(draft, [...idIssues(id), ...issues]),
-    steps: [...draft.steps, step],
-    // a step that took the id `input` must not hide the input from those after it
-    ports: Object.hasOwn(draft.ports, id) ? draft.ports : { ...draft.ports, [id]: stepPorts(step) }
-  }
+  add(known, id, stepPorts(step))
+  return { ...withIssues(draft, [...idIssues(id), ...issues]), steps: [...draft.steps, step], known }
+}
+
+const taken = (draft: Draft, id: string): Draft => withIssues(draft, [`node id "${id}" is already taken`])
+
+// without a prototype no id is special
+const knowing = (input: KnownPorts[string]): Known => ({
+  ports: Object.assign(Object.create(null), { [inputNode]: input }),
+  steps: 0
+})
+
+const add = (known: Known, id: string, ports: KnownPorts[string]): void => {
+  known.steps++
+  // a step that took the id `input` must not hide the input from those after it
+  if (id !== inputNode) known.ports[id] = ports
+}
+
+/** What a draft knows: a copy, once a longer one has grown from it. */
+const knownTo = (draft: Draft): Known => {
+  if (draft.known.steps === draft.steps.length) return draft.known
+  const own = knowing(draft.known.ports[inputNode]!)
+  for (const { id } of draft.steps) add(own, id, draft.known.ports[id]!)
+  return own
 }
 
 /**
@@ -62,12 +93,13 @@ export const addNode = (
  * **Errors** Throws `InvalidWorkflow` with everything that is wrong.
  */
 export const finish = (draft: Draft, read: (ports: KnownPorts) => unknown): WorkflowDefinition => {
-  const { value, issues: thrown } = call("output", () => read(draft.ports))
-  const results = readResults(value, draft.ports)
+  const { ports } = knownTo(draft)
+  const { value, issues: thrown } = call("output", () => read(ports))
+  const results = readResults(value, ports)
   const graph = toGraph(draft, results.outputs)
   const issues = [
     ...draft.issues,
-    ...new Set(draft.steps.flatMap(({ node }) => nodeIssues(node))),
+    ...new Set([...new Set(draft.steps.map(({ node }) => node))].flatMap(nodeIssues)),
     ...sharedNames(draft.steps),
     ...signalClashes(draft.steps),
     ...thrown,

@@ -182,6 +182,23 @@ describe("a workflow is data", () => {
     expect(short.graph.nodes).toHaveLength(1)
     expect(long.graph.nodes).toHaveLength(2)
   })
+
+  it("whose shorter draft knows nothing of what a longer one has grown", () => {
+    const start = untyped().node("reserve", Reserve, ({ input }) => ({ order: input["order"] }))
+    const other: Array<ReadonlyArray<string>> = []
+    const longer = start.node("late", Reserve, ({ reserve }) => ({ order: reserve!["any"] }))
+    start.node("again", Reserve, (ports) => {
+      other.push(Object.keys(ports))
+      return { order: ports.input["order"] }
+    })
+    expect(other).toEqual([["input", "reserve"]])
+    expect(issuesOf(() => start.output((ports) => ({ total: ports["late"]!["any"] })))).toEqual([
+      expect.stringContaining("output: its wiring threw")
+    ])
+    expect(issuesOf(() => longer.node("late", Reserve, () => ({})).output(() => ({})))).toContain(
+      'node id "late" is already taken'
+    )
+  })
 })
 
 describe("a port says the same by value as by type", () => {
