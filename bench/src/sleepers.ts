@@ -6,11 +6,18 @@ import { childProgram } from "./build.js"
 import { createDatabase } from "./databases.js"
 
 /** What the harness asks of a server with sleepers. */
-export type ToSleepers =
-  | { readonly _tag: "memory" }
-  | { readonly _tag: "start"; readonly from: number; readonly count: number }
+export type ToSleepers = { readonly _tag: "memory" } | StartSleepers
 
-/** What is claimed: resident memory with all asleep, over that of an idle server. */
+export interface StartSleepers {
+  readonly _tag: "start"
+  readonly prefix: string
+  readonly from: number
+  readonly count: number
+  /** How long each sleeps; without any it ends at once. */
+  readonly hours: number
+}
+
+/** What is claimed: resident memory with all asleep, over that of an idle server that has executed as many runs before. */
 const growthMb = 10
 
 const startedAtOnce = 5_000
@@ -85,6 +92,9 @@ const opened = async (url: string): Promise<Server> => {
 /**
  * Runs that sleep for an hour: how much memory a server has meanwhile, and that all of them wake when the database's clock says so.
  * Prints one JSON line; gives whether all holds.
+ *
+ * **Details** A server that executes anything for the first time keeps what V8 compiles for it, whether runs sleep or not. So there are two
+ * idle servers to compare with: one fresh, and the same one when it has executed as many runs that did not sleep.
  */
 export const sleepers = async (server: string, runs: number): Promise<boolean> => {
   const url = await createDatabase(server, "bench_sleepers")
@@ -92,10 +102,17 @@ export const sleepers = async (server: string, runs: number): Promise<boolean> =
   const idleMb = await first.memoryMb()
   const client = new pg.Client(url)
   await client.connect()
-  const begun = performance.now()
-  for (let from = 0; from < runs; from += startedAtOnce) {
-    await first.ask({ _tag: "start", from, count: Math.min(startedAtOnce, runs - from) })
+  const start = async (prefix: string, hours: number) => {
+    for (let from = 0; from < runs; from += startedAtOnce) {
+      await first.ask({ _tag: "start", prefix, from, count: Math.min(startedAtOnce, runs - from), hours })
+    }
   }
+  await start("awake", 0)
+  await until(client, "status = 'completed'", runs)
+  await pause(settleMs)
+  const servedMb = await first.memoryMb()
+  const begun = performance.now()
+  await start("sleeper", 1)
   await until(client, "status = 'suspended' and worker is null", runs)
   const asleepSeconds = (performance.now() - begun) / 1_000
   await pause(settleMs)
@@ -105,13 +122,15 @@ export const sleepers = async (server: string, runs: number): Promise<boolean> =
   const heirMb = await heir.memoryMb()
   await client.query(`create or replace function perdure.clock() returns timestamptz language sql stable parallel safe
     as $$ select pg_catalog.now() + interval '1 hour' $$`)
-  const wokenSeconds = await until(client, "status = 'completed'", runs)
+  const wokenSeconds = await until(client, "status = 'completed'", 2 * runs)
   await heir.kill()
   await client.end()
   const rounded = (value: number) => Number(value.toFixed(1))
   const figures = {
-    idleMb: rounded(idleMb),
-    startedAllMb: rounded(withThemMb - idleMb),
+    freshMb: rounded(idleMb),
+    servedMb: rounded(servedMb),
+    startedAllMb: rounded(withThemMb - servedMb),
+    startedAllOverFreshMb: rounded(withThemMb - idleMb),
     foundAllMb: rounded(heirMb - idleMb),
     asleepSeconds: rounded(asleepSeconds),
     wokenSeconds: rounded(wokenSeconds)

@@ -28,6 +28,20 @@ describe("A process at rest", () => {
     expect(isWorthwhile(look(0, 100, nowMb), look(5_000, 100 + cpuMs, nowMb), collectedMb * megabyte)).toBe(collects)
   })
 
+  it("gives back what its start has left", { timeout: 60_000 }, async () => {
+    const program = `
+      import { giveBackAtRest } from "${new URL("../../src/cli/Rest.ts", import.meta.url).href}"
+      Array.from({ length: 1_000_000 }, (_, i) => ({ i, text: "value " + i }))
+      const started = process.memoryUsage().heapTotal
+      giveBackAtRest()
+      const looking = setInterval(() => {
+        if (process.memoryUsage().heapTotal > started / 2) return
+        clearInterval(looking)
+        console.log("given back")
+      }, 100)`
+    expect(await firstWord(program)).toContain("given back")
+  })
+
   it("collects again what a load has left that begins when the last one was collected", {
     timeout: 60_000
   }, async () => {
