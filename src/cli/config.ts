@@ -244,7 +244,12 @@ export const settings = {
     "without a sign of life for this long a process's runs are taken over"
   ),
   pollMs: integer("PERDURE_POLL_MS", defaultSettings.pollMs, [10, day], "time between two looks for work"),
-  idleMs: integer("PERDURE_IDLE_MS", defaultSettings.idleMs, [0, day], "how long a waiting run stays in memory"),
+  idleMs: integer(
+    "PERDURE_IDLE_MS",
+    defaultSettings.idleMs,
+    [0, day],
+    "how long a waiting run stays in memory at most"
+  ),
   graceMs: integer("PERDURE_GRACE_MS", defaultSettings.graceMs, [0, day], "how long a stop waits for firings that run"),
   standstillMs: integer(
     "PERDURE_STANDSTILL_MS",

@@ -30,6 +30,8 @@ export interface RunEnvironment {
   readonly tracing: Context.Tag.Service<Tracing>
   readonly slots: Slots
   readonly settings: SettingsShape
+  /** How long a run that waits now stays in memory. */
+  readonly idleMs: () => number
   readonly stepReader: StepReader
   readonly facade: Context.Tag.Service<Facade>
   /** Parks a run that can't go on, if the database lets it; else it stays leased and is tried again. */

@@ -317,7 +317,7 @@ export class RunFiber implements CommitSource, StepKeeper {
 
   /** Waits for something to do; a run with nothing but waiting ahead leaves memory after its idle time. */
   private rest(decision: Decision): void {
-    const { clock, settings, slots } = this.environment
+    const { clock, idleMs, settings, slots } = this.environment
     if (this.mailbox.length > 0) return this.enter()
     const quiet = !this.state.nodes.some((node) => node.open.some((open) => open.status === "running"))
     if (quiet && (this.draining || settings.alwaysEvict)) return this.release(decision)
@@ -326,9 +326,10 @@ export class RunFiber implements CommitSource, StepKeeper {
     else if (decision.hungry) slots.onFree(this.look)
     const waits = quiet && !decision.hungry
     const untilDue = decision.dueAt === undefined ? Number.POSITIVE_INFINITY : decision.dueAt - clock.unsafeNow()
-    const patience = Math.max(0, Math.min(untilDue, waits ? settings.idleMs : Number.POSITIVE_INFINITY))
+    const most = waits ? idleMs() : Number.POSITIVE_INFINITY
+    const patience = Math.max(0, Math.min(untilDue, most))
     if (patience === Number.POSITIVE_INFINITY) return
-    const then = untilDue <= settings.idleMs || !waits ? this.look : () => this.release(decision)
+    const then = untilDue <= most ? this.look : () => this.release(decision)
     this.alarm.set(patience, () => this.guarded(then))
   }
 

@@ -13,7 +13,7 @@ export interface SettingsShape {
   readonly heartbeatMs: number
   /** Time between two looks for work. Hints only make a look come sooner. */
   readonly pollMs: number
-  /** How long a waiting run stays in memory. */
+  /** How long a waiting run stays in memory where there is room; the fuller it is, the shorter. */
   readonly idleMs: number
   /** How long a stop waits for firings that run. */
   readonly graceMs: number

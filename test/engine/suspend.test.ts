@@ -28,6 +28,21 @@ scenario("an evicted wait is resumed from its rows, by whoever has room", (world
   })
 )
 
+scenario("runs that wait give way to those that could run, however long they may stay", (world) =>
+  Effect.gen(function* () {
+    const { engine } = yield* world.start({ workflows: polled(), settings: { maxRuns: 4, idleMs: 3_600_000 } })
+    yield* engine.startMany(
+      Polled,
+      Array.from({ length: 40 }, (_, index) => ({ input: { n: 1 }, runId: `r${index}` }))
+    )
+    yield* world.untilRow(
+      "select from (select count(*) from perdure.run_state where status = 'suspended') c where c.count = 40"
+    )
+    yield* engine.trigger(Polled, "r39", "poll", "x", { inputId: "1" })
+    expect(yield* engine.await(Polled, "r39")).toEqual({ answer: "x after 1" })
+  })
+)
+
 scenario("evicting after every firing changes no outcome", (world) =>
   Effect.gen(function* () {
     const { engine } = yield* world.start({ workflows: polled(), settings: { alwaysEvict: true } })
