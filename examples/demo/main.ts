@@ -50,11 +50,23 @@ const show = (runs: ReadonlyArray<RunSummary>): string => {
   return runIds.map((runId) => marks[by.get(runId) ?? ""] ?? "·").join(orders > 40 ? "" : " ")
 }
 
-/** Waits until a firing runs, and looks a moment longer, so that the kill hits it. */
-const untilInFlight = async (server: DemoServer): Promise<boolean> => {
-  for (let look = 0; look < 100; look++) {
+const readLedger = (): ReadonlyArray<LedgerEntry> =>
+  existsSync(ledgerFile)
+    ? readFileSync(ledgerFile, "utf8")
+        .trim()
+        .split("\n")
+        .filter(Boolean)
+        .map((line) => JSON.parse(line) as LedgerEntry)
+    : []
+
+/**
+ * Waits until a firing runs, so that the kill hits it, and something has been done since the last one: a firing that is killed five
+ * times is taken for the cause, and its run is parked.
+ */
+const untilInFlight = async (server: DemoServer, doneBefore: number): Promise<boolean> => {
+  for (let look = 0; look < 500; look++) {
     const runs = await api(server.url).list()
-    if (runs.some((run) => run.status === "running")) return true
+    if (readLedger().length > doneBefore && runs.some((run) => run.status === "running")) return true
     if (runs.length === orders && runs.every((run) => ended.has(run.status) || run.status === "suspended")) return false
     await delay(20)
   }
@@ -70,13 +82,15 @@ const approveWaiting = async (server: DemoServer, most: number): Promise<void> =
 const torment = async (first: DemoServer): Promise<{ readonly server: DemoServer; readonly inFlight: number }> => {
   let server = first
   let inFlight = 0
+  let done = 0
   for (let round = 1; round <= kills; round++) {
     const perRound = Math.ceil(orders / kills)
     for (const [offset, runId] of runIds.slice((round - 1) * perRound, round * perRound).entries()) {
       await api(server.url).start(runId, order((round - 1) * perRound + offset + 1))
     }
     await approveWaiting(server, 2)
-    const hit = await untilInFlight(server)
+    const hit = await untilInFlight(server, done)
+    done = readLedger().length
     if (hit) inFlight++
     say(`  ${show(await api(server.url).list())}   SIGKILL ${round}${hit ? " with firings in flight" : ""}`)
     await server.kill()
@@ -97,15 +111,6 @@ const finish = async (server: DemoServer): Promise<ReadonlyArray<RunDetail>> => 
   say(`  ${show(runs)}   the end`)
   return Promise.all(runIds.map((runId) => api(server.url).get(runId)))
 }
-
-const readLedger = (): ReadonlyArray<LedgerEntry> =>
-  existsSync(ledgerFile)
-    ? readFileSync(ledgerFile, "utf8")
-        .trim()
-        .split("\n")
-        .filter(Boolean)
-        .map((line) => JSON.parse(line) as LedgerEntry)
-    : []
 
 /** Nodes of the example that have an outside effect when they complete. */
 const effectNodes = new Set(["reserve", "charge", "ship", "notify"])
