@@ -104,7 +104,7 @@ const make = Effect.gen(function* () {
 
   /**
    * As much of its time as there is room: a run that waits gives way to those that could run. With the whole of 2 s for each, 2,000 runs in
-   * memory were the end of it: 1,000 a second that wait, and 320 MB.
+   * memory let no more than 1,000 a second begin to wait: 100,000 starts of runs that sleep took 146 s, and take 87 s so.
    */
   const idleMs = () => settings.idleMs * Math.max(0, 1 - (runs.size + reserved) / settings.maxRuns)
 
