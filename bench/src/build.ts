@@ -1,6 +1,6 @@
-import { readdirSync, rmSync } from "node:fs"
+import { rmSync } from "node:fs"
 import { dirname, join } from "node:path"
-import { fileURLToPath, pathToFileURL } from "node:url"
+import { fileURLToPath } from "node:url"
 import { build, type Plugin } from "esbuild"
 
 const source = dirname(fileURLToPath(import.meta.url))
@@ -9,39 +9,56 @@ const built = join(source, "..", ".build")
 /** Where a child process finds its program. */
 export const childProgram = join(built, "child.js")
 
-const modulesIn = (folder: string): ReadonlyArray<string> =>
-  readdirSync(join(source, folder))
-    .filter((file) => file.endsWith(".ts"))
-    .map((file) => join(source, folder, file))
-
 const published: Plugin = {
   name: "published",
   setup: ({ onResolve }) => {
-    onResolve({ filter: /^\.\.\/\.\.\/src\/index\.js$/ }, () => ({
-      path: pathToFileURL(join(source, "..", "..", "dist", "index.js")).href,
-      external: true
-    }))
+    onResolve({ filter: /^\.\.\/\.\.\/src\/index\.js$/ }, () => ({ path: join(source, "..", "..", "dist", "index.js") }))
   }
 }
 
-/**
- * Turns what child processes run into plain JavaScript, in a folder that git ignores.
- *
- * **Details** It is written against the sources of Perdure and runs against `dist`: what is measured is what is published.
- */
-export const buildChildren = async (): Promise<void> => {
-  rmSync(built, { recursive: true, force: true })
-  await build({
-    entryPoints: [...modulesIn("."), ...modulesIn("peers")],
+/** What is not installed stays outside: packages that others load only when they are there. */
+const optional: Plugin = {
+  name: "optional",
+  setup: ({ onResolve, resolve }) => {
+    onResolve({ filter: /^[@a-z]/ }, async ({ pluginData, path, ...asked }) => {
+      if (pluginData === "asked") return undefined
+      const { errors, ...found } = await resolve(path, { ...asked, pluginData: "asked" })
+      return errors.length > 0 ? { path, external: true } : { ...found, warnings: [] }
+    })
+  }
+}
+
+/** It reads files that lie beside its modules. */
+const external = ["@electric-sql/pglite"]
+
+/** Packages of CommonJS ask for the modules of Node as they are used to. */
+const require = `import { createRequire } from "node:module"; const require = createRequire(import.meta.url)`
+
+/** One application: its own modules and those of every package that it uses, without what it doesn't use of them. */
+const bundle = (program: string): Promise<unknown> =>
+  build({
+    entryPoints: [join(source, program)],
     outbase: source,
     outdir: built,
     bundle: true,
-    splitting: true,
-    packages: "external",
-    plugins: [published],
+    external,
+    plugins: [published, optional],
+    banner: { js: require },
     format: "esm",
     platform: "node",
     target: "node20",
     logLevel: "warning"
   })
+
+const own = ["child.ts", "perdure.ts", "sleepersChild.ts", "streamChild.ts"]
+
+/**
+ * Turns what child processes run into plain JavaScript, in a folder that git ignores: each engine and its side of the harness into a
+ * file of its own, as one builds an application that must start quickly. `peers` are their modules, those that are installed.
+ *
+ * **Details** It is written against the sources of Perdure and runs against `dist`: what is measured is what is published.
+ */
+export const buildChildren = async (peers: ReadonlyArray<string>): Promise<void> => {
+  rmSync(built, { recursive: true, force: true })
+  await Promise.all([...own, ...peers].map(bundle))
 }

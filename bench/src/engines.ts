@@ -133,3 +133,9 @@ export const unavailable = (engine: EngineEntry, options: Arguments): string | u
     return `its SDK wants Node ${restateNode}: --node22 <file> names its program`
   return undefined
 }
+
+/** The modules of those peers that can be measured here. */
+export const peerModules = (selected: ReadonlyArray<EngineEntry>, given: Arguments): ReadonlyArray<string> =>
+  selected
+    .filter((engine) => engine.module !== perdure.module && unavailable(engine, given) === undefined)
+    .map(({ module }) => module.replace(/js$/, "ts"))

@@ -1,12 +1,10 @@
 import { createHash } from "node:crypto"
-import { readdir, readFile } from "node:fs/promises"
-import { join } from "node:path"
-import { fileURLToPath } from "node:url"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type { DatabaseError } from "../model/Errors.js"
 import { type Transaction, Transactor } from "../store/Transactor.js"
 import { run } from "./Execution.js"
+import { migrationFiles } from "./MigrationFiles.js"
 import { decodeGuaranteed, rowDecoder } from "./Rows.js"
 import { defaultSchema, qualifier, type SchemaName } from "./Statement.js"
 
@@ -44,17 +42,15 @@ interface Applied {
   readonly checksum: string
 }
 
-/** The package keeps its migrations two folders above this module, built or not. */
-const packaged = fileURLToPath(new URL("../../migrations", import.meta.url))
-
 const fileName = /^(\d{4})_[a-z0-9_]+\.sql$/
 
-/** Reads the migrations of the package, in order. */
-export const load: Effect.Effect<ReadonlyArray<Migration>> = Effect.promise(async () => {
-  const names = (await readdir(packaged)).filter((name) => fileName.test(name)).sort()
-  return Promise.all(
-    names.map(async (file): Promise<Migration> => {
-      const sql = (await readFile(join(packaged, file), "utf8")).replaceAll("\r\n", "\n")
+/** The migrations of the package, in order. */
+export const load: Effect.Effect<ReadonlyArray<Migration>> = Effect.map(Effect.promise(migrationFiles), (files) =>
+  files
+    .filter(({ file }) => fileName.test(file))
+    .sort((left, right) => (left.file < right.file ? -1 : 1))
+    .map(({ file, sql: written }): Migration => {
+      const sql = written.replaceAll("\r\n", "\n")
       return {
         id: Number(file.slice(0, 4)),
         name: file.replace(/\.sql$/, ""),
@@ -62,8 +58,7 @@ export const load: Effect.Effect<ReadonlyArray<Migration>> = Effect.promise(asyn
         checksum: createHash("sha256").update(sql).digest("hex")
       }
     })
-  )
-})
+)
 
 /**
  * Brings a schema to the present version; gives the names of the migrations it applied.
