@@ -12,7 +12,9 @@ export const childProgram = join(built, "child.js")
 const published: Plugin = {
   name: "published",
   setup: ({ onResolve }) => {
-    onResolve({ filter: /^\.\.\/\.\.\/src\/index\.js$/ }, () => ({ path: join(source, "..", "..", "dist", "index.js") }))
+    onResolve({ filter: /^\.\.\/\.\.\/src\/index\.js$/ }, () => ({
+      path: join(source, "..", "..", "dist", "index.js")
+    }))
   }
 }
 

@@ -15,17 +15,27 @@ const isPrime = (candidate: number): boolean => {
 const initial = rootsOfPrimes(8, Math.sqrt)
 const constants = rootsOfPrimes(64, Math.cbrt)
 
-/**
- * The SHA-256 of a text in UTF-8, in hexadecimal.
- *
- * **When to use** Where a definition is hashed: at once and without Node, so that a browser gets the same hash.
- */
-export const sha256 = (text: string): string => {
+/** The SHA-256 of a text in UTF-8, in hexadecimal, in plain JavaScript. */
+export const plainSha256 = (text: string): string => {
   const blocks = pad(new TextEncoder().encode(text))
   const state = initial.slice()
   for (let offset = 0; offset < blocks.byteLength; offset += 64) compress(state, blocks, offset)
   return [...state].map((word) => word.toString(16).padStart(8, "0")).join("")
 }
+
+/** Node's own, where there is Node. */
+const crypto = globalThis.process?.getBuiltinModule?.("node:crypto")
+
+/**
+ * The SHA-256 of a text in UTF-8, in hexadecimal.
+ *
+ * **When to use** Where a definition is hashed: at once, and in a browser, which has no such function that answers at once, with the
+ * same result.
+ *
+ * **Details** By Node where it can be: the graph of 505 nodes takes a starting process 30 ms in JavaScript that is not compiled yet.
+ */
+export const sha256 = (text: string): string =>
+  crypto === undefined ? plainSha256(text) : crypto.createHash("sha256").update(text, "utf8").digest("hex")
 
 /** Appends a one bit, zeros, and the length in bits: whole blocks of 64 bytes. */
 const pad = (bytes: Uint8Array): DataView => {

@@ -29,7 +29,7 @@ const deathStatements = (schema: SchemaName) => {
     rivals: statement(
       "workers.rivals",
       `
-      select w.incarnation, w.heartbeat_at::text as heartbeat, ${sessionGone(s, "w")} as gone
+      select w.incarnation, w.heartbeat_at::text as heartbeat, w.process, ${sessionGone(s, "w")} as gone
       from ${s}.workers w
       where w.stopped_at is null and w.session is not null and w.incarnation <> $1::uuid`
     ),
@@ -56,7 +56,7 @@ const livesStatements = (schema: SchemaName) => {
     register: statement(
       "workers.register",
       `
-      insert into ${s}.workers (incarnation, worker_id, lease_ms) values ($1::uuid, $2, $3::int4)
+      insert into ${s}.workers (incarnation, worker_id, lease_ms, process) values ($1::uuid, $2, $3::int4, $4)
       on conflict (incarnation) do update set heartbeat_at = ${s}.clock()`
     ),
     stopOthers: statement(
@@ -141,7 +141,12 @@ const silent: Standing = { session: null, room: 0 }
 
 const decodeRival = rowDecoder(
   "workers",
-  Schema.Struct({ incarnation: Incarnation, heartbeat: Schema.String, gone: Schema.Boolean }),
+  Schema.Struct({
+    incarnation: Incarnation,
+    heartbeat: Schema.String,
+    process: Schema.NullOr(Schema.String),
+    gone: Schema.Boolean
+  }),
   ["incarnation"]
 )
 
@@ -153,7 +158,7 @@ const make = (schema: SchemaName, exclusive: boolean) => {
   return Workers.of({
     exclusive,
     register: (worker) =>
-      run(lives.register, [worker.incarnation, toColumnText(worker.workerId), worker.leaseMs]).pipe(
+      run(lives.register, [worker.incarnation, toColumnText(worker.workerId), worker.leaseMs, worker.process]).pipe(
         Effect.zipRight(worker.exclusive ? run(lives.stopOthers, [worker.incarnation]) : Effect.void),
         Effect.asVoid
       ),

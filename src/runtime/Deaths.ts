@@ -1,3 +1,4 @@
+import * as Arr from "effect/Array"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -5,6 +6,7 @@ import * as Random from "effect/Random"
 import * as Schedule from "effect/Schedule"
 import { Limits } from "../model/Limits.js"
 import { Lifeline } from "../store/Lifeline.js"
+import { isOver } from "../store/ProcessIdentity.js"
 import { Transactor } from "../store/Transactor.js"
 import { type Rival, Workers } from "../store/Workers.js"
 import { careful } from "./Careful.js"
@@ -14,7 +16,8 @@ import { Waker } from "./Waker.js"
 
 /**
  * Sees deaths long before a lease has run out: a worker whose session is gone, twice, with no heartbeat in between, is
- * declared dead, and what it held is taken over at once.
+ * declared dead, and what it held is taken over at once. One look is enough beside a process that is over: what is started
+ * again after a crash has no doubts about what was there before.
  *
  * **Details** Only workers that have a session themselves look; one that had trouble waits. Being wrong costs no more than
  * the fences allow: who was declared dead and lives registers anew. The more workers there are, the less often each looks.
@@ -29,14 +32,8 @@ const make = Effect.gen(function* () {
 
   const rivals = Effect.flatMap(identity.current, (me) => transactor.transact("watch", workers.rivals(me)))
 
-  /** Those that were gone at both looks, and whose heart has not beaten meanwhile. */
-  const settle = (suspects: ReadonlyArray<Rival>) =>
+  const declare = (silent: ReadonlyArray<Rival>) =>
     Effect.gen(function* () {
-      yield* Effect.sleep(Duration.millis(Limits.doubtMs))
-      const heartbeats = new Map(suspects.map(({ heartbeat, incarnation }) => [incarnation, heartbeat]))
-      const silent = (yield* rivals).filter(
-        (rival) => rival.gone && heartbeats.get(rival.incarnation) === rival.heartbeat
-      )
       if (silent.length === 0 || !vitality.mayTakeOver()) return
       const dead = yield* transactor.transact("declare", workers.declareDead(silent))
       if (dead === 0) return
@@ -44,13 +41,26 @@ const make = Effect.gen(function* () {
       yield* waker.claim
     })
 
+  /** Those that were gone at both looks, and whose heart has not beaten meanwhile. */
+  const settle = (suspects: ReadonlyArray<Rival>) =>
+    Effect.gen(function* () {
+      yield* Effect.sleep(Duration.millis(Limits.doubtMs))
+      const heartbeats = new Map(suspects.map(({ heartbeat, incarnation }) => [incarnation, heartbeat]))
+      const again = yield* rivals
+      yield* declare(again.filter((rival) => rival.gone && heartbeats.get(rival.incarnation) === rival.heartbeat))
+    })
+
   let others = 1
   const look = Effect.gen(function* () {
     if (!vitality.mayTakeOver()) return
     const seen = yield* rivals
     others = seen.length
-    const suspects = seen.filter((rival) => rival.gone)
-    if (suspects.length > 0) yield* settle(suspects)
+    const [doubtful, over] = Arr.partition(
+      seen.filter((rival) => rival.gone),
+      ({ process }) => process !== null && isOver(process)
+    )
+    yield* declare(over)
+    if (doubtful.length > 0) yield* settle(doubtful)
   })
 
   const pause = Effect.flatMap(Random.nextRange(0.8, 1.2), (factor) =>

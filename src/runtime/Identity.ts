@@ -5,6 +5,7 @@ import * as Layer from "effect/Layer"
 import * as Ref from "effect/Ref"
 import type { DatabaseError } from "../model/Errors.js"
 import { Incarnation } from "../model/Ids.js"
+import { selfAnywhere } from "../store/ProcessIdentity.js"
 import { Transactor } from "../store/Transactor.js"
 import { Workers } from "../store/Workers.js"
 import { Settings } from "./Settings.js"
@@ -33,6 +34,7 @@ const make = Effect.gen(function* () {
       workers.register({
         incarnation: next,
         workerId: settings.workerId,
+        process: selfAnywhere(),
         leaseMs: workers.exclusive ? neverMs : settings.leaseMs,
         exclusive: workers.exclusive
       })

@@ -10,12 +10,14 @@ import { currentOf, isLeft, looseEdge } from "./Places.js"
 import type { Plan, PlanEdge, PlanHandle, PlanNode } from "./Plan.js"
 import {
   type EdgeState,
+  endedNode,
   freshState,
   type HandleState,
   type NodeState,
   noneAhead,
   type OpenFiring,
   type RunState,
+  skippedNode,
   type Taken
 } from "./RunState.js"
 
@@ -54,9 +56,7 @@ export const fromRows = (plan: Plan, rows: RunRows): Either.Either<RunState, str
   try {
     const nodes = plan.nodes.map((node, index): NodeState => {
       const skipped = hasBit(frontier.skipped, index)
-      if (hasBit(frontier.ended, index)) {
-        return { ...fresh.nodes[index]!, handles: [], ended: true, touched: true, ran: !skipped, next: skipped ? 2 : 1 }
-      }
+      if (hasBit(frontier.ended, index)) return skipped ? skippedNode : endedNode
       if (frontier.nodes[node.id] === undefined) return fresh.nodes[index]!
       return new NodeRows(plan, node, frontier, firings.get(node.id) ?? [], messages).build(skipped)
     })
@@ -65,7 +65,9 @@ export const fromRows = (plan: Plan, rows: RunRows): Either.Either<RunState, str
       status: rows.row.status,
       version: rows.row.version,
       nodes,
-      active: plan.nodes.flatMap(({ id, index }) => (frontier.nodes[id] === undefined ? [] : [index])),
+      active: Object.keys(frontier.nodes)
+        .map((id) => plan.byId.get(id)!.index)
+        .sort((left, right) => left - right),
       frontier,
       cancelling: rows.row.status === "cancelling",
       paused: rows.row.status === "paused"

@@ -122,13 +122,17 @@ export type Begins = Pick<Frontier, "startAt" | "deadline" | "parent" | "trace">
 /** As most runs begin: at once, with all the time, for nobody. */
 export const anyhow: Begins = {}
 
-/** A run before anything happened. */
-export const freshState = (plan: Plan, runId: RunId, begins: Begins = anyhow): RunState => ({
-  plan,
-  runId,
-  status: "pending",
-  version: 0,
-  nodes: plan.nodes.map(
+const freshNodes = new WeakMap<Plan, ReadonlyArray<NodeState>>()
+
+/**
+ * The nodes of a run before anything happened: the same objects for every run of a plan, as none is ever changed in place.
+ *
+ * **Details** Taking over 200 runs with 500 ended nodes each made 100,000 of them before.
+ */
+const freshNodesOf = (plan: Plan): ReadonlyArray<NodeState> => {
+  const known = freshNodes.get(plan)
+  if (known !== undefined) return known
+  const nodes = plan.nodes.map(
     (node): NodeState => ({
       next: 1,
       open: [],
@@ -145,7 +149,32 @@ export const freshState = (plan: Plan, runId: RunId, begins: Begins = anyhow): R
       ran: node.kind === "input",
       received: 0
     })
-  ),
+  )
+  freshNodes.set(plan, nodes)
+  return nodes
+}
+
+/** A node that ended before the run was read from its rows. */
+export const endedNode: NodeState = {
+  next: 1,
+  open: [],
+  handles: [],
+  touched: true,
+  ended: true,
+  ran: true,
+  received: 0
+}
+
+/** One whose firings were all skipped. */
+export const skippedNode: NodeState = { ...endedNode, ran: false, next: 2 }
+
+/** A run before anything happened. */
+export const freshState = (plan: Plan, runId: RunId, begins: Begins = anyhow): RunState => ({
+  plan,
+  runId,
+  status: "pending",
+  version: 0,
+  nodes: freshNodesOf(plan),
   active: [],
   frontier: begins === anyhow ? emptyFrontier : { ...emptyFrontier, ...begins },
   cancelling: false,

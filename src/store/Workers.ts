@@ -9,6 +9,8 @@ export interface WorkerRegistration {
   readonly incarnation: Incarnation
   readonly workerId: string
   readonly leaseMs: number
+  /** Its process, as `ProcessIdentity` names it; null where the system does not tell. */
+  readonly process: string | null
   /** No other process can be on this database (its folder is locked): every other worker is dead. */
   readonly exclusive: boolean
 }
@@ -26,6 +28,8 @@ export interface Rival {
   readonly incarnation: Incarnation
   /** Its last heartbeat, as the database writes it. */
   readonly heartbeat: string
+  /** Its process, as it registered. */
+  readonly process: string | null
   /** Its session does not hold its lock: it is dead, unless its heart beats again. Not while a restart of the server excuses it. */
   readonly gone: boolean
 }

@@ -8,7 +8,7 @@ import { graphHash } from "../../src/definition/GraphHash.js"
 import { GraphText } from "../../src/definition/GraphJson.js"
 import { mermaid } from "../../src/definition/Mermaid.js"
 import * as Node from "../../src/definition/Node.js"
-import { sha256 } from "../../src/definition/Sha256.js"
+import { plainSha256, sha256 } from "../../src/definition/Sha256.js"
 import * as Workflow from "../../src/definition/Workflow.js"
 import { Batch, Order } from "./fixtures.js"
 
@@ -92,12 +92,14 @@ describe("sha256", () => {
     ["a".repeat(1_000_000), "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0"]
   ])("is that of the standard", (text, hash) => {
     expect(sha256(text)).toBe(hash)
+    expect(plainSha256(text)).toBe(hash)
   })
 
   it.prop(
     "is that of Node for any text of any length",
     [FastCheck.string({ unit: "binary", maxLength: 300 })],
-    ([text]) => sha256(text) === createHash("sha256").update(text).digest("hex")
+    ([text]) =>
+      [plainSha256, sha256].every((hash) => hash(text) === createHash("sha256").update(text).digest("hex"))
   )
 })
 

@@ -105,7 +105,10 @@ const setUp = (alive: boolean) =>
     const { register } = yield* Workers
     for (const number of [1, 2, 3]) {
       const leaseMs = number === 1 && !alive ? 1 : 1_000_000
-      yield* transact("register", register({ incarnation: worker(number), workerId: "w", leaseMs, exclusive: false }))
+      yield* transact(
+        "register",
+        register({ incarnation: worker(number), workerId: "w", leaseMs, process: null, exclusive: false })
+      )
     }
     const first = commitOf({ version: 1, firings: [firing] })
     yield* transact(

@@ -48,7 +48,7 @@ const workers = Effect.flatMap(Workers, (store) =>
   transact(
     Effect.gen(function* () {
       for (const incarnation of [dead, me, other]) {
-        yield* store.register({ incarnation, workerId: "w", leaseMs: 60_000, exclusive: false })
+        yield* store.register({ incarnation, workerId: "w", leaseMs: 60_000, process: null, exclusive: false })
       }
       yield* store.leave(dead)
     })

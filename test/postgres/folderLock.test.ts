@@ -6,7 +6,7 @@ import { setTimeout as delay } from "node:timers/promises"
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as FolderLock from "../../src/postgres/embedded/FolderLock.js"
-import * as ProcessIdentity from "../../src/postgres/embedded/ProcessIdentity.js"
+import * as ProcessIdentity from "../../src/store/ProcessIdentity.js"
 import { embeddedChild, temporaryFolder } from "./children.js"
 
 const onLinux = process.platform === "linux"
@@ -117,4 +117,20 @@ describe("a folder's lock", () => {
       expect(readdirSync(folder)).toEqual(["lock"])
     })
   )
+})
+
+describe("a process among those of all machines", () => {
+  it("is over when it has ended or its pid is another's, beside it; elsewhere nobody can tell", () => {
+    if (!onLinux) return
+    const self = ProcessIdentity.selfAnywhere()!
+    const [boot, namespace, pid, start] = self.split(" ")
+    const isOver = (...parts: ReadonlyArray<string | undefined>) => ProcessIdentity.isOver(parts.join(" "))
+    expect(isOver(boot, namespace, pid, start)).toBe(false)
+    expect(isOver(boot, namespace, pid, "1")).toBe(true)
+    expect(isOver(boot, namespace, "99999999", start)).toBe(true)
+    expect(isOver("00000000-0000-0000-0000-000000000000", namespace, pid, "1")).toBe(false)
+    expect(isOver(boot, "pid:[1]", pid, "1")).toBe(false)
+    expect(isOver(boot, namespace, pid)).toBe(false)
+    expect(isOver("")).toBe(false)
+  })
 })

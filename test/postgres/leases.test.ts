@@ -163,7 +163,9 @@ const served = Effect.gen(function* () {
   yield* query(
     "update perdure.definitions set served_at = perdure.clock() - interval '2 minutes' where workflow = 'order'"
   )
-  yield* transact(workers.register({ incarnation: me, workerId: "w", leaseMs: 60_000, exclusive: false }))
+  yield* transact(
+    workers.register({ incarnation: me, workerId: "w", leaseMs: 60_000, process: null, exclusive: false })
+  )
 })
 
 const silentMs = 60_000

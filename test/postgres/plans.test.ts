@@ -50,7 +50,9 @@ const everything = Effect.gen(function* () {
   const workers = yield* Workers
   const audit = yield* AuditLog
   const runs = (step: number) => `${step}`
-  yield* transact(workers.register({ incarnation: worker, workerId: "w", leaseMs: 60_000, exclusive: true }))
+  yield* transact(
+    workers.register({ incarnation: worker, workerId: "w", leaseMs: 60_000, process: null, exclusive: true })
+  )
   yield* transact(workers.define([{ ...definition, hash: "h", graph: "{}" }]))
   yield* transact(workers.heartbeat(worker, definitions))
   const running = { fence: 1, status: "running", frontier: open("n", 1, 2), firings: [firing("n", 1)] } as const
@@ -117,7 +119,8 @@ const everything = Effect.gen(function* () {
   yield* transact(states.resumability(id))
   yield* transact(states.standing(id))
   const rivals = yield* transact(workers.rivals(worker))
-  yield* transact(workers.declareDead([...rivals, { incarnation: incarnation(3), heartbeat: "now", gone: true }]))
+  const silent = { incarnation: incarnation(3), heartbeat: "now", process: null, gone: true }
+  yield* transact(workers.declareDead([...rivals, silent]))
   for (const filter of [
     {},
     { workflow: "order" },

@@ -6,7 +6,15 @@ import { both, definition, incarnation, one, query, sql, start, transact } from 
 
 const register = (number: number, exclusive = false, leaseMs = 60_000) =>
   Effect.flatMap(Workers, (workers) =>
-    transact(workers.register({ incarnation: incarnation(number), workerId: `w${number}\u0000`, leaseMs, exclusive }))
+    transact(
+      workers.register({
+        incarnation: incarnation(number),
+        workerId: `w${number}\u0000`,
+        leaseMs,
+        process: null,
+        exclusive
+      })
+    )
   )
 
 const heartbeat = (number: number, definitions = [definition]) =>

@@ -3,7 +3,7 @@ import { randomBytes } from "node:crypto"
 import { lstatSync, mkdirSync, readdirSync, readFileSync, readlinkSync, realpathSync, rmSync, statSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { dirname, join } from "node:path"
-import * as ProcessIdentity from "../../src/postgres/embedded/ProcessIdentity.js"
+import * as ProcessIdentity from "../../src/store/ProcessIdentity.js"
 
 /** Whom the server's processes belong to; undefined for whoever runs the tests. */
 export interface ServerUser {

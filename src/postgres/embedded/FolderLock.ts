@@ -4,7 +4,7 @@ import { join } from "node:path"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
-import * as ProcessIdentity from "./ProcessIdentity.js"
+import * as ProcessIdentity from "../../store/ProcessIdentity.js"
 
 /** A live process has the data folder open. */
 export class DataDirLocked extends Schema.TaggedError<DataDirLocked>()("DataDirLocked", {

@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs"
+import { readFileSync, readlinkSync } from "node:fs"
 
 /**
  * One process, told apart from a later one with the same pid.
@@ -20,8 +20,19 @@ const read = (path: string): string | undefined => {
   }
 }
 
+const bootId = (): string => (read("/proc/sys/kernel/random/boot_id") ?? "").trim()
+
 /** The first letters are enough to tell two boots apart, and fit into a file name. */
-const currentBoot = (): string => (read("/proc/sys/kernel/random/boot_id") ?? "").slice(0, 8)
+const currentBoot = (): string => bootId().slice(0, 8)
+
+/** Where pids mean the same: containers of one machine have the boot in common, not these. */
+const pidNamespace = (): string => {
+  try {
+    return readlinkSync("/proc/self/ns/pid")
+  } catch {
+    return ""
+  }
+}
 
 /**
  * State and start time out of `/proc/<pid>/stat`.
@@ -76,4 +87,23 @@ export const decode = (name: string): ProcessIdentity | undefined => {
   const match = pattern.exec(name)
   if (match === null) return undefined
   return { pid: Number(match[1]), boot: match[2] ?? "", start: match[3] ?? "" }
+}
+
+/** The machine, its boot and the namespace of its pids; undefined where the system does not tell. */
+const surroundings = (): string | undefined => {
+  const [boot, namespace] = [bootId(), pidNamespace()]
+  return boot === "" || namespace === "" ? undefined : `${boot} ${namespace}`
+}
+
+/** This process among those of all machines, as text; null where the system does not tell enough (anything but Linux). */
+export const selfAnywhere = (): string | null => {
+  const [around, { pid, start }] = [surroundings(), self()]
+  return around === undefined || start === "" ? null : `${around} ${pid} ${start}`
+}
+
+/** Whether a process that {@link selfAnywhere} named is over for certain: only who runs beside it can tell. */
+export const isOver = (named: string): boolean => {
+  const [boot, namespace, pid, start = ""] = named.split(" ")
+  if (start === "" || `${boot} ${namespace}` !== surroundings()) return false
+  return !isAlive({ pid: Number(pid), boot: currentBoot(), start })
 }
