@@ -103,8 +103,16 @@ export class Draft {
     let at = open.length
     while (at > 0 && open[at - 1]!.firing >= put.firing) at--
     const before = open[at]?.firing === put.firing ? open[at] : undefined
-    const firing = {
-      ...put,
+    const firing: OpenFiring = {
+      firing: put.firing,
+      status: put.status,
+      attempt: put.attempt,
+      crashes: put.crashes,
+      taken: put.taken,
+      inputs: put.inputs,
+      reason: put.reason,
+      state: put.state,
+      notBefore: put.notBefore,
       deadline: put.deadline ?? (plan.totalMs < Number.POSITIVE_INFINITY ? this.now + plan.totalMs : null),
       startedAt: this.needsNoRow(plan, put) ? this.now : null
     }

@@ -11,7 +11,7 @@ import type { Plan, PlanEdge, PlanHandle, PlanNode } from "./Plan.js"
 import {
   type EdgeState,
   endedNode,
-  freshState,
+  freshNodesOf,
   type HandleState,
   type NodeState,
   noneAhead,
@@ -47,27 +47,26 @@ export interface RunRows {
  * **Errors** A sentence, when the rows contradict each other or the definition: the run is parked, never guessed at.
  */
 export const fromRows = (plan: Plan, rows: RunRows): Either.Either<RunState, string> => {
-  const fresh = freshState(plan, rows.row.runId)
+  const fresh = freshNodesOf(plan)
   const frontier = withoutRows(rows)
   const unknown = Object.keys(frontier.nodes).find((id) => !plan.byId.has(id))
   if (unknown !== undefined) return Either.left(`the definition has no node ${unknown}`)
   const firings = groupBy(rows.firings, (firing) => firing.nodeId)
   const messages = groupBy(rows.messages, (message) => edgeKey(message.nodeId, message.handle, message.producer))
   try {
-    const nodes = plan.nodes.map((node, index): NodeState => {
+    const nodes = each(plan.nodes, (node, index): NodeState => {
       const skipped = hasBit(frontier.skipped, index)
       if (hasBit(frontier.ended, index)) return skipped ? skippedNode : endedNode
-      if (frontier.nodes[node.id] === undefined) return fresh.nodes[index]!
+      if (frontier.nodes[node.id] === undefined) return fresh[index]!
       return new NodeRows(plan, node, frontier, firings.get(node.id) ?? [], messages).build(skipped)
     })
     return Either.right({
-      ...fresh,
+      plan,
+      runId: rows.row.runId,
       status: rows.row.status,
       version: rows.row.version,
       nodes,
-      active: Object.keys(frontier.nodes)
-        .map((id) => plan.byId.get(id)!.index)
-        .sort((left, right) => left - right),
+      active: activeOf(plan, frontier),
       frontier,
       cancelling: rows.row.status === "cancelling",
       paused: rows.row.status === "paused"
@@ -78,16 +77,23 @@ export const fromRows = (plan: Plan, rows: RunRows): Either.Either<RunState, str
   }
 }
 
-/** The frontier as the next commit would write it: what has got a row is not told of any more. */
+const activeOf = (plan: Plan, { nodes }: Frontier): ReadonlyArray<number> => {
+  const active: Array<number> = []
+  for (const id of Object.keys(nodes)) active.push(plan.byId.get(id)!.index)
+  return active.sort((left, right) => left - right)
+}
+
+/** The frontier as the next commit would write it, in its shape: what has got a row is not told of any more. */
 const withoutRows = ({ firings, row }: RunRows): Frontier => {
-  const { frontier } = row
-  if (Object.values(frontier.nodes).every((node) => node.started === undefined)) return frontier
+  const { ended, nodes: entries, skipped, ...kept } = row.frontier
   const written = new Set(firings.map(({ firing, nodeId }) => `${nodeId}/${firing}`))
-  const nodes = Object.entries(frontier.nodes).map(([nodeId, { started = [], ...entry }]) => {
+  const nodes: Record<string, FrontierNode> = {}
+  for (const [nodeId, { from, low, next, started = [] }] of Object.entries(entries)) {
     const left = started.filter(([firing]) => !written.has(`${nodeId}/${firing}`))
-    return [nodeId, left.length === 0 ? entry : { ...entry, started: left }] as const
-  })
-  return { ...frontier, nodes: Object.fromEntries(nodes) }
+    nodes[nodeId] = left.length === 0 ? { next, low, from } : { next, low, from, started: left }
+  }
+  const frontier: Frontier = { ended, skipped, nodes }
+  return Object.keys(kept).length === 0 ? frontier : { ...frontier, ...kept }
 }
 
 /** The firings of a node that have no row, as their rows would be. */
@@ -107,6 +113,13 @@ const rowless = (nodeId: string, entry: FrontierNode): ReadonlyArray<FiringRow> 
     startedAt,
     failure: null
   }))
+
+/** As `map`, whose arrays may have holes for all the compiler knows: then what is compiled for a run's own arrays is not for these. */
+const each = <A, B>(items: ReadonlyArray<A>, of: (item: A, index: number) => B): Array<B> => {
+  const all: Array<B> = []
+  for (const item of items) all.push(of(item, all.length))
+  return all
+}
 
 const groupBy = <A>(items: ReadonlyArray<A>, key: (item: A) => string): ReadonlyMap<string, ReadonlyArray<A>> => {
   const groups = new Map<string, Array<A>>()
@@ -140,11 +153,9 @@ class NodeRows {
 
   build(skipped: boolean): NodeState {
     const entry = this.frontier.nodes[this.node.id]!
-    const handles = this.node.handles.map((handle) => this.handle(handle))
-    const open = this.firings
-      .filter((firing) => !isFiringEnded(firing.status))
-      .sort((a, b) => a.firing - b.firing)
-      .map((firing) => this.open(firing, handles))
+    const handles = each(this.node.handles, (handle) => this.handle(handle))
+    const left = this.firings.filter((firing) => !isFiringEnded(firing.status)).sort((a, b) => a.firing - b.firing)
+    const open = each(left, (firing) => this.open(firing, handles))
     if ((open[0]?.firing ?? entry.next) !== entry.low) {
       throw new Contradiction(`${this.node.id}: the lowest open firing is not ${entry.low}`)
     }
@@ -170,7 +181,7 @@ class NodeRows {
 
   private handle(handle: PlanHandle): HandleState {
     const queue: Array<Message> = []
-    const edges = handle.edges.map((edge): EdgeState => {
+    const edges = each(handle.edges, (edge): EdgeState => {
       if (handle.mode === "latest" || handle.mode === "unordered") return this.loose(handle, edge, queue)
       const next = this.nextOf(handle, edge.producer)
       const expected = this.expected(edge.node)
@@ -205,7 +216,8 @@ class NodeRows {
       .sort(comparePositions)
     const inOrder = handle.mode !== "unordered"
     for (const message of left) if (!inOrder || message.firing <= expected) queue.push(message)
-    return { expected, early: left.filter((message) => inOrder && message.firing > expected), ...edge }
+    const early = left.filter((message) => inOrder && message.firing > expected)
+    return { expected, early, next: edge.next, ahead: edge.ahead }
   }
 
   private nextOf(handle: PlanHandle, producer: string): readonly [number, number] {
@@ -240,7 +252,7 @@ class NodeRows {
   }
 
   private open(firing: FiringRow, handles: ReadonlyArray<HandleState>): OpenFiring {
-    const taken = this.node.handles.map((handle, index): Taken | undefined => {
+    const taken = each(this.node.handles, (handle, index): Taken | undefined => {
       const input = firing.inputs[handle.name]
       if (input === undefined) return undefined
       if ("ref" in input) return this.find(firing, handle, input.ref)

@@ -66,6 +66,9 @@ export interface NodeState {
 /**
  * A run in memory: always what `fromRows` would give after the last commit.
  *
+ * **Details** Whoever makes one of these objects, at a start, in a draft or from rows, names all its properties in the order of its
+ * interface, so that it has one shape: copies by `...` have another, for which compiled code is compiled once more.
+ *
  * **Details** `active` are the indices, rising, of nodes that have been touched and have not ended: those the frontier
  * tells of, and all that a decision looks at.
  */
@@ -116,6 +119,17 @@ export const noneAhead: ReadonlyMap<number, number> = new Map()
 
 const freshEdge: EdgeState = { expected: 1, early: [], next: [0, 0], ahead: noneAhead }
 
+/** An edge of events from outside, which come in their order. */
+const freshOutside: EdgeState = { expected: Number.POSITIVE_INFINITY, early: [], next: [0, 0], ahead: noneAhead }
+
+/** What a firing took, with one more input: one property after the other, since each copy by `...` would have a shape of its own. */
+export const withInput = (inputs: TakenInputs, handle: string, taken: TakenInputs[string]): TakenInputs => {
+  const all: Record<string, TakenInputs[string]> = {}
+  for (const name in inputs) all[name] = inputs[name]!
+  all[handle] = taken
+  return all
+}
+
 /** What a run is told at its start and keeps: when it begins, by when it has to be over, whose child it is, its trace. */
 export type Begins = Pick<Frontier, "startAt" | "deadline" | "parent" | "trace">
 
@@ -129,7 +143,7 @@ const freshNodes = new WeakMap<Plan, ReadonlyArray<NodeState>>()
  *
  * **Details** Taking over 200 runs with 500 ended nodes each made 100,000 of them before.
  */
-const freshNodesOf = (plan: Plan): ReadonlyArray<NodeState> => {
+export const freshNodesOf = (plan: Plan): ReadonlyArray<NodeState> => {
   const known = freshNodes.get(plan)
   if (known !== undefined) return known
   const nodes = plan.nodes.map(
@@ -140,7 +154,7 @@ const freshNodesOf = (plan: Plan): ReadonlyArray<NodeState> => {
         queue: [],
         head: 0,
         edges: handle.edges.map((edge) =>
-          edge.node < 0 ? { ...freshEdge, expected: Number.POSITIVE_INFINITY } : freshEdge
+          edge.node < 0 ? freshOutside : freshEdge
         ),
         current: undefined
       })),
@@ -166,7 +180,15 @@ export const endedNode: NodeState = {
 }
 
 /** One whose firings were all skipped. */
-export const skippedNode: NodeState = { ...endedNode, ran: false, next: 2 }
+export const skippedNode: NodeState = {
+  next: 2,
+  open: [],
+  handles: [],
+  touched: true,
+  ended: true,
+  ran: false,
+  received: 0
+}
 
 /** A run before anything happened. */
 export const freshState = (plan: Plan, runId: RunId, begins: Begins = anyhow): RunState => ({

@@ -12,7 +12,8 @@ import {
   type OpenFiring,
   runningCount,
   type Taken,
-  waitsForEvent
+  waitsForEvent,
+  withInput
 } from "./RunState.js"
 import { discardStreams } from "./Unread.js"
 
@@ -89,7 +90,7 @@ const giveEvents = (draft: Draft, plan: PlanNode): void => {
       ...waiting,
       status: "scheduled",
       taken,
-      inputs: { ...waiting.inputs, [externalHandle]: reference(event) },
+      inputs: withInput(waiting.inputs, externalHandle, reference(event)),
       notBefore: null
     })
   }

@@ -79,7 +79,7 @@ export class Turn {
     for (const port of input.ports) {
       const value = event.input[port.name]
       if (value === undefined) this.draft.bury(port, 1, "not_taken")
-      else this.draft.emit(port, 1, 0, { _tag: "Live", ...value })
+      else this.draft.emit(port, 1, 0, { _tag: "Live", text: value.text, value: value.value })
     }
     this.draft.close(input.index)
     this.draft.dirty.add(input.index)
@@ -174,7 +174,8 @@ export class Turn {
       // What it has given by then is there, and nothing stands for the rest: as for an empty one.
       if ((outcome.streamed?.[port.name] ?? 0) === 0) this.draft.bury(port, firing.firing, "failed")
     }
-    this.draft.emit(plan.errorPort, firing.firing, 0, { _tag: "Live", ...outcome.error })
+    const { text, value } = outcome.error
+    this.draft.emit(plan.errorPort, firing.firing, 0, { _tag: "Live", text, value })
   }
 
   private suspended(plan: PlanNode, firing: OpenFiring, outcome: Extract<AttemptOutcome, { _tag: "Suspended" }>): void {
@@ -283,7 +284,7 @@ export class Turn {
         producer: externalProducer,
         firing: received,
         ordinal: 0,
-        content: { _tag: "Live", ...event.payload }
+        content: { _tag: "Live", text: event.payload.text, value: event.payload.value }
       }
     )
   }
