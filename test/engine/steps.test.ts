@@ -120,7 +120,8 @@ scenario("a sleep leaves nothing but rows, and what came before it is not done a
   Effect.gen(function* () {
     const calls = new Calls()
     const { engine } = yield* world.start({
-      settings: { idleMs: 0 },
+      // The time comes later than it may stay: then it does not stay at all.
+      settings: { idleMs: 600_000 },
       workflows: stepped(() =>
         Effect.gen(function* () {
           const before = yield* Step.run("before", { success: N }, Effect.as(calls.note("before"), 1))
