@@ -23,8 +23,8 @@ export const plainSha256 = (text: string): string => {
   return [...state].map((word) => word.toString(16).padStart(8, "0")).join("")
 }
 
-/** Node's own, where there is Node. */
-const crypto = globalThis.process?.getBuiltinModule?.("node:crypto")
+/** Node's own, where there is Node: asked for and not imported, so that a page is bundled without it. */
+const crypto = globalThis.process?.getBuiltinModule?.("crypto")
 
 /**
  * The SHA-256 of a text in UTF-8, in hexadecimal.

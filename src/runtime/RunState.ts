@@ -153,9 +153,7 @@ export const freshNodesOf = (plan: Plan): ReadonlyArray<NodeState> => {
       handles: node.handles.map((handle) => ({
         queue: [],
         head: 0,
-        edges: handle.edges.map((edge) =>
-          edge.node < 0 ? freshOutside : freshEdge
-        ),
+        edges: handle.edges.map((edge) => (edge.node < 0 ? freshOutside : freshEdge)),
         current: undefined
       })),
       touched: false,

@@ -98,8 +98,7 @@ describe("sha256", () => {
   it.prop(
     "is that of Node for any text of any length",
     [FastCheck.string({ unit: "binary", maxLength: 300 })],
-    ([text]) =>
-      [plainSha256, sha256].every((hash) => hash(text) === createHash("sha256").update(text).digest("hex"))
+    ([text]) => [plainSha256, sha256].every((hash) => hash(text) === createHash("sha256").update(text).digest("hex"))
   )
 })
 
