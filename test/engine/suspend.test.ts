@@ -15,6 +15,17 @@ scenario("a hot wait is already suspended in the rows, and its worker still hold
   })
 )
 
+scenario("a wait for an event stays in memory, however late the deadline of its run is", (world) =>
+  Effect.gen(function* () {
+    const { engine } = yield* world.start({ workflows: polled(), settings: { idleMs: 60_000 } })
+    yield* engine.start(Polled, { n: 1 }, { runId: "a", deadline: new Date(Date.now() + 86_400_000) })
+    expect((yield* world.until("a", "suspended")).worker).not.toBeNull()
+    yield* engine.trigger(Polled, "a", "poll", "x", { inputId: "1" })
+    expect(yield* engine.await(Polled, "a")).toEqual({ answer: "x after 1" })
+    expect((yield* world.run("a")).fence).toBe(1)
+  })
+)
+
 scenario("an evicted wait is resumed from its rows, by whoever has room", (world) =>
   Effect.gen(function* () {
     const first = yield* world.start({ workflows: polled(), settings: { idleMs: 0 } })
