@@ -23,7 +23,7 @@ import type { RunEnvironment } from "./RunEnvironment.js"
 import { RunHosts } from "./RunHosts.js"
 import type { Deciding, Phase, RunExit } from "./RunLife.js"
 import { type Budget, type Decision, decide } from "./RunMachine.js"
-import { type RunEvent, type RunState, type StartFiring, waitsForEvent } from "./RunState.js"
+import { isAsleep, isRunnable, type RunEvent, type RunState, type StartFiring } from "./RunState.js"
 import { firingName, placeOf } from "./StepOwner.js"
 import type { StreamSession } from "./StreamSession.js"
 
@@ -327,7 +327,7 @@ export class RunFiber implements CommitSource, StepKeeper {
     const waits = quiet && !decision.hungry
     const untilDue = decision.dueAt === undefined ? Number.POSITIVE_INFINITY : decision.dueAt - clock.unsafeNow()
     const most = waits ? idleMs() : Number.POSITIVE_INFINITY
-    if (decision.dueAt !== undefined && untilDue > most && this.sleeps()) return this.release(decision)
+    if (decision.dueAt !== undefined && untilDue > most && isAsleep(this.state)) return this.release(decision)
     this.phase = "resting"
     if (decision.waitsAlone) slots.onFreeAlone(this.look)
     else if (decision.hungry) slots.onFree(this.look)
@@ -337,14 +337,6 @@ export class RunFiber implements CommitSource, StepKeeper {
     this.alarm.set(patience, () => this.guarded(then))
   }
 
-  /** Whether all that is open waits for a time of its own, and no event is asked for: a run's deadline is no such time. */
-  private sleeps(): boolean {
-    const { nodes, plan } = this.state
-    return this.state.active.every((index) =>
-      nodes[index]!.open.every((open) => open.notBefore !== null && !waitsForEvent(plan.nodes[index]!, open))
-    )
-  }
-
   /** Gives the run up, unless something for it has become visible meanwhile. */
   private release(decision: Decision): void {
     this.phase = "leaving"
@@ -352,7 +344,7 @@ export class RunFiber implements CommitSource, StepKeeper {
       runId: this.runId,
       fence: this.run.fence,
       version: this.state.version,
-      ready: !this.state.paused && (decision.hungry || this.runnable()),
+      ready: !this.state.paused && (decision.hungry || isRunnable(this.state)),
       dueAt: decision.dueAt ?? null,
       force: this.draining
     })
@@ -370,13 +362,6 @@ export class RunFiber implements CommitSource, StepKeeper {
       this.phase = "resting"
       if (this.mailbox.length > 0) this.enter()
     })
-  }
-
-  /** Whether a firing that was interrupted by a stop can start elsewhere at once. */
-  private runnable(): boolean {
-    return this.state.nodes.some((node) =>
-      node.open.some((open) => open.status === "scheduled" && open.notBefore === null)
-    )
   }
 
   /** Out of memory: nothing that still arrives is heard. */

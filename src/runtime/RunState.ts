@@ -94,6 +94,16 @@ export const waitsForEvent = (plan: PlanNode, firing: OpenFiring): boolean =>
   firing.taken[plan.external] === undefined &&
   (plan.kind === "trigger" || firing.state !== null)
 
+/** Whether all that is open waits for a time of its own, and no event is asked for: a run's deadline is no such time. */
+export const isAsleep = ({ active, nodes, plan }: RunState): boolean =>
+  active.every((index) =>
+    nodes[index]!.open.every((open) => open.notBefore !== null && !waitsForEvent(plan.nodes[index]!, open))
+  )
+
+/** Whether a firing that was interrupted by a stop can start elsewhere at once. */
+export const isRunnable = ({ nodes }: RunState): boolean =>
+  nodes.some((node) => node.open.some((open) => open.status === "scheduled" && open.notBefore === null))
+
 /** Whether firings of a node have ended from the first one on, and each of them was skipped. */
 export const isSkipped = (node: NodeState): boolean => !node.ran && (node.open[0]?.firing ?? node.next) > 1
 
