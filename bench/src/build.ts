@@ -1,7 +1,7 @@
 import { rmSync } from "node:fs"
 import { dirname, join } from "node:path"
 import { fileURLToPath } from "node:url"
-import { build, type Plugin } from "esbuild"
+import { type BuildOptions, build, type Plugin } from "esbuild"
 
 const source = dirname(fileURLToPath(import.meta.url))
 const built = join(source, "..", ".build")
@@ -9,14 +9,15 @@ const built = join(source, "..", ".build")
 /** Where a child process finds its program. */
 export const childProgram = join(built, "child.js")
 
-const published: Plugin = {
+const published = (external: boolean): Plugin => ({
   name: "published",
   setup: ({ onResolve }) => {
     onResolve({ filter: /^\.\.\/\.\.\/src\/index\.js$/ }, () => ({
-      path: join(source, "..", "..", "dist", "index.js")
+      path: join(source, "..", "..", "dist", "index.js"),
+      external
     }))
   }
-}
+})
 
 /** What is not installed stays outside: packages that others load only when they are there. */
 const optional: Plugin = {
@@ -36,23 +37,28 @@ const external = ["@electric-sql/pglite"]
 /** Packages of CommonJS ask for the modules of Node as they are used to. */
 const require = `import { createRequire } from "node:module"; const require = createRequire(import.meta.url)`
 
-/** One application: its own modules and those of every package that it uses, without what it doesn't use of them. */
-const bundle = (program: string): Promise<unknown> =>
+const javascript = (program: string, options: BuildOptions): Promise<unknown> =>
   build({
     entryPoints: [join(source, program)],
     outbase: source,
     outdir: built,
     bundle: true,
-    external,
-    plugins: [published, optional],
-    banner: { js: require },
     format: "esm",
     platform: "node",
     target: "node20",
-    logLevel: "warning"
+    logLevel: "warning",
+    ...options
   })
 
-const own = ["child.ts", "perdure.ts", "sleepersChild.ts", "streamChild.ts"]
+/** One application: its own modules and those of every package that it uses, without what it doesn't use of them. */
+const bundle = (program: string): Promise<unknown> =>
+  javascript(program, { external, plugins: [published(false), optional], banner: { js: require } })
+
+/** A server, as it is installed: nobody bundles one, and the modules of its packages are files. */
+const installed = (program: string): Promise<unknown> =>
+  javascript(program, { packages: "external", plugins: [published(true)] })
+
+const own = ["child.ts", "perdure.ts", "streamChild.ts"]
 
 /**
  * Turns what child processes run into plain JavaScript, in a folder that git ignores: each engine and its side of the harness into a
@@ -62,5 +68,5 @@ const own = ["child.ts", "perdure.ts", "sleepersChild.ts", "streamChild.ts"]
  */
 export const buildChildren = async (peers: ReadonlyArray<string>): Promise<void> => {
   rmSync(built, { recursive: true, force: true })
-  await Promise.all([...own, ...peers].map(bundle))
+  await Promise.all([...[...own, ...peers].map(bundle), installed("sleepersChild.ts")])
 }

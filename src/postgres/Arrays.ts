@@ -1,57 +1,77 @@
-/**
- * Arrays as parameters, in PostgreSQL's binary format: one pass over the values and no quoting.
- *
- * **Details** The driver sends a Buffer as a binary parameter; the statement says the type, as in `$1::text[]`.
- */
-
 const headerBytes = 20
 const emptyBytes = 12
 
 /** What makes an element of one type. */
 interface ElementType<A> {
   readonly oid: number
-  readonly bytes: (value: A) => number
-  readonly write: (target: Buffer, value: A, offset: number) => void
+  bytes(value: A): number
+  write(target: Buffer, value: A, offset: number): void
 }
 
-const encode = <A>(type: ElementType<A>, values: ReadonlyArray<A | null>): Buffer => {
-  if (values.length === 0) return header(Buffer.allocUnsafe(emptyBytes), 0, 0, type.oid)
-  const sizes = new Int32Array(values.length)
-  let total = headerBytes
-  let nulls = 0
-  for (let i = 0; i < values.length; i++) {
-    const value = values[i]
-    if (value === null || value === undefined) {
-      sizes[i] = -1
-      nulls = 1
-    } else {
-      const size = type.bytes(value)
-      sizes[i] = size
-      total += size
+/**
+ * An array as a parameter, in PostgreSQL's binary format: no quoting.
+ *
+ * **Details** A batch has it written where it is sent from; the driver asks it for a Buffer (`toPostgres`) and sends that in binary.
+ * The statement says the type, as in `$1::text[]`.
+ */
+export class ArrayParameter<A = unknown> {
+  private sizes: Int32Array | undefined
+  private total = emptyBytes
+  private nulls = 0
+
+  constructor(
+    private readonly type: ElementType<A>,
+    private readonly values: ReadonlyArray<A | null>
+  ) {}
+
+  /** How many bytes it takes. */
+  get byteLength(): number {
+    if (this.sizes === undefined) this.measure()
+    return this.total
+  }
+
+  /** Writes it, where there is room for it. */
+  writeTo(target: Buffer, at: number): void {
+    const { type, values } = this
+    const sizes = this.sizes ?? this.measure()
+    target.writeInt32BE(values.length === 0 ? 0 : 1, at)
+    target.writeInt32BE(this.nulls, at + 4)
+    target.writeInt32BE(type.oid, at + 8)
+    if (values.length === 0) return
+    target.writeInt32BE(values.length, at + 12)
+    target.writeInt32BE(1, at + 16)
+    let offset = at + headerBytes
+    for (let i = 0; i < values.length; i++) {
+      const size = sizes[i]!
+      offset = target.writeInt32BE(size, offset)
+      if (size === -1) continue
+      type.write(target, values[i]!, offset)
+      offset += size
     }
-    total += 4
   }
-  const target = header(Buffer.allocUnsafe(total), 1, nulls, type.oid)
-  target.writeInt32BE(values.length, 12)
-  target.writeInt32BE(1, 16)
-  let offset = headerBytes
-  for (let i = 0; i < values.length; i++) {
-    const size = sizes[i] ?? -1
-    target.writeInt32BE(size, offset)
-    offset += 4
-    const value = values[i]
-    if (value === null || value === undefined) continue
-    type.write(target, value, offset)
-    offset += size
-  }
-  return target
-}
 
-const header = (target: Buffer, dimensions: number, nulls: number, oid: number): Buffer => {
-  target.writeInt32BE(dimensions, 0)
-  target.writeInt32BE(nulls, 4)
-  target.writeInt32BE(oid, 8)
-  return target
+  private measure(): Int32Array {
+    const { type, values } = this
+    const sizes = new Int32Array(values.length)
+    if (values.length > 0) this.total = headerBytes
+    for (let i = 0; i < values.length; i++) {
+      const value = values[i]
+      const isNull = value === null || value === undefined
+      const size = isNull ? -1 : type.bytes(value)
+      sizes[i] = size
+      if (isNull) this.nulls = 1
+      this.total += isNull ? 4 : 4 + size
+    }
+    this.sizes = sizes
+    return sizes
+  }
+
+  /** What the driver sends where there is no batch. */
+  toPostgres(): Buffer {
+    const bytes = Buffer.allocUnsafe(this.byteLength)
+    this.writeTo(bytes, 0)
+    return bytes
+  }
 }
 
 const text: ElementType<string> = {
@@ -81,12 +101,12 @@ const bool: ElementType<boolean> = {
 }
 
 /** `text[]`. */
-export const textArray = (values: ReadonlyArray<string | null>): Buffer => encode(text, values)
+export const textArray = (values: ReadonlyArray<string | null>): ArrayParameter => new ArrayParameter(text, values)
 /** `int4[]`. */
-export const int4Array = (values: ReadonlyArray<number | null>): Buffer => encode(int4, values)
+export const int4Array = (values: ReadonlyArray<number | null>): ArrayParameter => new ArrayParameter(int4, values)
 /** `int8[]`, from decimal text. */
-export const int8Array = (values: ReadonlyArray<string | null>): Buffer => encode(int8, values)
+export const int8Array = (values: ReadonlyArray<string | null>): ArrayParameter => new ArrayParameter(int8, values)
 /** `float8[]`. */
-export const float8Array = (values: ReadonlyArray<number | null>): Buffer => encode(float8, values)
+export const float8Array = (values: ReadonlyArray<number | null>): ArrayParameter => new ArrayParameter(float8, values)
 /** `bool[]`. */
-export const boolArray = (values: ReadonlyArray<boolean | null>): Buffer => encode(bool, values)
+export const boolArray = (values: ReadonlyArray<boolean | null>): ArrayParameter => new ArrayParameter(bool, values)

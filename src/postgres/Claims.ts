@@ -6,7 +6,7 @@ import type { DefinitionKey, Incarnation } from "../model/Ids.js"
 import type { RunRow } from "../model/Run.js"
 import type { ClaimedRun, ClaimLook, Claims } from "../store/StateStore.js"
 import type { RawRow, Transaction } from "../store/Transactor.js"
-import { int4Array, textArray } from "./Arrays.js"
+import { type ArrayParameter, int4Array, textArray } from "./Arrays.js"
 import { run, runExactly } from "./Execution.js"
 import { anyFirings, makeOpenFirings, openFirings } from "./OpenFirings.js"
 import { decodeFiring, decodeGuaranteed, decodeRun, decodeTaken } from "./Rows.js"
@@ -130,7 +130,7 @@ const claimStatements = (schema: SchemaName) => {
   }
 }
 
-const lookParameters = (look: ClaimLook): ReadonlyArray<Buffer | boolean> => {
+const lookParameters = (look: ClaimLook): ReadonlyArray<ArrayParameter | boolean> => {
   switch (look._tag) {
     case "Own":
       return [textArray(look.runIds)]
@@ -142,7 +142,7 @@ const lookParameters = (look: ClaimLook): ReadonlyArray<Buffer | boolean> => {
 }
 
 /** Definitions as two arrays of one length. */
-export const definitionArrays = (definitions: ReadonlyArray<DefinitionKey>): ReadonlyArray<Buffer> => [
+export const definitionArrays = (definitions: ReadonlyArray<DefinitionKey>): ReadonlyArray<ArrayParameter> => [
   textArray(definitions.map((definition) => definition.workflow)),
   int4Array(definitions.map((definition) => definition.workflowVersion))
 ]

@@ -1,4 +1,6 @@
 import type pg from "pg"
+import { ArrayParameter } from "./Arrays.js"
+import { BatchBytes, type Parameter } from "./BatchBytes.js"
 
 /** A statement with its parameters, and the name it is prepared under. */
 interface Write {
@@ -7,27 +9,24 @@ interface Write {
   readonly values?: ReadonlyArray<unknown>
 }
 
-/** The messages of the extended query protocol, as the driver's connection sends them. */
+/** What of the driver's connection is used: the way to the server. */
 interface Wire {
-  readonly parse: (query: { name: string; text: string; types: Array<string> }, more: boolean) => void
-  readonly bind: (config: { statement: string; values: Array<string | null> }, more: boolean) => void
-  readonly execute: (config: null, more: boolean) => void
-  readonly sync: () => void
-  readonly stream: { readonly cork: () => void; readonly uncork: () => void }
+  readonly stream: { readonly write: (bytes: Uint8Array) => unknown }
 }
 
-/** Prepared statements of a session, by the name they bear here. */
-interface Prepared {
+/** What is known of a session: prepared statements by the name they bear here, and the bytes on their way. */
+interface Session {
   readonly names: Map<string, string>
+  readonly bytes: BatchBytes
   failures: number
 }
 
-const sessions = new WeakMap<object, Prepared>()
+const sessions = new WeakMap<object, Session>()
 
-const preparedOn = (wire: object): Prepared => {
+const sessionOf = (wire: object): Session => {
   const known = sessions.get(wire)
   if (known !== undefined) return known
-  const fresh: Prepared = { names: new Map(), failures: 0 }
+  const fresh: Session = { names: new Map(), bytes: new BatchBytes(), failures: 0 }
   sessions.set(wire, fresh)
   return fresh
 }
@@ -44,7 +43,7 @@ export class WriteAtOnce implements pg.Submittable {
   private completed = 0
   private answered = false
   private parsed: ReadonlyArray<string> = []
-  private prepared: Prepared | undefined
+  private session: Session | undefined
 
   constructor(
     private readonly writes: ReadonlyArray<Write>,
@@ -57,30 +56,33 @@ export class WriteAtOnce implements pg.Submittable {
     return this.writes[this.completed]?.name ?? "commit"
   }
 
-  readonly submit = (wire: Wire): void => {
-    const prepared = preparedOn(wire)
+  /** Sends the batch as one write. An error it returns is a value that can't be sent: the driver hands it to `handleError`. */
+  readonly submit = (wire: Wire): Error | undefined => {
+    const session = sessionOf(wire)
+    const { bytes, failures, names } = session
     const parsed: Array<string> = []
-    wire.stream.cork()
+    this.parsed = parsed
+    this.session = session
     try {
       for (const { name, text, values = [] } of this.writes) {
-        const known = this.named ? prepared.names.get(name) : undefined
-        const statement = known ?? (this.named ? `${name}+${prepared.failures}` : "")
+        const known = this.named ? names.get(name) : undefined
+        const statement = known ?? (this.named ? `${name}+${failures}` : "")
         if (known === undefined) {
-          wire.parse({ name: statement, text, types: [] }, true)
+          bytes.parse(statement, text)
           if (this.named) {
-            prepared.names.set(name, statement)
+            names.set(name, statement)
             parsed.push(name)
           }
         }
-        wire.bind({ statement, values: values.map(asParameter) }, true)
-        wire.execute(null, true)
+        bytes.bind(statement, values.map(asParameter))
+        bytes.execute()
       }
-      wire.sync()
-    } finally {
-      this.parsed = parsed
-      this.prepared = prepared
-      wire.stream.uncork()
+    } catch (error) {
+      bytes.drop()
+      return error instanceof Error ? error : new TypeError(String(error))
     }
+    wire.stream.write(bytes.sync())
+    return undefined
   }
 
   // Nobody needs the rows.
@@ -97,8 +99,8 @@ export class WriteAtOnce implements pg.Submittable {
   handleError(error: Error): void {
     if (this.answered) return
     this.answered = true
-    for (const name of this.parsed) this.prepared?.names.delete(name)
-    if (this.prepared !== undefined) this.prepared.failures++
+    for (const name of this.parsed) this.session?.names.delete(name)
+    if (this.session !== undefined) this.session.failures++
     this.done(error)
   }
 
@@ -111,6 +113,9 @@ export class WriteAtOnce implements pg.Submittable {
 
 const ignore = (): undefined => undefined
 
-/** A Buffer goes as it is, in binary; the driver takes it, though its types don't say so. */
-const asParameter = (value: unknown): string | null =>
-  typeof value === "number" || typeof value === "boolean" ? String(value) : (value as string | null)
+const asParameter = (value: unknown): Parameter => {
+  if (typeof value === "string" || value instanceof ArrayParameter || value instanceof Uint8Array) return value
+  if (value === null || value === undefined) return null
+  if (typeof value === "number" || typeof value === "boolean") return String(value)
+  throw new TypeError(`no parameter of a statement: ${typeof value}`)
+}

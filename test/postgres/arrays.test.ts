@@ -1,10 +1,17 @@
 import { expect } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as FastCheck from "effect/FastCheck"
-import { boolArray, float8Array, int4Array, int8Array, textArray } from "../../src/postgres/Arrays.js"
+import {
+  type ArrayParameter,
+  boolArray,
+  float8Array,
+  int4Array,
+  int8Array,
+  textArray
+} from "../../src/postgres/Arrays.js"
 import { both, query } from "./harness.js"
 
-const echo = (type: string, parameter: Buffer) =>
+const echo = (type: string, parameter: ArrayParameter) =>
   Effect.map(query(`select array_to_json($1::${type}[])::text as json`, [parameter]), ([row]) =>
     JSON.parse(String(row?.["json"]))
   )

@@ -86,6 +86,29 @@ for (const [how, over] of Object.entries(ways)) {
     )
 
     both(
+      "carry any text and any bytes, whatever went before",
+      Effect.gen(function* () {
+        yield* table
+        const lengths = [0, 1, 340, 341, 342, 1_023, 1_024, 1_025, 21_900, 65_536, 400_000]
+        const texts = ["x", "ö", "€", "😀"].flatMap((letter) => lengths.map((length) => letter.repeat(length)))
+        const bytes = Buffer.from(Uint8Array.from({ length: 70_000 }, (_, index) => index % 256))
+        const insertBytes = write(
+          { name: "bytes", text: "insert into public.t values ($1, encode($2::bytea, 'hex'))" },
+          [-1, bytes]
+        )
+        const inserts = texts.map((text, x) => insert(x, text))
+        yield* withTransactor(atOnce(insertBytes, ...inserts, insert(texts.length)))
+        for (const [index, text] of texts.entries()) yield* withTransactor(atOnce(insert(1_000 + index, text)))
+        expect(yield* rows).toEqual([
+          { x: -1, y: bytes.toString("hex") },
+          ...texts.map((y, x) => ({ x, y })),
+          { x: texts.length, y: null },
+          ...texts.map((y, x) => ({ x: 1_000 + x, y }))
+        ])
+      })
+    )
+
+    both(
       "go on after a failure on the same session, statements prepared or not",
       Effect.gen(function* () {
         yield* Effect.all([table, raising])
@@ -138,6 +161,17 @@ describe("several writes in one round trip", () => {
       expect(yield* rows).toEqual([])
       yield* atOnce(insert(2))
       expect(yield* rows).toEqual([{ x: 2, y: null }])
+    }).pipe(onFreshDatabase({ maxConnections: 1 }))
+  )
+
+  it.live("of which one can't be sent are not sent, and the session goes on", () =>
+    Effect.gen(function* () {
+      yield* table
+      const unsendable = write({ name: "insert", text: "insert into public.t values ($1, $2)" }, [2, Symbol("y")])
+      const error = yield* Effect.flip(atOnce(insert(1), unsendable))
+      expect(error.message).toContain("no parameter of a statement: symbol")
+      yield* atOnce(insert(3))
+      expect(yield* rows).toEqual([{ x: 3, y: null }])
     }).pipe(onFreshDatabase({ maxConnections: 1 }))
   )
 
