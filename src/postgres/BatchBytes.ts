@@ -16,8 +16,10 @@ const execute = 0x45
 const sync = 0x53
 
 /** At least what a value takes, and exactly that for all but texts beyond ASCII. */
-const roomFor = (value: Parameter): number =>
-  value === null ? 0 : typeof value === "string" ? value.length : value.byteLength
+const roomFor = (value: Parameter): number => {
+  if (value === null) return 0
+  return typeof value === "string" ? value.length : value.byteLength
+}
 
 /**
  * The messages of the extended query protocol for one batch of a session, one after the other in one buffer.
