@@ -4,7 +4,7 @@ import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
-import { giveBackAtRest } from "../../src/cli/Rest.js"
+import { keepHeapSmall } from "../../src/cli/Rest.js"
 import { Engine, Node, Perdure, Step, Workflow } from "../../src/index.js"
 import type { StartSleepers, ToSleepers } from "./sleepers.js"
 
@@ -58,5 +58,5 @@ const program = Effect.gen(function* () {
 })
 
 process.on("disconnect", () => process.exit(0))
-giveBackAtRest()
+keepHeapSmall()
 await Effect.runPromise(program.pipe(Effect.provide(live)))

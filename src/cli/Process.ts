@@ -9,7 +9,7 @@ import * as Layer from "effect/Layer"
 import { HttpAddress } from "../http/server.js"
 import type { Configuration, Reading } from "./config.js"
 import { complain } from "./Printing.js"
-import { giveBackAtRest } from "./Rest.js"
+import { keepHeapSmall } from "./Rest.js"
 import { logging, server, traces, type Workflows, worker } from "./Server.js"
 import { watchEventLoop } from "./Watchdog.js"
 
@@ -69,7 +69,7 @@ const whenOrphaned = (stop: () => void): void => {
 
 const run = (configuration: Configuration, main: Effect.Effect<never, unknown>): void => {
   watchEventLoop(configuration.standstillMs)
-  giveBackAtRest()
+  keepHeapSmall()
   const fiber = Effect.runFork(main)
   let stoppingSince: number | undefined
   const stop = () => {

@@ -46,12 +46,14 @@ const collect = (session: Session, done: () => void): void => session.post("Heap
  * Takes less memory under load, and gives it back when there is nothing to do: a collection within 10 s of a load's end.
  *
  * **Details** While 20,000 runs were started that go to sleep, a server took 370 MB at most, and 222 MB since the growth of its heap
- * is bounded, in the same processor time; and what is left behind for good goes by the peak (`bench/PROFILE.md`). V8 collects when something is allocated, and a process at rest allocates next to nothing: after 10,000 starts of
- * runs that sleep, a server held 350 MB for a minute and a half. An ordinary collection, as `--expose-gc` gives it, leaves what was
- * set aside for young values as large as the load had made it: 32 MB, for as long as V8 likes. What heartbeats and looks leave
- * behind is collected about twice a minute, in 10 to 45 ms. Only for a process of our own: an application's heap is the application's.
+ * is bounded, in the same processor time; and what is left behind for good goes by the peak (`bench/PROFILE.md`).
+ *
+ * V8 collects when something is allocated, and a process at rest allocates next to nothing: after 10,000 starts of runs that sleep, a
+ * server held 350 MB for a minute and a half. An ordinary collection, as `--expose-gc` gives it, leaves what was set aside for young
+ * values as large as the load had made it: 32 MB, for as long as V8 likes. What heartbeats and looks leave behind is collected now and
+ * then, in 10 to 45 ms. Only for a process of our own: an application's heap is the application's.
  */
-export const giveBackAtRest = (): void => {
+export const keepHeapSmall = (): void => {
   setFlagsFromString(`--heap-growing-percent=${mostGrowth}`)
   const session = new Session()
   session.connect()

@@ -30,7 +30,7 @@ describe("A process at rest", () => {
 
   it("takes less memory under load than it would by itself", { timeout: 60_000 }, async () => {
     const load = (first: string) => `
-      import { giveBackAtRest } from "${new URL("../../src/cli/Rest.ts", import.meta.url).href}"
+      import { keepHeapSmall } from "${new URL("../../src/cli/Rest.ts", import.meta.url).href}"
       ${first}
       // old enough to be out of reach of the collections of young values
       const ring = []
@@ -40,17 +40,17 @@ describe("A process at rest", () => {
         if (i % 50_000 === 0) most = Math.max(most, process.memoryUsage().heapTotal)
       }
       console.log(most)`
-    const bounded = Number(await firstWord(load("giveBackAtRest()")))
+    const bounded = Number(await firstWord(load("keepHeapSmall()")))
     expect(bounded).toBeGreaterThan(30 * megabyte)
     expect(bounded).toBeLessThan(0.85 * Number(await firstWord(load(""))))
   })
 
   it("gives back what its start has left", { timeout: 60_000 }, async () => {
     const program = `
-      import { giveBackAtRest } from "${new URL("../../src/cli/Rest.ts", import.meta.url).href}"
+      import { keepHeapSmall } from "${new URL("../../src/cli/Rest.ts", import.meta.url).href}"
       Array.from({ length: 1_000_000 }, (_, i) => ({ i, text: "value " + i }))
       const started = process.memoryUsage().heapTotal
-      giveBackAtRest()
+      keepHeapSmall()
       const looking = setInterval(() => {
         if (process.memoryUsage().heapTotal > started / 2) return
         clearInterval(looking)
@@ -63,8 +63,8 @@ describe("A process at rest", () => {
     timeout: 60_000
   }, async () => {
     const program = `
-      import { giveBackAtRest } from "${new URL("../../src/cli/Rest.ts", import.meta.url).href}"
-      giveBackAtRest()
+      import { keepHeapSmall } from "${new URL("../../src/cli/Rest.ts", import.meta.url).href}"
+      keepHeapSmall()
       const load = () => Array.from({ length: 1_000_000 }, (_, i) => ({ i, text: "value " + i })).length
       const total = () => process.memoryUsage().heapTotal
       const isGivenBack = (loaded) => new Promise((resolve) => {
@@ -84,8 +84,8 @@ describe("A process at rest", () => {
 
   it("gives back what a load has left, without being asked for anything", { timeout: 60_000 }, async () => {
     const program = `
-      import { giveBackAtRest } from "${new URL("../../src/cli/Rest.ts", import.meta.url).href}"
-      giveBackAtRest()
+      import { keepHeapSmall } from "${new URL("../../src/cli/Rest.ts", import.meta.url).href}"
+      keepHeapSmall()
       // old enough to be out of reach of the collections of young values
       let load = Array.from({ length: 1_000_000 }, (_, i) => ({ i, text: "value " + i }))
       const loaded = process.memoryUsage().heapUsed

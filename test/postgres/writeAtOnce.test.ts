@@ -164,7 +164,7 @@ describe("several writes in one round trip", () => {
     }).pipe(onFreshDatabase({ maxConnections: 1 }))
   )
 
-  it.live("of which one can't be sent are not sent, and the session goes on", () =>
+  it.live("of which one can't be sent are not sent, none of them", () =>
     Effect.gen(function* () {
       yield* table
       const unsendable = write({ name: "insert", text: "insert into public.t values ($1, $2)" }, [2, Symbol("y")])
