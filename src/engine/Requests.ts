@@ -143,8 +143,7 @@ export const encodePayload = (
   schema: Schema.Schema.AnyNoContext,
   payload: unknown,
   reading: Reading
-): Effect.Effect<EncodedValue, InvalidInput> =>
-  Either.match(reading(schema, payload), {
-    onLeft: (refusal) => Effect.fail(refuse("payload", refusal)),
-    onRight: Effect.succeed
-  })
+): Effect.Effect<EncodedValue, InvalidInput> => {
+  const read = reading(schema, payload)
+  return Either.isRight(read) ? Effect.succeed(read.right) : Effect.fail(refuse("payload", read.left))
+}

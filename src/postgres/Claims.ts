@@ -8,7 +8,7 @@ import type { ClaimedRun, ClaimLook, Claims } from "../store/StateStore.js"
 import type { RawRow, Transaction } from "../store/Transactor.js"
 import { type ArrayParameter, int4Array, textArray } from "./Arrays.js"
 import { run, runExactly } from "./Execution.js"
-import { anyFirings, makeOpenFirings, openFirings } from "./OpenFirings.js"
+import { anyFirings, makeOpenFirings, type OpenFirings, openFirings } from "./OpenFirings.js"
 import { decodeFiring, decodeGuaranteed, decodeRun, decodeTaken } from "./Rows.js"
 import { anyRow, qualifier, type SchemaName, statementsOf } from "./Statement.js"
 
@@ -165,9 +165,11 @@ export const makeClaim = (schema: SchemaName) => {
     Effect.gen(function* () {
       const rows = yield* run(statements[look._tag], [incarnation, limit, ...lookParameters(look)])
       const taken = yield* decodeGuaranteed("claim", decodeTaken, rows)
-      return taken.map(
-        ({ fence, held, runId }, index): Taken => ({ runId, fence, held, row: decodeRun(rows[index] ?? {}) })
-      )
+      const read: Array<Taken> = []
+      for (const [index, { fence, held, runId }] of taken.entries()) {
+        read.push({ runId, fence, held, row: decodeRun(rows[index] ?? {}) })
+      }
+      return read
     })
 
   /** Takes back what was running, counting the deaths of the processes that ran it; gives the rows as they are then. */
@@ -203,12 +205,12 @@ export const makeClaim = (schema: SchemaName) => {
     Effect.gen(function* () {
       const found = yield* take(incarnation, look, limit)
       const taken = yield* recount(found, look._tag === "Own" ? "interrupted" : "crashed")
-      const places = taken.flatMap((one) =>
-        Either.isRight(one.row) ? openFirings(one.runId, one.row.right.frontier) : []
-      )
-      return assemble(taken, yield* open.read(places))
+      return assemble(taken, yield* open.read(taken.flatMap(placesOf)))
     })
 }
+
+const placesOf = ({ row, runId }: Taken): ReadonlyArray<OpenFirings> =>
+  Either.isRight(row) ? openFirings(runId, row.right.frontier) : []
 
 /** Puts rows and firings together; a run with anything that can't be read stands apart and stops nobody. */
 const assemble = (taken: ReadonlyArray<Taken>, rows: ReadonlyArray<RawRow>): Claims => {

@@ -5,7 +5,7 @@ import type { RunCommit } from "../model/Run.js"
 import { isEnded } from "../model/Status.js"
 import type { CommitCheck } from "../store/StateStore.js"
 import type { Transaction } from "../store/Transactor.js"
-import { boolArray, float8Array, int4Array, textArray } from "./Arrays.js"
+import { boolColumn, columnsOf, float8Column, int4Column, textArray, textColumn } from "./Arrays.js"
 import { forEachChunk, lengthOf } from "./Chunks.js"
 import { reasonText, rests } from "./Columns.js"
 import { requireCount, run, write } from "./Execution.js"
@@ -109,33 +109,36 @@ const writeStatements = (schema: SchemaName) => {
   }
 }
 
+const rowsOf = columnsOf<RunCommit>(
+  textColumn((commit) => commit.runId),
+  int4Column((commit) => commit.fence),
+  int4Column((commit) => commit.version),
+  textColumn((commit) => commit.status),
+  textColumn((commit) => reasonText(commit.reason)),
+  textColumn((commit) => JSON.stringify(commit.frontier)),
+  boolColumn((commit) => rests(commit.status))
+)
+
+const resultsOf = columnsOf<RunCommit>(
+  textColumn((commit) => commit.runId),
+  textColumn((commit) => commit.output),
+  textColumn((commit) => commit.failure)
+)
+
+const resultSize = (commit: RunCommit): number => lengthOf(commit.output) + lengthOf(commit.failure)
+
+const ends = (commit: RunCommit): boolean => isEnded(commit.status)
+
+const byRunId = (a: RunCommit, b: RunCommit): number => (a.runId < b.runId ? -1 : 1)
+
 /** The verbs `writeRuns` and `writeAllRuns`. */
 export const makeWriteRuns = (schema: SchemaName) => {
   const statements = writeStatements(schema)
 
-  const rowsOf = (commits: ReadonlyArray<RunCommit>) => [
-    textArray(commits.map((commit) => commit.runId)),
-    int4Array(commits.map((commit) => commit.fence)),
-    int4Array(commits.map((commit) => commit.version)),
-    textArray(commits.map((commit) => commit.status)),
-    textArray(commits.map((commit) => reasonText(commit.reason))),
-    textArray(commits.map((commit) => JSON.stringify(commit.frontier))),
-    boolArray(commits.map((commit) => rests(commit.status)))
-  ]
-
-  const resultSize = (commit: RunCommit): number => lengthOf(commit.output) + lengthOf(commit.failure)
-
   const writeResults = (commits: ReadonlyArray<RunCommit>) =>
-    forEachChunk(commits, resultSize, (chunk) =>
-      write(statements.results, [
-        textArray(chunk.map((commit) => commit.runId)),
-        textArray(chunk.map((commit) => commit.output)),
-        textArray(chunk.map((commit) => commit.failure))
-      ])
-    )
+    forEachChunk(commits, resultSize, (chunk) => write(statements.results, resultsOf(chunk)))
 
-  const writeEnded = (commits: ReadonlyArray<RunCommit>) =>
-    Effect.asVoid(writeResults(commits.filter((commit) => isEnded(commit.status))))
+  const writeEnded = (commits: ReadonlyArray<RunCommit>) => Effect.asVoid(writeResults(commits.filter(ends)))
 
   return {
     writeRuns: (commits: ReadonlyArray<RunCommit>): Write<void> =>
@@ -144,7 +147,7 @@ export const makeWriteRuns = (schema: SchemaName) => {
         : Effect.zipRight(write(statements.write, rowsOf(commits)), writeEnded(commits)),
     writeAllRuns: (commits: ReadonlyArray<RunCommit>, lockTimeoutMs: number): Write<void> => {
       // In the order in which everybody locks runs.
-      const sorted = [...commits].sort((a, b) => (a.runId < b.runId ? -1 : 1))
+      const sorted = [...commits].sort(byRunId)
       return write(statements.lockTimeout, [`${lockTimeoutMs}ms`]).pipe(
         Effect.zipRight(write(statements.writeAll, rowsOf(sorted))),
         Effect.zipRight(writeEnded(commits))
@@ -189,35 +192,36 @@ interface FiringToWrite {
 
 const firingSize = ({ firing }: FiringToWrite): number => lengthOf(firing.state) + lengthOf(firing.failure)
 
+const firingColumns = columnsOf<FiringToWrite>(
+  textColumn((row) => row.commit.runId),
+  textColumn((row) => row.firing.nodeId),
+  int4Column((row) => row.firing.firing),
+  textColumn((row) => row.firing.status),
+  int4Column((row) => row.firing.attempt),
+  int4Column((row) => row.firing.crashes),
+  textColumn((row) => JSON.stringify(row.firing.inputs)),
+  textColumn((row) => (row.firing.emitted === null ? null : JSON.stringify(row.firing.emitted))),
+  textColumn((row) => reasonText(row.firing.reason)),
+  textColumn((row) => row.firing.state),
+  float8Column((row) => row.firing.notBefore),
+  textColumn((row) => row.firing.failure),
+  int4Column((row) => row.commit.version),
+  float8Column((row) => row.firing.startedAt),
+  float8Column((row) => row.firing.deadline)
+)
+
+const firingsOf = (commits: ReadonlyArray<RunCommit>): ReadonlyArray<FiringToWrite> => {
+  const rows: Array<FiringToWrite> = []
+  for (const commit of commits) for (const firing of commit.firings) rows.push({ commit, firing })
+  return rows
+}
+
 /** The verb `writeFirings`. */
 export const makeWriteFirings = (schema: SchemaName) => {
   const statement = firingStatement(schema)
 
-  const writeRows = (rows: ReadonlyArray<FiringToWrite>) =>
-    write(statement, [
-      textArray(rows.map((row) => row.commit.runId)),
-      textArray(rows.map((row) => row.firing.nodeId)),
-      int4Array(rows.map((row) => row.firing.firing)),
-      textArray(rows.map((row) => row.firing.status)),
-      int4Array(rows.map((row) => row.firing.attempt)),
-      int4Array(rows.map((row) => row.firing.crashes)),
-      textArray(rows.map((row) => JSON.stringify(row.firing.inputs))),
-      textArray(rows.map((row) => (row.firing.emitted === null ? null : JSON.stringify(row.firing.emitted)))),
-      textArray(rows.map((row) => reasonText(row.firing.reason))),
-      textArray(rows.map((row) => row.firing.state)),
-      float8Array(rows.map((row) => row.firing.notBefore)),
-      textArray(rows.map((row) => row.firing.failure)),
-      int4Array(rows.map((row) => row.commit.version)),
-      float8Array(rows.map((row) => row.firing.startedAt)),
-      float8Array(rows.map((row) => row.firing.deadline))
-    ])
+  const writeRows = (rows: ReadonlyArray<FiringToWrite>) => write(statement, firingColumns(rows))
 
   return (commits: ReadonlyArray<RunCommit>): Write<void> =>
-    Effect.asVoid(
-      forEachChunk(
-        commits.flatMap((commit) => commit.firings.map((firing) => ({ commit, firing }))),
-        firingSize,
-        writeRows
-      )
-    )
+    Effect.asVoid(forEachChunk(firingsOf(commits), firingSize, writeRows))
 }

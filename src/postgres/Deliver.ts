@@ -6,7 +6,7 @@ import type { TriggerDelivery } from "../model/Run.js"
 import { isEnded, RunStatus } from "../model/Status.js"
 import type { Transaction } from "../store/Transactor.js"
 import type { DeliverOutcome } from "../store/TriggerStore.js"
-import { textArray } from "./Arrays.js"
+import { columnsOf, textColumn } from "./Arrays.js"
 import { forEachChunk } from "./Chunks.js"
 import { run } from "./Execution.js"
 import { decodeGuaranteed, rowDecoder } from "./Rows.js"
@@ -57,11 +57,14 @@ const decodeAddressee = rowDecoder(
   ["workflow"]
 )
 
-const decodeInserted = rowDecoder(
-  "trigger_inputs",
-  Schema.Struct({ runId: Schema.String, nodeId: Schema.String, inputId: Schema.String, workflow: Schema.String }),
-  ["runId", "nodeId", "inputId"]
-)
+const Inserted = Schema.Struct({
+  runId: Schema.String,
+  nodeId: Schema.String,
+  inputId: Schema.String,
+  workflow: Schema.String
+})
+
+const decodeInserted = rowDecoder("trigger_inputs", Inserted, ["runId", "nodeId", "inputId"])
 
 const decodeClass = rowDecoder(
   "trigger_inputs",
@@ -72,6 +75,43 @@ const decodeClass = rowDecoder(
 const keyOf = (input: { readonly runId: string; readonly nodeId: string; readonly inputId: string }): string =>
   JSON.stringify([input.runId, input.nodeId, input.inputId])
 
+const inserted = columnsOf<TriggerDelivery>(
+  textColumn((input) => input.runId),
+  textColumn((input) => input.nodeId),
+  textColumn((input) => input.inputId),
+  textColumn((input) => input.signal ?? null),
+  textColumn((input) => input.payload),
+  textColumn((input) => input.workflow ?? null)
+)
+
+const classified = columnsOf<TriggerDelivery>(
+  textColumn((input) => input.runId),
+  textColumn((input) => input.nodeId),
+  textColumn((input) => input.inputId),
+  textColumn((input) => input.workflow ?? null)
+)
+
+const payloadLength = (input: TriggerDelivery): number => input.payload.length
+
+const delivered = (): DeliverOutcome => ({ _tag: "Delivered" })
+
+/** Each key was inserted once: the first of the batch that bears it, and means this workflow's run, is the one. */
+const missingFrom = (
+  inputs: ReadonlyArray<TriggerDelivery>,
+  rows: ReadonlyArray<typeof Inserted.Type>
+): ReadonlyArray<TriggerDelivery> => {
+  const workflows = new Map<string, string>()
+  for (const row of rows) workflows.set(keyOf(row), row.workflow)
+  const missing: Array<TriggerDelivery> = []
+  for (const input of inputs) {
+    const key = keyOf(input)
+    const workflow = workflows.get(key)
+    if (workflow === undefined || (input.workflow ?? workflow) !== workflow) missing.push(input)
+    else workflows.delete(key)
+  }
+  return missing
+}
+
 /** The verb `deliver`. */
 export const makeDeliver = (schema: SchemaName) => {
   const statements = deliverStatements(schema)
@@ -80,12 +120,7 @@ export const makeDeliver = (schema: SchemaName) => {
     inputs: ReadonlyArray<TriggerDelivery>
   ): Effect.Effect<ReadonlyArray<DeliverOutcome>, DatabaseError, Transaction> =>
     Effect.gen(function* () {
-      const rows = yield* run(statements.classify, [
-        textArray(inputs.map((input) => input.runId)),
-        textArray(inputs.map((input) => input.nodeId)),
-        textArray(inputs.map((input) => input.inputId)),
-        textArray(inputs.map((input) => input.workflow ?? null))
-      ])
+      const rows = yield* run(statements.classify, classified(inputs))
       const found = new Map((yield* decodeGuaranteed("deliver", decodeClass, rows)).map((row) => [row.place, row]))
       return yield* Effect.forEach(inputs, (input, index): Effect.Effect<DeliverOutcome, DatabaseError> => {
         const row = found.get(index + 1)
@@ -97,36 +132,19 @@ export const makeDeliver = (schema: SchemaName) => {
       })
     })
 
-  const insert = (inputs: ReadonlyArray<TriggerDelivery>) =>
-    run(statements.insert, [
-      textArray(inputs.map((input) => input.runId)),
-      textArray(inputs.map((input) => input.nodeId)),
-      textArray(inputs.map((input) => input.inputId)),
-      textArray(inputs.map((input) => input.signal ?? null)),
-      textArray(inputs.map((input) => input.payload)),
-      textArray(inputs.map((input) => input.workflow ?? null))
-    ])
+  const insert = (inputs: ReadonlyArray<TriggerDelivery>) => run(statements.insert, inserted(inputs))
 
   return (
     inputs: ReadonlyArray<TriggerDelivery>
   ): Effect.Effect<ReadonlyArray<DeliverOutcome>, DatabaseError, Transaction> =>
     Effect.gen(function* () {
       if (inputs.length === 0) return []
-      const rows = (yield* forEachChunk(inputs, (input) => input.payload.length, insert)).flat()
-      // Each key was inserted once: the first of the batch that bears it, and means this workflow's run, is the one.
-      const inserted = new Map(
-        (yield* decodeGuaranteed("deliver", decodeInserted, rows)).map((row) => [keyOf(row), row.workflow])
-      )
-      const delivered = new Set(
-        inputs.filter((input) => {
-          const workflow = inserted.get(keyOf(input))
-          return workflow !== undefined && (input.workflow ?? workflow) === workflow && inserted.delete(keyOf(input))
-        })
-      )
-      const others = inputs.filter((input) => !delivered.has(input))
-      const classified = others.length === 0 ? [] : yield* classify(others)
-      const outcomes = new Map(others.map((input, index) => [input, classified[index]]))
-      return inputs.map((input): DeliverOutcome => outcomes.get(input) ?? { _tag: "Delivered" })
+      const rows = (yield* forEachChunk(inputs, payloadLength, insert)).flat()
+      const others = missingFrom(inputs, yield* decodeGuaranteed("deliver", decodeInserted, rows))
+      if (others.length === 0) return inputs.map(delivered)
+      const classes = yield* classify(others)
+      const outcomes = new Map(others.map((input, index) => [input, classes[index]]))
+      return inputs.map((input): DeliverOutcome => outcomes.get(input) ?? delivered())
     })
 }
 

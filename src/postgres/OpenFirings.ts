@@ -2,7 +2,7 @@ import * as Effect from "effect/Effect"
 import type { DatabaseError } from "../model/Errors.js"
 import type { Frontier } from "../model/Frontier.js"
 import type { RawRow, Transaction } from "../store/Transactor.js"
-import { int4Array, textArray } from "./Arrays.js"
+import { columnsOf, int4Column, textArray, textColumn } from "./Arrays.js"
 import { run } from "./Execution.js"
 import { decodeGuaranteed, decodeRunId } from "./Rows.js"
 import { qualifier, type SchemaName, statementsOf } from "./Statement.js"
@@ -19,10 +19,13 @@ export interface OpenFirings {
 }
 
 /** Where the firings of a run that have not ended are, by its frontier. */
-export const openFirings = (runId: string, frontier: Frontier): ReadonlyArray<OpenFirings> =>
-  Object.entries(frontier.nodes).flatMap(([nodeId, node]) =>
-    node.low < node.next ? [{ runId, nodeId, low: node.low }] : []
-  )
+export const openFirings = (runId: string, frontier: Frontier): ReadonlyArray<OpenFirings> => {
+  const open: Array<OpenFirings> = []
+  for (const [nodeId, { low, next }] of Object.entries(frontier.nodes)) {
+    if (low < next) open.push({ runId, nodeId, low })
+  }
+  return open
+}
 
 /** Everything of a run. */
 export const anyFirings = (runId: string): OpenFirings => ({ runId, nodeId: null, low: 1 })
@@ -79,15 +82,15 @@ const statementsFor = (schema: SchemaName) => {
 /** What became of `running` firings: their process died, which is counted, or it gave them up in order. */
 type Stopped = "crashed" | "interrupted"
 
+const parameters = columnsOf<OpenFirings>(
+  textColumn((place) => place.runId),
+  textColumn((place) => place.nodeId),
+  int4Column((place) => place.low)
+)
+
 /** Reads open firings, and takes those that were `running` back to `scheduled`. */
 export const makeOpenFirings = (schema: SchemaName) => {
   const statements = statementsFor(schema)
-
-  const parameters = (places: ReadonlyArray<OpenFirings>) => [
-    textArray(places.map((place) => place.runId)),
-    textArray(places.map((place) => place.nodeId)),
-    int4Array(places.map((place) => place.low))
-  ]
 
   /** In order of run, node and firing. */
   const read = (

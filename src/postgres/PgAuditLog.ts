@@ -5,7 +5,7 @@ import { toColumnText } from "../model/Json.js"
 import { type AuditEvent, AuditLog } from "../store/AuditLog.js"
 import { ReadTransactor } from "../store/ReadTransactor.js"
 import { Transactor } from "../store/Transactor.js"
-import { textArray } from "./Arrays.js"
+import { columnsOf, textColumn } from "./Arrays.js"
 import { run } from "./Execution.js"
 import { decodeAll, decodeEvent } from "./Rows.js"
 import { defaultSchema, qualifier, type SchemaName, statementsOf } from "./Statement.js"
@@ -82,6 +82,11 @@ const quoted = (name: string, text: string | null): string =>
 
 const plain = (name: string, number: number | null): string => (number === null ? "" : `,"${name}":${number}`)
 
+const eventColumns = columnsOf<EventsRow>(
+  textColumn((row) => row.runId),
+  textColumn((row) => `[${row.parts.join(",")}]`)
+)
+
 /** The audit log in PostgreSQL, in transactions of its own; read over connections for questions, where there are any. */
 export const layer = (schema: SchemaName = defaultSchema): Layer.Layer<AuditLog, never, Transactor> =>
   Layer.effect(
@@ -94,16 +99,7 @@ export const layer = (schema: SchemaName = defaultSchema): Layer.Layer<AuditLog,
       const record = (events: ReadonlyArray<AuditEvent>) => {
         if (events.length === 0) return Effect.void
         const rows = rowsOf(events)
-        return Effect.asVoid(
-          transactor.transact(
-            "AuditLog.record",
-            run(statements.record, [
-              textArray(rows.map((row) => row.runId)),
-              textArray(rows.map((row) => `[${row.parts.join(",")}]`))
-            ]),
-            bounds
-          )
-        )
+        return Effect.asVoid(transactor.transact("AuditLog.record", run(statements.record, eventColumns(rows)), bounds))
       }
 
       const read = (

@@ -9,7 +9,7 @@ import type { RunCommit } from "../model/Run.js"
 import type { TombstoneCause } from "../model/Status.js"
 import { Inbox, type InboxMessage, type PendingMessages, type PendingRange } from "../store/Inbox.js"
 import type { RawRow, Transaction } from "../store/Transactor.js"
-import { boolArray, int4Array, textArray } from "./Arrays.js"
+import { boolColumn, columnsOf, int4Column, textColumn } from "./Arrays.js"
 import { forEachChunk } from "./Chunks.js"
 import { makeCleanup } from "./Cleanup.js"
 import { run, write } from "./Execution.js"
@@ -99,41 +99,45 @@ type Discarded = RunCommit["discarded"][number]
 const payloadSize = ({ message: { content } }: MessageToAppend): number =>
   content._tag === "Live" ? content.text.length : 0
 
+const appended = columnsOf<MessageToAppend>(
+  textColumn((row) => row.runId),
+  textColumn((row) => row.message.nodeId),
+  textColumn((row) => row.message.handle),
+  textColumn((row) => row.message.producer),
+  int4Column((row) => row.message.firing),
+  int4Column((row) => row.message.ordinal),
+  textColumn(({ message: { content } }) => (content._tag === "Live" ? content.text : null)),
+  textColumn(({ message: { content } }) => (content._tag === "Tombstone" ? content.cause : null)),
+  boolColumn((row) => row.message.discarded)
+)
+
+const positions = columnsOf<{ readonly runId: RunId; readonly at: Discarded }>(
+  textColumn((row) => row.runId),
+  textColumn((row) => row.at.nodeId),
+  textColumn((row) => row.at.handle),
+  textColumn((row) => row.at.producer),
+  int4Column((row) => row.at.firing),
+  int4Column((row) => row.at.ordinal)
+)
+
+const messagesOf = (commits: ReadonlyArray<RunCommit>): ReadonlyArray<MessageToAppend> => {
+  const messages: Array<MessageToAppend> = []
+  for (const commit of commits) for (const message of commit.messages) messages.push({ runId: commit.runId, message })
+  return messages
+}
+
+const discards = ({ discarded, unread }: RunCommit): boolean => discarded.length > 0 || unread !== undefined
+
 const makeWrites = (schema: SchemaName) => {
   const statements = inboxStatements(schema)
 
-  const appendRows = (rows: ReadonlyArray<MessageToAppend>) =>
-    write(statements.append, [
-      textArray(rows.map((row) => row.runId)),
-      textArray(rows.map((row) => row.message.nodeId)),
-      textArray(rows.map((row) => row.message.handle)),
-      textArray(rows.map((row) => row.message.producer)),
-      int4Array(rows.map((row) => row.message.firing)),
-      int4Array(rows.map((row) => row.message.ordinal)),
-      textArray(rows.map(({ message: { content } }) => (content._tag === "Live" ? content.text : null))),
-      textArray(rows.map(({ message: { content } }) => (content._tag === "Tombstone" ? content.cause : null))),
-      boolArray(rows.map((row) => row.message.discarded))
-    ])
+  const appendRows = (rows: ReadonlyArray<MessageToAppend>) => write(statements.append, appended(rows))
 
   const append = (commits: ReadonlyArray<RunCommit>): Write<void> =>
-    Effect.asVoid(
-      forEachChunk(
-        commits.flatMap((commit) => commit.messages.map((message) => ({ runId: commit.runId, message }))),
-        payloadSize,
-        appendRows
-      )
-    )
-
-  const positions = (rows: ReadonlyArray<{ readonly runId: RunId; readonly at: Discarded }>) => [
-    textArray(rows.map((row) => row.runId)),
-    textArray(rows.map((row) => row.at.nodeId)),
-    textArray(rows.map((row) => row.at.handle)),
-    textArray(rows.map((row) => row.at.producer)),
-    int4Array(rows.map((row) => row.at.firing)),
-    int4Array(rows.map((row) => row.at.ordinal))
-  ]
+    Effect.asVoid(forEachChunk(messagesOf(commits), payloadSize, appendRows))
 
   const discard = (commits: ReadonlyArray<RunCommit>): Write<void> => {
+    if (!commits.some(discards)) return Effect.void
     const rows = commits.flatMap(({ discarded, runId }) => discarded.map((at) => ({ runId, at })))
     const ranges = commits.flatMap(({ runId, unread = [] }) => unread.map((at) => ({ runId, at })))
     const single = rows.length === 0 ? Effect.void : write(statements.discard, positions(rows))
@@ -152,15 +156,12 @@ interface StoredMessage extends Omit<InboxMessage, "content"> {
 
 const toMessage = (stored: StoredMessage): Either.Either<InboxMessage, UndecodableRow> => {
   const { discarded, firing, handle, nodeId, ordinal, producer, runId } = stored
-  return Either.mapBoth(contentOf(stored.payload, stored.tombstone), {
-    onLeft: (reason) =>
-      new UndecodableRow({
-        table: "run_inbox_messages",
-        key: [runId, nodeId, handle, producer, firing, ordinal].join("/"),
-        reason
-      }),
-    onRight: (content): InboxMessage => ({ runId, nodeId, handle, producer, firing, ordinal, discarded, content })
-  })
+  const content = contentOf(stored.payload, stored.tombstone)
+  if (Either.isRight(content)) {
+    return Either.right({ runId, nodeId, handle, producer, firing, ordinal, discarded, content: content.right })
+  }
+  const key = [runId, nodeId, handle, producer, firing, ordinal].join("/")
+  return Either.left(new UndecodableRow({ table: "run_inbox_messages", key, reason: content.left }))
 }
 
 const contentOf = (text: string | null, cause: TombstoneCause | null): Either.Either<Content, string> => {
@@ -169,10 +170,10 @@ const contentOf = (text: string | null, cause: TombstoneCause | null): Either.Ei
       ? Either.left("neither a payload nor a tombstone")
       : Either.right({ _tag: "Tombstone", cause })
   }
-  return Either.mapBoth(fromJsonText(text), {
-    onLeft: (problem) => `payload${problem.path.map((part) => `.${part}`).join("")}: ${problem.message}`,
-    onRight: (value): Content => ({ _tag: "Live", text, value })
-  })
+  const read = fromJsonText(text)
+  if (Either.isRight(read)) return Either.right({ _tag: "Live", text, value: read.right })
+  const { message, path } = read.left
+  return Either.left(`payload${path.map((part) => `.${part}`).join("")}: ${message}`)
 }
 
 const readMessage = (row: RawRow): Either.Either<InboxMessage, UndecodableRow> =>
@@ -180,7 +181,8 @@ const readMessage = (row: RawRow): Either.Either<InboxMessage, UndecodableRow> =
 
 /** Sorts messages from the runs that have one which can't be read. */
 const collect = (ranges: ReadonlyArray<PendingRange>, rows: ReadonlyArray<RawRow>): PendingMessages => {
-  const runIds = new Map<unknown, RunId>(ranges.map((range) => [range.runId, range.runId]))
+  const runIds = new Map<unknown, RunId>()
+  for (const { runId } of ranges) runIds.set(runId, runId)
   const errors = new Map<RunId, UndecodableRow>()
   const messages: Array<InboxMessage> = []
   for (const row of rows) {
@@ -195,6 +197,15 @@ const collect = (ranges: ReadonlyArray<PendingRange>, rows: ReadonlyArray<RawRow
   }
 }
 
+const pendingColumns = columnsOf<PendingRange>(
+  textColumn((range) => range.runId),
+  textColumn((range) => range.nodeId),
+  textColumn((range) => range.handle),
+  textColumn((range) => range.producer),
+  int4Column((range) => range.from.firing),
+  int4Column((range) => range.from.ordinal)
+)
+
 const makeReads = (schema: SchemaName) => {
   const statements = inboxStatements(schema)
 
@@ -204,18 +215,7 @@ const makeReads = (schema: SchemaName) => {
   ): Effect.Effect<PendingMessages, DatabaseError, Transaction> =>
     ranges.length === 0
       ? Effect.succeed({ messages: [], undecodable: [] })
-      : Effect.map(
-          run(statements.pending, [
-            textArray(ranges.map((range) => range.runId)),
-            textArray(ranges.map((range) => range.nodeId)),
-            textArray(ranges.map((range) => range.handle)),
-            textArray(ranges.map((range) => range.producer)),
-            int4Array(ranges.map((range) => range.from.firing)),
-            int4Array(ranges.map((range) => range.from.ordinal)),
-            limit ?? null
-          ]),
-          (rows) => collect(ranges, rows)
-        )
+      : Effect.map(run(statements.pending, [...pendingColumns(ranges), limit ?? null]), (rows) => collect(ranges, rows))
 
   const highest = (runId: RunId, nodeId: string, handle: string) =>
     Effect.flatMap(run(statements.highest, [runId, nodeId, handle]), (rows) => decodeAll(decodePosition, rows))

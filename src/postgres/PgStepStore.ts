@@ -5,7 +5,7 @@ import type { FiringKey } from "../model/Ids.js"
 import type { RunCommit } from "../model/Run.js"
 import { PendingSignal, StepRow } from "../model/StepRow.js"
 import { StepStore } from "../store/StepStore.js"
-import { float8Array, int4Array, int8Array, textArray } from "./Arrays.js"
+import { columnsOf, float8Column, int4Column, int8Column, textColumn } from "./Arrays.js"
 import { forEachChunk, lengthOf } from "./Chunks.js"
 import { makeCleanup } from "./Cleanup.js"
 import { run, write } from "./Execution.js"
@@ -96,25 +96,27 @@ const lastOfEach = (commits: ReadonlyArray<Steps>): ReadonlyArray<StepToWrite> =
 const keyOf = ({ firing, key, kind, name, nodeId }: StepRow): string =>
   JSON.stringify([nodeId, firing, kind, name, key])
 
+const stepColumns = columnsOf<StepToWrite>(
+  textColumn(({ commit }) => commit.runId),
+  textColumn(({ step }) => step.nodeId),
+  int4Column(({ step }) => step.firing),
+  textColumn(({ step }) => step.kind),
+  textColumn(({ step }) => step.name),
+  textColumn(({ step }) => step.key),
+  textColumn(({ step }) => step.status),
+  int4Column(({ step }) => step.attempt),
+  int4Column(({ step }) => step.firingAttempt),
+  float8Column(({ step }) => step.notBefore),
+  textColumn(({ step }) => step.value),
+  int8Column(({ step }) => step.inputSeq),
+  int4Column(({ commit }) => commit.version)
+)
+
+const stepSize = ({ step }: StepToWrite): number => lengthOf(step.value)
+
 const makeWrite = (statement: ReturnType<typeof stepStatements>["write"]) => {
-  const writeRows = (rows: ReadonlyArray<StepToWrite>) =>
-    write(statement, [
-      textArray(rows.map(({ commit }) => commit.runId)),
-      textArray(rows.map(({ step }) => step.nodeId)),
-      int4Array(rows.map(({ step }) => step.firing)),
-      textArray(rows.map(({ step }) => step.kind)),
-      textArray(rows.map(({ step }) => step.name)),
-      textArray(rows.map(({ step }) => step.key)),
-      textArray(rows.map(({ step }) => step.status)),
-      int4Array(rows.map(({ step }) => step.attempt)),
-      int4Array(rows.map(({ step }) => step.firingAttempt)),
-      float8Array(rows.map(({ step }) => step.notBefore)),
-      textArray(rows.map(({ step }) => step.value)),
-      int8Array(rows.map(({ step }) => step.inputSeq)),
-      int4Array(rows.map(({ commit }) => commit.version))
-    ])
-  return (commits: ReadonlyArray<Steps>) =>
-    Effect.asVoid(forEachChunk(lastOfEach(commits), ({ step }) => lengthOf(step.value), writeRows))
+  const writeRows = (rows: ReadonlyArray<StepToWrite>) => write(statement, stepColumns(rows))
+  return (commits: ReadonlyArray<Steps>) => Effect.asVoid(forEachChunk(lastOfEach(commits), stepSize, writeRows))
 }
 
 /** The steps of handlers in PostgreSQL. */

@@ -5,7 +5,7 @@ import type { RunId } from "../model/Ids.js"
 import type { RunCommit } from "../model/Run.js"
 import { isEnded, RunStatus } from "../model/Status.js"
 import type { Transaction } from "../store/Transactor.js"
-import { int8Array, textArray } from "./Arrays.js"
+import { columnsOf, int8Column, textArray, textColumn } from "./Arrays.js"
 import { makeFamily } from "./Children.js"
 import { requireCount, run, runCounted, write } from "./Execution.js"
 import { makeHold } from "./Leases.js"
@@ -82,6 +82,32 @@ const makeEnd =
     )
   }
 
+interface Mark {
+  readonly runId: string
+  readonly seq: string
+  readonly status: string
+}
+
+const settledBy = (commits: ReadonlyArray<RunCommit>) => {
+  const inputs: Array<Mark> = []
+  const commands: Array<Mark> = []
+  const ended: Array<RunId> = []
+  const parked: Array<RunId> = []
+  for (const { answered, applied, runId, status } of commits) {
+    for (const input of applied) inputs.push({ runId, ...input })
+    for (const command of answered) commands.push({ runId, ...command })
+    if (isEnded(status)) ended.push(runId)
+    else if (status === "parked") parked.push(runId)
+  }
+  return { inputs, commands, ended, parked }
+}
+
+const marks = columnsOf<Mark>(
+  int8Column((row) => row.seq),
+  textColumn((row) => row.runId),
+  textColumn((row) => row.status)
+)
+
 /** The verb `settle`. */
 export const makeSettle = (schema: SchemaName) => {
   const statements = settleStatements(schema)
@@ -94,23 +120,11 @@ export const makeSettle = (schema: SchemaName) => {
     return Effect.zipRight(write(statements.endInputs, parameters), write(statements.endCommands, parameters))
   }
 
-  const mark = (
-    statement: typeof statements.inputs,
-    rows: ReadonlyArray<{ readonly runId: string; readonly seq: string; readonly status: string }>
-  ): Write<void> =>
-    rows.length === 0
-      ? Effect.void
-      : write(statement, [
-          int8Array(rows.map((row) => row.seq)),
-          textArray(rows.map((row) => row.runId)),
-          textArray(rows.map((row) => row.status))
-        ])
+  const mark = (statement: typeof statements.inputs, rows: ReadonlyArray<Mark>): Write<void> =>
+    rows.length === 0 ? Effect.void : write(statement, marks(rows))
 
   return (commits: ReadonlyArray<RunCommit>): Write<void> => {
-    const inputs = commits.flatMap(({ runId, applied }) => applied.map((input) => ({ runId, ...input })))
-    const commands = commits.flatMap(({ runId, answered }) => answered.map((command) => ({ runId, ...command })))
-    const ended = commits.filter((commit) => isEnded(commit.status)).map((commit) => commit.runId)
-    const parked = commits.filter((commit) => commit.status === "parked").map((commit) => commit.runId)
+    const { commands, ended, inputs, parked } = settledBy(commits)
     return mark(statements.inputs, inputs).pipe(
       Effect.zipRight(mark(statements.commands, commands)),
       Effect.zipRight(end(ended)),

@@ -5,7 +5,7 @@ import type { RunStart } from "../model/Run.js"
 import { RunStatus } from "../model/Status.js"
 import type { StartOutcome } from "../store/StateStore.js"
 import type { Transaction } from "../store/Transactor.js"
-import { boolArray, int4Array, textArray } from "./Arrays.js"
+import { boolColumn, columnsOf, int4Array, int4Column, textArray, textColumn } from "./Arrays.js"
 import { forEachChunk, lengthOf } from "./Chunks.js"
 import { reasonText, rests } from "./Columns.js"
 import { run, write } from "./Execution.js"
@@ -82,19 +82,19 @@ const decodeComparison = rowDecoder(
   ["runId"]
 )
 
-const rowsOf = (runs: ReadonlyArray<RunStart>) => [
-  textArray(runs.map((start) => start.first.runId)),
-  textArray(runs.map((start) => start.workflow)),
-  int4Array(runs.map((start) => start.workflowVersion)),
-  textArray(runs.map((start) => start.first.status)),
-  int4Array(runs.map((start) => start.first.version)),
-  int4Array(runs.map((start) => start.first.fence)),
-  textArray(runs.map((start) => (rests(start.first.status) ? null : start.worker))),
-  boolArray(runs.map((start) => start.ready && !rests(start.first.status))),
-  int4Array(runs.map((start) => start.priority)),
-  textArray(runs.map((start) => reasonText(start.first.reason))),
-  textArray(runs.map((start) => JSON.stringify(start.first.frontier)))
-]
+const rowsOf = columnsOf<RunStart>(
+  textColumn((start) => start.first.runId),
+  textColumn((start) => start.workflow),
+  int4Column((start) => start.workflowVersion),
+  textColumn((start) => start.first.status),
+  int4Column((start) => start.first.version),
+  int4Column((start) => start.first.fence),
+  textColumn((start) => (rests(start.first.status) ? null : start.worker)),
+  boolColumn((start) => start.ready && !rests(start.first.status)),
+  int4Column((start) => start.priority),
+  textColumn((start) => reasonText(start.first.reason)),
+  textColumn((start) => JSON.stringify(start.first.frontier))
+)
 
 /** The verb `startAll`. */
 export const makeStartAll = (schema: SchemaName) => {
@@ -157,12 +157,12 @@ export const makeStart = (schema: SchemaName) => {
     })
 }
 
-const valuesOf = (runs: ReadonlyArray<RunStart>) => [
-  textArray(runs.map((start) => start.first.runId)),
-  textArray(runs.map((start) => start.input)),
-  textArray(runs.map((start) => start.first.output)),
-  textArray(runs.map((start) => start.first.failure))
-]
+const valuesOf = columnsOf<RunStart>(
+  textColumn((start) => start.first.runId),
+  textColumn((start) => start.input),
+  textColumn((start) => start.first.output),
+  textColumn((start) => start.first.failure)
+)
 
 /** The attributes of runs as columns; undefined if none has any, as nearly always. */
 const attributesOf = (runs: ReadonlyArray<RunStart>) => {
@@ -189,8 +189,9 @@ const firstOfEach = (runs: ReadonlyArray<RunStart>): ReadonlyArray<RunStart> => 
   return inOrder([...first.values()])
 }
 
-const inOrder = (runs: ReadonlyArray<RunStart>): ReadonlyArray<RunStart> =>
-  [...runs].sort((a, b) => (a.first.runId < b.first.runId ? -1 : 1))
+const inOrder = (runs: ReadonlyArray<RunStart>): ReadonlyArray<RunStart> => [...runs].sort(byRunId)
+
+const byRunId = (a: RunStart, b: RunStart): number => (a.first.runId < b.first.runId ? -1 : 1)
 
 const vanished = (runId: string): DatabaseError =>
   new DatabaseError({ outcome: "retryable", operation: "start", reason: `run ${runId} was deleted meanwhile` })

@@ -22,15 +22,19 @@ import {
 } from "./RunState.js"
 
 /** Which messages recovery must read to rebuild a run: those from the frontier on. */
-export const pendingRanges = (plan: Plan, row: RunRow): ReadonlyArray<PendingRange> =>
-  Object.entries(row.frontier.nodes).flatMap(([nodeId, node]) =>
-    (plan.byId.get(nodeId)?.handles ?? []).flatMap((handle) =>
-      (handle.mode === "stream" ? [] : handle.edges).map((edge) => {
-        const [firing, ordinal] = node.from[handle.name]?.[edge.producer] ?? [0, 0]
-        return { runId: row.runId, nodeId, handle: handle.name, producer: edge.producer, from: { firing, ordinal } }
-      })
-    )
-  )
+export const pendingRanges = (plan: Plan, row: RunRow): ReadonlyArray<PendingRange> => {
+  const ranges: Array<PendingRange> = []
+  for (const [nodeId, node] of Object.entries(row.frontier.nodes)) {
+    for (const handle of plan.byId.get(nodeId)?.handles ?? []) {
+      if (handle.mode === "stream") continue
+      for (const { producer } of handle.edges) {
+        const [firing, ordinal] = node.from[handle.name]?.[producer] ?? [0, 0]
+        ranges.push({ runId: row.runId, nodeId, handle: handle.name, producer, from: { firing, ordinal } })
+      }
+    }
+  }
+  return ranges
+}
 
 /** What recovery read of one run. */
 export interface RunRows {
@@ -51,15 +55,16 @@ export const fromRows = (plan: Plan, rows: RunRows): Either.Either<RunState, str
   const frontier = withoutRows(rows)
   const unknown = Object.keys(frontier.nodes).find((id) => !plan.byId.has(id))
   if (unknown !== undefined) return Either.left(`the definition has no node ${unknown}`)
-  const firings = groupBy(rows.firings, (firing) => firing.nodeId)
-  const messages = groupBy(rows.messages, (message) => edgeKey(message.nodeId, message.handle, message.producer))
+  const firings = groupBy(rows.firings, nodeOf)
+  const messages = groupBy(rows.messages, edgeOf)
   try {
-    const nodes = each(plan.nodes, (node, index): NodeState => {
+    const nodes: Array<NodeState> = []
+    for (const [index, node] of plan.nodes.entries()) {
       const skipped = hasBit(frontier.skipped, index)
-      if (hasBit(frontier.ended, index)) return skipped ? skippedNode : endedNode
-      if (frontier.nodes[node.id] === undefined) return fresh[index]!
-      return new NodeRows(plan, node, frontier, firings.get(node.id) ?? [], messages).build(skipped)
-    })
+      if (hasBit(frontier.ended, index)) nodes.push(skipped ? skippedNode : endedNode)
+      else if (frontier.nodes[node.id] === undefined) nodes.push(fresh[index]!)
+      else nodes.push(new NodeRows(plan, node, frontier, firings.get(node.id) ?? [], messages).build(skipped))
+    }
     return Either.right({
       plan,
       runId: rows.row.runId,
@@ -133,6 +138,10 @@ const groupBy = <A>(items: ReadonlyArray<A>, key: (item: A) => string): Readonly
 
 class Contradiction extends Error {}
 
+const nodeOf = (firing: FiringRow): string => firing.nodeId
+
+const edgeOf = (message: InboxMessage): string => edgeKey(message.nodeId, message.handle, message.producer)
+
 const edgeKey = (nodeId: string, handle: string, producer: string): string => `${nodeId}\n${handle}\n${producer}`
 
 /** The rows of one node on their way to its state. */
@@ -153,7 +162,8 @@ class NodeRows {
 
   build(skipped: boolean): NodeState {
     const entry = this.frontier.nodes[this.node.id]!
-    const handles = each(this.node.handles, (handle) => this.handle(handle))
+    const handles: Array<HandleState> = []
+    for (const handle of this.node.handles) handles.push(this.handle(handle))
     const left = this.firings.filter((firing) => !isFiringEnded(firing.status)).sort((a, b) => a.firing - b.firing)
     const open = each(left, (firing) => this.open(firing, handles))
     if ((open[0]?.firing ?? entry.next) !== entry.low) {
@@ -252,12 +262,8 @@ class NodeRows {
   }
 
   private open(firing: FiringRow, handles: ReadonlyArray<HandleState>): OpenFiring {
-    const taken = each(this.node.handles, (handle, index): Taken | undefined => {
-      const input = firing.inputs[handle.name]
-      if (input === undefined) return undefined
-      if ("ref" in input) return this.find(firing, handle, input.ref)
-      return this.isExternal(handle) || "read" in input ? undefined : this.all(handle, handles[index]!, input.all)
-    })
+    const taken: Array<Taken | undefined> = []
+    for (const [index, handle] of this.node.handles.entries()) taken.push(this.taken(firing, handle, handles[index]!))
     if (firing.status !== "scheduled" && firing.status !== "running" && firing.status !== "suspended") {
       throw new Contradiction(`${this.node.id}/${firing.firing} is open and ${firing.status}`)
     }
@@ -274,6 +280,13 @@ class NodeRows {
       deadline: firing.deadline,
       startedAt: this.started.includes(firing) ? firing.startedAt : null
     }
+  }
+
+  private taken(firing: FiringRow, handle: PlanHandle, state: HandleState): Taken | undefined {
+    const input = firing.inputs[handle.name]
+    if (input === undefined) return undefined
+    if ("ref" in input) return this.find(firing, handle, input.ref)
+    return this.isExternal(handle) || "read" in input ? undefined : this.all(handle, state, input.all)
   }
 
   private all(handle: PlanHandle, state: HandleState, count: number): ReadonlyArray<Message> {

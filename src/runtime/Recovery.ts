@@ -5,8 +5,8 @@ import * as Layer from "effect/Layer"
 import type { DatabaseError, UndecodableRow } from "../model/Errors.js"
 import type { RunId } from "../model/Ids.js"
 import { Limits } from "../model/Limits.js"
-import type { RunCommand, TriggerInput } from "../model/Run.js"
-import { Inbox, type InboxMessage, type PendingMessages } from "../store/Inbox.js"
+import type { RunCommand, RunRow, TriggerInput } from "../model/Run.js"
+import { Inbox, type InboxMessage, type PendingMessages, type PendingRange } from "../store/Inbox.js"
 import { type ClaimedRun, type ClaimLook, type Claims, StateStore } from "../store/StateStore.js"
 import { Transactor } from "../store/Transactor.js"
 import { TriggerStore } from "../store/TriggerStore.js"
@@ -75,16 +75,12 @@ const make = Effect.gen(function* () {
   const read = (looks: ReadonlyArray<ClaimLook>, limit: number) =>
     Effect.gen(function* () {
       const { claimed, undecodable } = yield* take(looks, limit)
-      const known = claimed.flatMap((run) => {
-        const registered = definitions.find(run.row.workflow, run.row.workflowVersion)
-        return registered === undefined ? [] : [{ run, registered }]
-      })
-      // Claimed as its own, but its workflow has left this process meanwhile: others have it, or it is parked in time.
-      const strange = claimed.filter(({ row }) => definitions.find(row.workflow, row.workflowVersion) === undefined)
-      yield* states.release(strange.map(({ row }) => ({ ...row, ready: true, dueAt: null, force: true })))
-      const ranges = known.flatMap(({ registered, run }) => pendingRanges(registered.plan, run.row))
+      const { known, ranges, strange } = sorted(claimed, definitions)
+      if (strange.length > 0) {
+        yield* states.release(strange.map((row) => ({ ...row, ready: true, dueAt: null, force: true })))
+      }
       const { messages, undecodable: unreadable } = yield* inbox.pending(ranges)
-      const runIds = [...claimed.map(({ row }) => row.runId), ...undecodable.map(({ runId }) => runId)]
+      const runIds = [...claimed.map(idOf), ...undecodable.map(({ runId }) => runId)]
       const outside = yield* arrived(known.map(({ run }) => run.row.runId))
       return { ...outside, claimed: known, messages, undecodable, unreadable, runIds }
     })
@@ -150,6 +146,25 @@ const make = Effect.gen(function* () {
 
   return { claim }
 })
+
+const idOf = ({ row }: ClaimedRun): RunId => row.runId
+
+/** Runs with their definitions and what is to be read of them; and those whose workflow has left this process meanwhile: others have it, or they are parked in time. */
+const sorted = (claimed: ReadonlyArray<ClaimedRun>, definitions: Context.Tag.Service<Definitions>) => {
+  const known: Array<{ readonly run: ClaimedRun; readonly registered: Registered }> = []
+  const ranges: Array<PendingRange> = []
+  const strange: Array<RunRow> = []
+  for (const run of claimed) {
+    const registered = definitions.find(run.row.workflow, run.row.workflowVersion)
+    if (registered === undefined) {
+      strange.push(run.row)
+      continue
+    }
+    known.push({ run, registered })
+    for (const range of pendingRanges(registered.plan, run.row)) ranges.push(range)
+  }
+  return { known, ranges, strange }
+}
 
 const undecodable = (runId: RunId, fence: number, detail: string): Parking => ({
   runId,

@@ -93,11 +93,11 @@ const goOn = (draft: Draft, turn: Turn): Verdict => {
     if (draft.undo !== undefined) return windDown(draft, turn)
   }
   const { failure } = turn
-  const running = active.some((index) => draft.nodes[index]!.open.some((open) => open.status === "running"))
+  const running = active.some(isAtWork, draft)
   const moving = going && !turn.paused
   const early = moving && draft.early
   const full = draft.waitsAlone || draft.slots <= 0
-  const hungry = moving && !early && full && active.some((index) => couldStart(draft, draft.plan.nodes[index]!))
+  const hungry = moving && !early && full && active.some(mayStart, draft)
   const status = statusOf({ failure, done, turn, running, hungry, before: draft.state.status })
   const ended = isEnded(status)
   if (ended) cancelOpen(draft, active)
@@ -111,6 +111,17 @@ const goOn = (draft: Draft, turn: Turn): Verdict => {
     waitsAlone: hungry && draft.waitsAlone,
     dueAt: moving ? earliestTimer(draft, active) : undefined
   }
+}
+
+const isRunning = (open: OpenFiring): boolean => open.status === "running"
+
+/** For the methods of arrays that take a `this`: a function of its own for each decision would be compiled anew and anew. */
+function isAtWork(this: Draft, index: number): boolean {
+  return this.nodes[index]!.open.some(isRunning)
+}
+
+function mayStart(this: Draft, index: number): boolean {
+  return couldStart(this, this.plan.nodes[index]!)
 }
 
 const conclude = (draft: Draft, turn: Turn, verdict: Verdict): Decision => {

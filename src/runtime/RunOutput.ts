@@ -1,5 +1,6 @@
 import type { GraphResult } from "../definition/Graph.js"
 import type { Failure } from "../model/Failure.js"
+import type { Message } from "../model/Message.js"
 import type { Draft } from "./Draft.js"
 import type { PlanNode } from "./Plan.js"
 import { inWiringOrder } from "./Settle.js"
@@ -13,9 +14,7 @@ export const collectOutput = (draft: Draft, plan: PlanNode): Collected => {
   const parts: Array<string> = []
   for (let index = 0; index < plan.handles.length; index++) {
     const name = plan.handles[index]!.name
-    const live = inWiringOrder(plan, index, draft.nodes[plan.index]!.handles[index]!).flatMap((message) =>
-      message.content._tag === "Live" ? [message.content.text] : []
-    )
+    const live = inWiringOrder(plan, index, draft.nodes[plan.index]!.handles[index]!).flatMap(liveText)
     const mode: GraphResult["mode"] = plan.results[index]!
     if (mode === "array") parts.push(`${JSON.stringify(name)}:[${live.join(",")}]`)
     else if (live[0] !== undefined) parts.push(`${JSON.stringify(name)}:${live[0]}`)
@@ -23,6 +22,8 @@ export const collectOutput = (draft: Draft, plan: PlanNode): Collected => {
   }
   return { _tag: "Output", text: `{${parts.join(",")}}` }
 }
+
+const liveText = ({ content }: Message): ReadonlyArray<string> => (content._tag === "Live" ? [content.text] : [])
 
 const missing = (name: string): Failure => ({
   kind: "invalidOutput",

@@ -33,8 +33,9 @@ const make = Effect.gen(function* () {
     flush: (runIds, tell) =>
       read([...new Set(runIds)]).pipe(
         Effect.map((views) => {
-          const byId = new Map(views.map((view) => [view.runId, view]))
-          runIds.forEach((runId, index) => tell(index, Exit.succeed(byId.get(runId))))
+          const byId = new Map<RunId, RunView>()
+          for (const view of views) byId.set(view.runId, view)
+          for (const [index, runId] of runIds.entries()) tell(index, Exit.succeed(byId.get(runId)))
         }),
         // A row that can't be read is the trouble of those who asked for it.
         Effect.catchTag("UndecodableRow", () =>

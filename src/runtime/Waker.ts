@@ -93,15 +93,17 @@ const make = Effect.gen(function* () {
       for (const runId of live) supervisor.deliver(runId, inputsOf.get(runId) ?? [], commandsOf.get(runId) ?? [])
     })
 
+  const isAway = (runId: RunId) => !supervisor.has(runId)
+
   const look = (runIds: ReadonlyArray<RunId>) =>
     Effect.gen(function* () {
       const here = runIds.filter(supervisor.has)
-      const away = runIds.filter((runId) => !supervisor.has(runId))
+      const away = runIds.filter(isAway)
       const named = { _tag: "Named", runIds: away, definitions: definitions.keys() } as const
       const claimed = new Set(away.length > 0 ? yield* recovery.claim([named], away.length) : [])
-      yield* handOver(runIds.filter((runId) => !claimed.has(runId)))
+      yield* handOver(claimed.size === 0 ? runIds : runIds.filter((runId) => !claimed.has(runId)))
       // A run that left memory meanwhile may have taken no word of this with it: it is looked at as one that is away.
-      for (const runId of here) if (!supervisor.has(runId)) supervisor.lookAt(runId)
+      for (const runId of here) if (isAway(runId)) supervisor.lookAt(runId)
     })
 
   /** One look at what is unapplied, going round: a page that nobody can apply never hides the next. */

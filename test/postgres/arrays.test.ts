@@ -4,10 +4,13 @@ import * as FastCheck from "effect/FastCheck"
 import {
   type ArrayParameter,
   boolArray,
+  columnsOf,
   float8Array,
   int4Array,
+  int4Column,
   int8Array,
-  textArray
+  textArray,
+  textColumn
 } from "../../src/postgres/Arrays.js"
 import { both, query } from "./harness.js"
 
@@ -37,6 +40,24 @@ both(
       expect((yield* echo("float8", float8Array(list.float8))).map(Number)).toEqual(list.float8.map(Number))
       expect(yield* echo("bool", boolArray(list.bool))).toEqual(list.bool)
     }
+  })
+)
+
+both(
+  "columns of a statement are the rows' values in the order of both",
+  Effect.gen(function* () {
+    const columns = columnsOf<{ readonly name: string | null; readonly count: number }>(
+      textColumn((row) => row.name),
+      int4Column((row) => row.count)
+    )
+    const rows = [
+      { name: "a", count: 1 },
+      { name: null, count: 2 }
+    ]
+    const [names, counts] = columns(rows)
+    expect(yield* echo("text", names!)).toEqual(["a", null])
+    expect(yield* echo("int4", counts!)).toEqual([1, 2])
+    expect(columns([])).toHaveLength(2)
   })
 )
 
