@@ -120,10 +120,15 @@ const columnWith =
   (rows) =>
     array(rows.map(value))
 
+/** A column of `text[]`. */
 export const textColumn = columnWith(textArray)
+/** A column of `int4[]`. */
 export const int4Column = columnWith(int4Array)
+/** A column of `int8[]`. */
 export const int8Column = columnWith(int8Array)
+/** A column of `float8[]`. */
 export const float8Column = columnWith(float8Array)
+/** A column of `bool[]`. */
 export const boolColumn = columnWith(boolArray)
 
 /**

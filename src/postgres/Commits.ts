@@ -192,7 +192,7 @@ interface FiringToWrite {
 
 const firingSize = ({ firing }: FiringToWrite): number => lengthOf(firing.state) + lengthOf(firing.failure)
 
-const firingColumns = columnsOf<FiringToWrite>(
+const firingArrays = columnsOf<FiringToWrite>(
   textColumn((row) => row.commit.runId),
   textColumn((row) => row.firing.nodeId),
   int4Column((row) => row.firing.firing),
@@ -220,7 +220,7 @@ const firingsOf = (commits: ReadonlyArray<RunCommit>): ReadonlyArray<FiringToWri
 export const makeWriteFirings = (schema: SchemaName) => {
   const statement = firingStatement(schema)
 
-  const writeRows = (rows: ReadonlyArray<FiringToWrite>) => write(statement, firingColumns(rows))
+  const writeRows = (rows: ReadonlyArray<FiringToWrite>) => write(statement, firingArrays(rows))
 
   return (commits: ReadonlyArray<RunCommit>): Write<void> =>
     Effect.asVoid(forEachChunk(firingsOf(commits), firingSize, writeRows))

@@ -75,7 +75,7 @@ const make = Effect.gen(function* () {
   const read = (looks: ReadonlyArray<ClaimLook>, limit: number) =>
     Effect.gen(function* () {
       const { claimed, undecodable } = yield* take(looks, limit)
-      const { known, ranges, strange } = sorted(claimed, definitions)
+      const { known, ranges, strange } = recognize(claimed, definitions)
       if (strange.length > 0) {
         yield* states.release(strange.map((row) => ({ ...row, ready: true, dueAt: null, force: true })))
       }
@@ -150,7 +150,7 @@ const make = Effect.gen(function* () {
 const idOf = ({ row }: ClaimedRun): RunId => row.runId
 
 /** Runs with their definitions and what is to be read of them; and those whose workflow has left this process meanwhile: others have it, or they are parked in time. */
-const sorted = (claimed: ReadonlyArray<ClaimedRun>, definitions: Context.Tag.Service<Definitions>) => {
+const recognize = (claimed: ReadonlyArray<ClaimedRun>, definitions: Context.Tag.Service<Definitions>) => {
   const known: Array<{ readonly run: ClaimedRun; readonly registered: Registered }> = []
   const ranges: Array<PendingRange> = []
   const strange: Array<RunRow> = []
