@@ -2,7 +2,6 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import pg from "pg"
-import type { DatabaseError } from "../src/model/Errors.js"
 import { RunId } from "../src/model/Ids.js"
 import type { RunCommit } from "../src/model/Run.js"
 import type { Connection } from "../src/postgres/Connection.js"
@@ -11,7 +10,7 @@ import { migrate } from "../src/postgres/Migrations.js"
 import * as Pool from "../src/postgres/Pool.js"
 import { Inbox } from "../src/store/Inbox.js"
 import { StateStore } from "../src/store/StateStore.js"
-import { Transaction } from "../src/store/Transactor.js"
+import type { Writes } from "../src/store/Transactor.js"
 import { startServer } from "../test/support/postgresServer.js"
 
 /**
@@ -102,16 +101,8 @@ const step = (runId: RunId): RunCommit => ({
 const end = (runId: RunId): RunCommit => ({ ...step(runId), status: "completed", output })
 
 /** What a verb would send. */
-const sentBy = (effect: Effect.Effect<void, DatabaseError, Transaction>): ReadonlyArray<Sent> => {
-  const sent: Array<Sent> = []
-  Effect.runSync(
-    Effect.provideService(effect, Transaction, {
-      run: (statement) => Effect.dieMessage(`${statement.name} reads`),
-      write: ({ text }, values) => Effect.sync(() => sent.push({ text, values }))
-    })
-  )
-  return sent
-}
+const sentBy = (writes: Writes): ReadonlyArray<Sent> =>
+  writes.map(({ parameters, statement }) => ({ text: statement.text, values: parameters }))
 
 const replaced = (sent: ReadonlyArray<Sent>, from: string | RegExp, to: string): ReadonlyArray<Sent> =>
   sent.map(({ text, values }) => {

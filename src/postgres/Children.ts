@@ -1,16 +1,12 @@
-import * as Effect from "effect/Effect"
-import type { DatabaseError } from "../model/Errors.js"
 import type { Parent } from "../model/Frontier.js"
 import { childSignal } from "../model/Ids.js"
 import type { CommandKind, RunCommit, RunStart } from "../model/Run.js"
 import { isEnded } from "../model/Status.js"
-import type { Transaction } from "../store/Transactor.js"
+import type { Writes } from "../store/Transactor.js"
 import { textArray } from "./Arrays.js"
-import { forEachChunk, lengthOf } from "./Chunks.js"
+import { lengthOf, writesOf } from "./Chunks.js"
 import { write } from "./Execution.js"
 import { qualifier, type SchemaName, statementsOf } from "./Statement.js"
-
-type Write<A> = Effect.Effect<A, DatabaseError, Transaction>
 
 const childStatements = (schema: SchemaName) => {
   const statement = statementsOf(schema)
@@ -68,6 +64,8 @@ const endedChildren = (commits: ReadonlyArray<RunCommit>): ReadonlyArray<Told> =
     .filter(({ frontier, status }) => frontier.parent !== undefined && isEnded(status))
     .map((commit) => ({ commit, parent: commit.frontier.parent! }))
 
+const toldSize = ({ commit }: Told): number => lengthOf(commit.output) + lengthOf(commit.failure)
+
 const makeTell = (statement: ReturnType<typeof childStatements>["tell"]) => {
   const tellAll = (told: ReadonlyArray<Told>) =>
     write(statement, [
@@ -77,10 +75,7 @@ const makeTell = (statement: ReturnType<typeof childStatements>["tell"]) => {
       textArray(told.map(({ commit }) => childSignal(commit.runId))),
       textArray(told.map(({ commit: { failure, output, status } }) => JSON.stringify({ status, output, failure })))
     ])
-  return (commits: ReadonlyArray<RunCommit>): Write<void> =>
-    Effect.asVoid(
-      forEachChunk(endedChildren(commits), ({ commit }) => lengthOf(commit.output) + lengthOf(commit.failure), tellAll)
-    )
+  return (commits: ReadonlyArray<RunCommit>): Writes => writesOf(endedChildren(commits), toldSize, tellAll)
 }
 
 /** What commits mean to the relatives of their runs: commands go down, ends go up. */
@@ -88,21 +83,23 @@ export const makeFamily = (schema: SchemaName) => {
   const statements = childStatements(schema)
   const tell = makeTell(statements.tell)
 
-  const passOn = (commits: ReadonlyArray<RunCommit>): Write<void> => {
+  const passOn = (commits: ReadonlyArray<RunCommit>): Writes => {
     const answering = commits.filter((commit) => commit.answered.length > 0 || hasFailed(commit))
     const passed = answering.flatMap((commit) => {
       const { answered, runId } = commit
       const kinds = answered.flatMap(({ kind, status }) => (status === "applied" && travels(kind) ? [kind] : []))
       return (hasFailed(commit) ? [...kinds, "cancel" as const] : kinds).map((kind) => ({ runId, kind }))
     })
-    if (passed.length === 0) return Effect.void
-    return write(statements.command, [
-      textArray(passed.map(({ runId }) => runId)),
-      textArray(passed.map(({ kind }) => kind))
-    ])
+    if (passed.length === 0) return []
+    return [
+      write(statements.command, [
+        textArray(passed.map(({ runId }) => runId)),
+        textArray(passed.map(({ kind }) => kind))
+      ])
+    ]
   }
 
-  return (commits: ReadonlyArray<RunCommit>): Write<void> => Effect.zipRight(passOn(commits), tell(commits))
+  return (commits: ReadonlyArray<RunCommit>): Writes => [...passOn(commits), ...tell(commits)]
 }
 
 /** Whether a run fails by this commit, or begins to undo what it did because it did: what its children do is in vain. */
@@ -116,13 +113,13 @@ const travels = (kind: CommandKind | undefined): kind is Exclude<CommandKind, "r
 export const makeLink = (schema: SchemaName) => {
   const statements = childStatements(schema)
   const tell = makeTell(statements.tell)
-  return (starts: ReadonlyArray<RunStart>): Write<void> => {
+  return (starts: ReadonlyArray<RunStart>): Writes => {
     const children = starts.filter(({ first }) => first.frontier.parent !== undefined)
-    if (children.length === 0) return Effect.void
+    if (children.length === 0) return []
     const link = write(statements.link, [
       textArray(children.map(({ first }) => first.frontier.parent!.runId)),
       textArray(children.map(({ first }) => first.runId))
     ])
-    return Effect.zipRight(link, tell(children.map(({ first }) => first)))
+    return [link, ...tell(children.map(({ first }) => first))]
   }
 }

@@ -1,4 +1,5 @@
 import * as Effect from "effect/Effect"
+import type { Write, Writes } from "../store/Transactor.js"
 
 /** Text in one statement, in UTF-16 units: with up to three bytes each it stays far below the server's bound of 1 GB. */
 const chunkCharacters = 64 * 1024 * 1024
@@ -29,6 +30,17 @@ export const forEachChunk = <A, B, E, R>(
   f: (rows: ReadonlyArray<A>) => Effect.Effect<B, E, R>
 ): Effect.Effect<ReadonlyArray<B>, E, R> =>
   rows.length === 0 ? Effect.succeed([]) : Effect.forEach(chunksOf(rows, size), (chunk) => f(chunk))
+
+/** What is written for each chunk of rows: nearly always that is one statement, and none for no rows. */
+export const writesOf = <A>(
+  rows: ReadonlyArray<A>,
+  size: (row: A) => number,
+  write: (rows: ReadonlyArray<A>) => Write
+): Writes => {
+  const writes: Array<Write> = []
+  if (rows.length > 0) for (const chunk of chunksOf(rows, size)) writes.push(write(chunk))
+  return writes
+}
 
 /** The size of a text that may be absent. */
 export const lengthOf = (text: string | null): number => (text === null ? 0 : text.length)

@@ -4,9 +4,9 @@ import type { FiringRow } from "../model/Firing.js"
 import type { RunCommit } from "../model/Run.js"
 import { isEnded } from "../model/Status.js"
 import type { CommitCheck } from "../store/StateStore.js"
-import type { Transaction } from "../store/Transactor.js"
+import type { Transaction, Writes } from "../store/Transactor.js"
 import { boolColumn, columnsOf, float8Column, int4Column, textArray, textColumn } from "./Arrays.js"
-import { forEachChunk, lengthOf } from "./Chunks.js"
+import { lengthOf, writesOf } from "./Chunks.js"
 import { reasonText, rests } from "./Columns.js"
 import { requireCount, run, write } from "./Execution.js"
 import { decodeGuaranteed, decodeMark } from "./Rows.js"
@@ -135,23 +135,22 @@ const byRunId = (a: RunCommit, b: RunCommit): number => (a.runId < b.runId ? -1 
 export const makeWriteRuns = (schema: SchemaName) => {
   const statements = writeStatements(schema)
 
-  const writeResults = (commits: ReadonlyArray<RunCommit>) =>
-    forEachChunk(commits, resultSize, (chunk) => write(statements.results, resultsOf(chunk)))
+  const writeResults = (commits: ReadonlyArray<RunCommit>) => write(statements.results, resultsOf(commits))
 
-  const writeEnded = (commits: ReadonlyArray<RunCommit>) => Effect.asVoid(writeResults(commits.filter(ends)))
+  const writeEnded = (commits: ReadonlyArray<RunCommit>): Writes =>
+    writesOf(commits.filter(ends), resultSize, writeResults)
 
   return {
-    writeRuns: (commits: ReadonlyArray<RunCommit>): Write<void> =>
-      commits.length === 0
-        ? Effect.void
-        : Effect.zipRight(write(statements.write, rowsOf(commits)), writeEnded(commits)),
-    writeAllRuns: (commits: ReadonlyArray<RunCommit>, lockTimeoutMs: number): Write<void> => {
+    writeRuns: (commits: ReadonlyArray<RunCommit>): Writes =>
+      commits.length === 0 ? [] : [write(statements.write, rowsOf(commits)), ...writeEnded(commits)],
+    writeAllRuns: (commits: ReadonlyArray<RunCommit>, lockTimeoutMs: number): Writes => {
       // In the order in which everybody locks runs.
       const sorted = [...commits].sort(byRunId)
-      return write(statements.lockTimeout, [`${lockTimeoutMs}ms`]).pipe(
-        Effect.zipRight(write(statements.writeAll, rowsOf(sorted))),
-        Effect.zipRight(writeEnded(commits))
-      )
+      return [
+        write(statements.lockTimeout, [`${lockTimeoutMs}ms`]),
+        write(statements.writeAll, rowsOf(sorted)),
+        ...writeEnded(commits)
+      ]
     }
   }
 }
@@ -222,6 +221,5 @@ export const makeWriteFirings = (schema: SchemaName) => {
 
   const writeRows = (rows: ReadonlyArray<FiringToWrite>) => write(statement, firingArrays(rows))
 
-  return (commits: ReadonlyArray<RunCommit>): Write<void> =>
-    Effect.asVoid(forEachChunk(firingsOf(commits), firingSize, writeRows))
+  return (commits: ReadonlyArray<RunCommit>): Writes => writesOf(firingsOf(commits), firingSize, writeRows)
 }

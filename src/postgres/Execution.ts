@@ -1,6 +1,6 @@
 import * as Effect from "effect/Effect"
 import type { DatabaseError } from "../model/Errors.js"
-import { type RawRow, type Statement, Transaction } from "../store/Transactor.js"
+import { type RawRow, type Statement, Transaction, type Write } from "../store/Transactor.js"
 import { countOf } from "./Rows.js"
 
 /** Runs a statement in the present transaction. */
@@ -29,12 +29,8 @@ export const runExactly = (
       : Effect.dieMessage(`${statement.name} wrote ${count} rows where the checks before it admit ${expected}`)
   )
 
-/** Runs a statement whose rows nobody needs. */
-export const write = (
-  statement: Statement,
-  parameters: ReadonlyArray<unknown>
-): Effect.Effect<void, DatabaseError, Transaction> =>
-  Effect.flatMap(Transaction, (transaction) => transaction.write(statement, parameters))
+/** A statement whose rows nobody needs, with its parameters. */
+export const write = (statement: Statement, parameters: ReadonlyArray<unknown>): Write => ({ statement, parameters })
 
 /**
  * The end of a statement that must write exactly so many rows, from a CTE named `written`: what was checked before under a

@@ -45,7 +45,8 @@ export const join = (client: SqlClient): Effect.Effect<Context.Tag.Service<Trans
 
   return Effect.as(requireTransaction, {
     run,
-    write: (statement, parameters) => Effect.asVoid(run(statement, parameters))
+    writeAll: (writes) =>
+      Effect.forEach(writes, ({ parameters, statement }) => run(statement, parameters), { discard: true })
   })
 }
 

@@ -6,10 +6,10 @@ import { RunId } from "../model/Ids.js"
 import type { Lease } from "../model/Run.js"
 import { type ParkReason, RunStatus } from "../model/Status.js"
 import type { ReleaseOutcome } from "../store/StateStore.js"
-import type { Transaction } from "../store/Transactor.js"
+import type { Statement, Transaction, Writes } from "../store/Transactor.js"
 import { boolArray, float8Array, int4Array, textArray } from "./Arrays.js"
 import { reasonText, rests } from "./Columns.js"
-import { run, runCounted, runExactly } from "./Execution.js"
+import { run, runCounted, runExactly, write } from "./Execution.js"
 import { anyFirings, makeOpenFirings, openFirings } from "./OpenFirings.js"
 import { decodeFrontier, decodeGuaranteed, rowDecoder } from "./Rows.js"
 import { anyRow, isNew, qualifier, type SchemaName, statementsOf, unapplied } from "./Statement.js"
@@ -157,16 +157,23 @@ export const makeHold = (schema: SchemaName) => {
       )
       select count(*)::int4 as count from moved`
     )
-  const moveBoth = (which: string, to: string) => {
-    const inputs = move("trigger_inputs", which, to)
-    const commands = move("run_commands", which, to)
-    return (runIds: ReadonlyArray<string>): Write<number> => {
-      if (runIds.length === 0) return Effect.succeed(0)
-      const parameters = [textArray(runIds)]
-      return Effect.zipWith(runCounted(inputs, parameters), runCounted(commands, parameters), (a, b) => a + b)
-    }
+  const moves = (which: string, to: string) => [move("trigger_inputs", which, to), move("run_commands", which, to)]
+  const counted =
+    (statements: ReadonlyArray<Statement>) =>
+    (runIds: ReadonlyArray<string>): Write<number> =>
+      runIds.length === 0
+        ? Effect.succeed(0)
+        : Effect.reduce(statements, 0, (sum, one) =>
+            Effect.map(runCounted(one, [textArray(runIds)]), (count) => sum + count)
+          )
+  const hold = moves(isNew("t"), "held")
+  return {
+    hold: counted(hold),
+    /** The same where nobody counts. */
+    holdAll: (runIds: ReadonlyArray<string>): Writes =>
+      runIds.length === 0 ? [] : hold.map((one) => write(one, [textArray(runIds)])),
+    unhold: counted(moves("t.status = 'held'", "new"))
   }
-  return { hold: moveBoth(isNew("t"), "held"), unhold: moveBoth("t.status = 'held'", "new") }
 }
 
 /** How a parked run says why. */

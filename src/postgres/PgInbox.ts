@@ -8,15 +8,13 @@ import type { Content, MessageRow } from "../model/Message.js"
 import type { RunCommit } from "../model/Run.js"
 import type { TombstoneCause } from "../model/Status.js"
 import { Inbox, type InboxMessage, type PendingMessages, type PendingRange } from "../store/Inbox.js"
-import type { RawRow, Transaction } from "../store/Transactor.js"
+import type { RawRow, Transaction, Write, Writes } from "../store/Transactor.js"
 import { boolColumn, columnsOf, int4Column, textColumn } from "./Arrays.js"
-import { forEachChunk } from "./Chunks.js"
+import { writesOf } from "./Chunks.js"
 import { makeCleanup } from "./Cleanup.js"
 import { run, write } from "./Execution.js"
 import { decodeAll, decodeMessage, decodePosition } from "./Rows.js"
 import { defaultSchema, qualifier, type SchemaName, statementsOf } from "./Statement.js"
-
-type Write<A> = Effect.Effect<A, DatabaseError, Transaction>
 
 const key = ["run_id", "node_id", "handle", "producer", "firing", "ordinal"]
 
@@ -133,16 +131,16 @@ const makeWrites = (schema: SchemaName) => {
 
   const appendRows = (rows: ReadonlyArray<MessageToAppend>) => write(statements.append, appended(rows))
 
-  const append = (commits: ReadonlyArray<RunCommit>): Write<void> =>
-    Effect.asVoid(forEachChunk(messagesOf(commits), payloadSize, appendRows))
+  const append = (commits: ReadonlyArray<RunCommit>): Writes => writesOf(messagesOf(commits), payloadSize, appendRows)
 
-  const discard = (commits: ReadonlyArray<RunCommit>): Write<void> => {
-    if (!commits.some(discards)) return Effect.void
+  const discard = (commits: ReadonlyArray<RunCommit>): Writes => {
+    const writes: Array<Write> = []
+    if (!commits.some(discards)) return writes
     const rows = commits.flatMap(({ discarded, runId }) => discarded.map((at) => ({ runId, at })))
     const ranges = commits.flatMap(({ runId, unread = [] }) => unread.map((at) => ({ runId, at })))
-    const single = rows.length === 0 ? Effect.void : write(statements.discard, positions(rows))
-    if (ranges.length === 0) return Effect.asVoid(single)
-    return Effect.asVoid(Effect.zipRight(single, write(statements.discardFrom, positions(ranges))))
+    if (rows.length > 0) writes.push(write(statements.discard, positions(rows)))
+    if (ranges.length > 0) writes.push(write(statements.discardFrom, positions(ranges)))
+    return writes
   }
 
   return { append, discard }

@@ -2,6 +2,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import { type Ages, Retention } from "../store/Retention.js"
+import { writeAll } from "../store/Transactor.js"
 import { float8Array, textArray } from "./Arrays.js"
 import { endedRuns, isMeant, Looked, makePlaces, place } from "./Cleanup.js"
 import { run, write } from "./Execution.js"
@@ -109,7 +110,8 @@ export const layer = (schema: SchemaName = defaultSchema): Layer.Layer<Retention
           return { rows: sweep.count, done: places.moved(aged, limit, sweep), runIds: sweep.runIds }
         }),
       trim: makeTrim(schema),
-      forget: (runIds) => (runIds.length === 0 ? Effect.void : write(statements.forget, [textArray(runIds)])),
+      forget: (runIds) =>
+        runIds.length === 0 ? Effect.void : writeAll([write(statements.forget, [textArray(runIds)])]),
       events: makeEvents(statements.events)
     }
   })

@@ -5,8 +5,9 @@ import type { FiringKey } from "../model/Ids.js"
 import type { RunCommit } from "../model/Run.js"
 import { PendingSignal, StepRow } from "../model/StepRow.js"
 import { StepStore } from "../store/StepStore.js"
+import { type Writes, writeAll } from "../store/Transactor.js"
 import { columnsOf, float8Column, int4Column, int8Column, textColumn } from "./Arrays.js"
-import { forEachChunk, lengthOf } from "./Chunks.js"
+import { lengthOf, writesOf } from "./Chunks.js"
 import { makeCleanup } from "./Cleanup.js"
 import { run, write } from "./Execution.js"
 import { decodeAll, decodeGuaranteed, rowDecoder } from "./Rows.js"
@@ -116,7 +117,7 @@ const stepSize = ({ step }: StepToWrite): number => lengthOf(step.value)
 
 const makeWrite = (statement: ReturnType<typeof stepStatements>["write"]) => {
   const writeRows = (rows: ReadonlyArray<StepToWrite>) => write(statement, stepColumns(rows))
-  return (commits: ReadonlyArray<Steps>) => Effect.asVoid(forEachChunk(lastOfEach(commits), stepSize, writeRows))
+  return (commits: ReadonlyArray<Steps>): Writes => writesOf(lastOfEach(commits), stepSize, writeRows)
 }
 
 /** The steps of handlers in PostgreSQL. */
@@ -134,7 +135,7 @@ export const layer = (schema: SchemaName = defaultSchema): Layer.Layer<StepStore
             yield* run(statements.hold, [lease.runId, String(lease.fence)])
           )
           if (held === undefined) return false
-          yield* writeSteps([{ runId: lease.runId, version: held.version, steps: rows }])
+          yield* writeAll(writeSteps([{ runId: lease.runId, version: held.version, steps: rows }]))
           return true
         }),
       of: ({ firing, nodeId, runId }: FiringKey) =>

@@ -6,7 +6,14 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
 import { DatabaseError } from "../model/Errors.js"
-import { type Statement, Transaction, type TransactOptions, Transactor } from "../store/Transactor.js"
+import {
+  type Statement,
+  Transaction,
+  type TransactOptions,
+  Transactor,
+  type Writes,
+  writeAll
+} from "../store/Transactor.js"
 import type { Connection, Query, QueryError } from "./Connection.js"
 import { join } from "./JoinedTransaction.js"
 import { PgPool } from "./Pool.js"
@@ -39,13 +46,10 @@ export const layer: Layer.Layer<Transactor, never, PgPool> = Layer.effect(
           )
         )
       ),
-    writeAtOnce: <E, R>(operation: string, effect: Effect.Effect<void, E, R>) =>
-      withoutOuter(
-        operation,
-        Effect.flatMap(collect(operation, effect), (queries) =>
-          queries.length === 0 ? Effect.void : Effect.uninterruptible(batch(operation, pool, queries))
-        )
-      ),
+    writeAtOnce: (operation: string, writes: Writes) =>
+      writes.length === 0
+        ? Effect.void
+        : withoutOuter(operation, Effect.uninterruptible(batch(operation, pool, writes))),
     join
   }))
 )
@@ -71,47 +75,37 @@ const onConnection = <A, E, R>(
 const batch = (
   operation: string,
   pool: Context.Tag.Service<PgPool>,
-  queries: ReadonlyArray<Query>
+  writes: Writes
 ): Effect.Effect<void, DatabaseError> => {
-  const scoped = onConnection(operation, pool, (connection) => atOnce(operation, connection, pool.preamble, queries))
-  if (pool.writeAtOnce === undefined || pool.preamble !== "") return scoped
-  return Effect.matchEffect(pool.writeAtOnce(queries), {
-    onSuccess: (done) => (done ? Effect.void : scoped),
+  const scoped = () =>
+    onConnection(operation, pool, (connection) => atOnce(operation, connection, pool.preamble, writes))
+  if (pool.writeAtOnce === undefined || pool.preamble !== "") return scoped()
+  return Effect.matchEffect(pool.writeAtOnce(queriesOf(operation, writes)), {
+    onSuccess: (done) => (done ? Effect.void : scoped()),
     onFailure: (error) => Effect.fail(atCommit(operation, error))
   })
 }
 
-/** What an effect writes, in order. */
-const collect = <E, R>(
-  operation: string,
-  effect: Effect.Effect<void, E, R>
-): Effect.Effect<ReadonlyArray<Query>, E, Exclude<R, Transaction>> =>
-  Effect.suspend(() => {
-    const queries: Array<Query> = []
-    const transaction: Context.Tag.Service<Transaction> = {
-      run: (statement) => Effect.dieMessage(`${operation}: ${statement.name} reads where everything is sent at once`),
-      write: ({ name, text }, values) => Effect.sync(() => queries.push({ name, text, values, operation }))
-    }
-    return Effect.as(Effect.provideService(effect, Transaction, transaction), queries)
-  })
+const queriesOf = (operation: string, writes: Writes): ReadonlyArray<Query> => {
+  const queries: Array<Query> = []
+  for (const { parameters, statement } of writes) {
+    queries.push({ name: statement.name, text: statement.text, values: parameters, operation })
+  }
+  return queries
+}
 
 /** All of it in one round trip where the connection can do that, else one after the other. */
 const atOnce = (
   operation: string,
   connection: Connection,
   preamble: string,
-  queries: ReadonlyArray<Query>
+  writes: Writes
 ): Effect.Effect<void, DatabaseError> => {
   const { writeAtOnce } = connection
   if (writeAtOnce === undefined || preamble !== "") {
-    const all = Effect.flatMap(Transaction, (transaction) =>
-      Effect.forEach(queries, ({ name, text, values = [] }) => transaction.write({ name, text }, values), {
-        discard: true
-      })
-    )
-    return inTransaction(operation, connection, beginText(preamble, {}), {}, all)
+    return inTransaction(operation, connection, beginText(preamble, {}), {}, writeAll(writes))
   }
-  return writeAtOnce(queries).pipe(
+  return writeAtOnce(queriesOf(operation, writes)).pipe(
     Effect.tapError((error) => (isInDoubt(error) ? connection.destroy : Effect.void)),
     Effect.mapError((error) => atCommit(operation, error))
   )
@@ -206,7 +200,8 @@ const makeSession = (operation: string, connection: Connection, options: Transac
   return {
     begin,
     run,
-    write: (statement: Statement, parameters: ReadonlyArray<unknown>) => Effect.asVoid(run(statement, parameters)),
+    writeAll: (writes: Writes) =>
+      Effect.forEach(writes, ({ parameters, statement }) => run(statement, parameters), { discard: true }),
     commit,
     rollback,
     close: () => {

@@ -82,6 +82,14 @@ const sessionSettings: ReadonlyArray<readonly [name: string, value: string]> = [
 const setAll = (how: "set" | "set local"): string =>
   sessionSettings.map(([name, value]) => `${how} ${name} = ${value}`).join("; ")
 
+/**
+ * Lets the server's process keep the memory that a statement took for the next one. glibc gives whatever is free above 128 kB at the end of
+ * its heap back to the system, until a block that was too large for the heap has been freed: from then on only what exceeds
+ * twice its size (mallopt(3), "M_TRIM_THRESHOLD"). Where the threshold happens to be crossed by each commit of a lone run, its 34
+ * page faults were half of its time: 0.92 ms of the server's CPU before, 0.44 since. A server without glibc is not changed by it.
+ */
+const keepMemory = "select pg_catalog.length(pg_catalog.repeat('x', 1048576))"
+
 /** Longer than the session's `statement_timeout`, so that the server speaks first if it can. */
 const deadlineMs = 35_000
 
@@ -165,7 +173,7 @@ const fromPool = (pool: pg.Pool, options: GivenPoolOptions): Context.Tag.Service
       if (prepared.has(client)) return Effect.void
       prepared.add(client)
       return Effect.flatMap(findOut(client), (proxied) =>
-        proxied ? Effect.void : execute(client, { name: "settings", text: setAll("set") })
+        proxied ? Effect.void : execute(client, { name: "settings", text: `${setAll("set")}; ${keepMemory}` })
       )
     })
 

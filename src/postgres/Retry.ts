@@ -7,7 +7,7 @@ import { FiringRow } from "../model/Firing.js"
 import type { RunId } from "../model/Ids.js"
 import { type RunCommit, RunRow, type RunStart } from "../model/Run.js"
 import type { FailedRun } from "../store/StateStore.js"
-import type { Transaction } from "../store/Transactor.js"
+import { type Transaction, type Writes, writeAll } from "../store/Transactor.js"
 import { float8Array, int4Array, textArray } from "./Arrays.js"
 import { run, runExactly, write } from "./Execution.js"
 import { makeHold } from "./Leases.js"
@@ -124,7 +124,7 @@ export const makeRetry = (schema: SchemaName) => {
         int4Array(commits.map(({ version }) => version)),
         textArray(commits.map(({ frontier }) => JSON.stringify(frontier)))
       ]),
-      Effect.zipRight(write(statements.forget, runIds(commits)), write(statements.revive, runIds(commits)))
+      writeAll([write(statements.forget, runIds(commits)), write(statements.revive, runIds(commits))])
     )
 
   return { failedToRetry, reopen }
@@ -202,12 +202,11 @@ export const makePostpone = (schema: SchemaName) => {
     from unnest($1::text[], $2::float8[]) c(run_id, due_at)
     where r.run_id = c.run_id and r.worker is null and r.ended_at is null`
   )
-  return (starts: ReadonlyArray<RunStart>): Write<void> => {
+  return (starts: ReadonlyArray<RunStart>): Writes => {
     const late = starts.filter(({ dueAt }) => dueAt !== null)
-    if (late.length === 0) return Effect.void
-    return write(statement, [
-      textArray(late.map(({ first }) => first.runId)),
-      float8Array(late.map(({ dueAt }) => dueAt))
-    ])
+    if (late.length === 0) return []
+    return [
+      write(statement, [textArray(late.map(({ first }) => first.runId)), float8Array(late.map(({ dueAt }) => dueAt))])
+    ]
   }
 }

@@ -4,7 +4,7 @@ import type { DatabaseError } from "../model/Errors.js"
 import type { RunId } from "../model/Ids.js"
 import type { RunCommit } from "../model/Run.js"
 import { isEnded, RunStatus } from "../model/Status.js"
-import type { Transaction } from "../store/Transactor.js"
+import type { Transaction, Writes } from "../store/Transactor.js"
 import { columnsOf, int8Column, textArray, textColumn } from "./Arrays.js"
 import { makeFamily } from "./Children.js"
 import { requireCount, run, runCounted, write } from "./Execution.js"
@@ -111,27 +111,27 @@ const marks = columnsOf<Mark>(
 /** The verb `settle`. */
 export const makeSettle = (schema: SchemaName) => {
   const statements = settleStatements(schema)
-  const { hold } = makeHold(schema)
+  const { holdAll } = makeHold(schema)
   const family = makeFamily(schema)
 
-  const end = (runIds: ReadonlyArray<string>): Write<void> => {
-    if (runIds.length === 0) return Effect.void
+  const end = (runIds: ReadonlyArray<string>): Writes => {
+    if (runIds.length === 0) return []
     const parameters = [textArray(runIds)]
-    return Effect.zipRight(write(statements.endInputs, parameters), write(statements.endCommands, parameters))
+    return [write(statements.endInputs, parameters), write(statements.endCommands, parameters)]
   }
 
-  const mark = (statement: typeof statements.inputs, rows: ReadonlyArray<Mark>): Write<void> =>
-    rows.length === 0 ? Effect.void : write(statement, marks(rows))
+  const mark = (statement: typeof statements.inputs, rows: ReadonlyArray<Mark>): Writes =>
+    rows.length === 0 ? [] : [write(statement, marks(rows))]
 
-  return (commits: ReadonlyArray<RunCommit>): Write<void> => {
+  return (commits: ReadonlyArray<RunCommit>): Writes => {
     const { commands, ended, inputs, parked } = settledBy(commits)
-    return mark(statements.inputs, inputs).pipe(
-      Effect.zipRight(mark(statements.commands, commands)),
-      Effect.zipRight(end(ended)),
-      Effect.zipRight(parked.length === 0 ? Effect.void : hold(parked)),
-      Effect.zipRight(family(commits)),
-      Effect.asVoid
-    )
+    return [
+      ...mark(statements.inputs, inputs),
+      ...mark(statements.commands, commands),
+      ...end(ended),
+      ...holdAll(parked),
+      ...family(commits)
+    ]
   }
 }
 

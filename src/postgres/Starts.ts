@@ -4,9 +4,9 @@ import { DatabaseError } from "../model/Errors.js"
 import type { RunStart } from "../model/Run.js"
 import { RunStatus } from "../model/Status.js"
 import type { StartOutcome } from "../store/StateStore.js"
-import type { Transaction } from "../store/Transactor.js"
+import type { Transaction, Writes } from "../store/Transactor.js"
 import { boolColumn, columnsOf, int4Array, int4Column, textArray, textColumn } from "./Arrays.js"
-import { forEachChunk, lengthOf } from "./Chunks.js"
+import { forEachChunk, lengthOf, writesOf } from "./Chunks.js"
 import { reasonText, rests } from "./Columns.js"
 import { run, write } from "./Execution.js"
 import { decodeGuaranteed, decodeRunId, rowDecoder } from "./Rows.js"
@@ -99,16 +99,16 @@ const rowsOf = columnsOf<RunStart>(
 /** The verb `startAll`. */
 export const makeStartAll = (schema: SchemaName) => {
   const statements = startStatements(schema)
-  return (runs: ReadonlyArray<RunStart>, lockTimeoutMs: number): Write<void> => {
-    const insertValues = forEachChunk(runs, valuesSize, (chunk) => write(statements.values, valuesOf(chunk)))
+  const insertValues = (runs: ReadonlyArray<RunStart>) => write(statements.values, valuesOf(runs))
+  return (runs: ReadonlyArray<RunStart>, lockTimeoutMs: number): Writes => {
     const attributes = attributesOf(runs)
-    return write(statements.lockTimeout, [`${lockTimeoutMs}ms`]).pipe(
+    return [
+      write(statements.lockTimeout, [`${lockTimeoutMs}ms`]),
       // In the order of ids: two batches that share ids then wait for each other, and never deadlock.
-      Effect.zipRight(write(statements.insertAll, rowsOf(inOrder(runs)))),
-      Effect.zipRight(insertValues),
-      Effect.zipRight(attributes === undefined ? Effect.void : write(statements.attributes, attributes)),
-      Effect.asVoid
-    )
+      write(statements.insertAll, rowsOf(inOrder(runs))),
+      ...writesOf(runs, valuesSize, insertValues),
+      ...(attributes === undefined ? [] : [write(statements.attributes, attributes)])
+    ]
   }
 }
 

@@ -36,31 +36,49 @@ export interface BatcherOptions<Offered, Item, Out, E> {
 }
 
 /** Fibers are scheduled with priority 0 and in rising order. */
-const afterAllOthers = 1
+const afterAllOthers = Effect.yieldNow({ priority: 1 })
 
 /**
  * Gathers what is offered while the batches before are under way; a lone item on an idle system goes at once.
  *
  * **Details** With several lanes what waits is shared out between them, so that one lane's batch is formed and its outcome
- * acted on while the database works on the other's.
+ * acted on while the database works on the other's. An offer wakes one lane, and that one the next if it leaves something.
  */
 export const make = <Offered, Item, Out, E>(
   options: BatcherOptions<Offered, Item, Out, E>
 ): Effect.Effect<Batcher<Offered, Out, E>, never, Scope.Scope> =>
   Effect.gen(function* () {
     const waiting: Array<Waiting<Offered, Out, E>> = []
-    const some = Effect.unsafeMakeLatch(false)
+    /** Lanes that have nothing to do. */
+    const idle: Array<(go: Effect.Effect<void>) => void> = []
+    /** A lane has been woken and has not formed its batch yet. */
+    let wakes = false
     let underWay = 0
+
+    const wake = (): void => {
+      if (wakes || waiting.length === 0) return
+      const lane = idle.pop()
+      if (lane === undefined) return
+      wakes = true
+      // Whoever can run now may have something to offer; on an idle system nobody can, and the yield costs nothing.
+      lane(afterAllOthers)
+    }
 
     const offer = (offered: Offered, told: Told<Out, E>): void => {
       waiting.push({ offered, told })
-      some.unsafeOpen()
+      wake()
     }
 
+    const work = Effect.async<void>((resume) => {
+      idle.push(resume)
+      wake()
+    })
+
     const write = Effect.suspend(() => {
+      wakes = false
       const share = Math.ceil((waiting.length + underWay) / options.lanes)
       const taken = waiting.splice(0, Math.min(options.max, share))
-      if (waiting.length === 0) some.unsafeClose()
+      wake()
       const items: Array<Item> = []
       const open: Array<Told<Out, E> | undefined> = []
       for (const { offered, told } of taken) {
@@ -77,23 +95,22 @@ export const make = <Offered, Item, Out, E>(
         open[index] = undefined
         told(exit)
       }
-      return Effect.suspend(() => options.flush(items, tell)).pipe(
-        Effect.catchAllCause((cause) =>
-          Effect.sync(() => {
-            for (let index = 0; index < open.length; index++) tell(index, Exit.failCause(cause))
-          })
-        ),
-        Effect.zipRight(
-          Effect.sync(() => {
+      return Effect.matchCause(
+        Effect.suspend(() => options.flush(items, tell)),
+        {
+          onSuccess: () => {
             underWay -= items.length
-          })
-        )
+          },
+          onFailure: (cause) => {
+            for (let index = 0; index < open.length; index++) tell(index, Exit.failCause(cause))
+            underWay -= items.length
+          }
+        }
       )
     })
 
-    // Whoever can run now may have something to offer; on an idle system nobody can, and the yield costs nothing.
-    const turn = Effect.zipRight(Effect.zipRight(some.await, Effect.yieldNow({ priority: afterAllOthers })), write)
-    for (let lane = 0; lane < options.lanes; lane++) yield* Effect.forkScoped(Effect.forever(turn))
+    const lane: Effect.Effect<never> = Effect.flatMap(work, () => Effect.flatMap(write, () => lane))
+    for (let count = 0; count < options.lanes; count++) yield* Effect.forkScoped(lane)
     return {
       offer,
       submit: (offered) => Effect.async<Out, E>((resume) => offer(offered, resume))

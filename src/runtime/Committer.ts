@@ -9,7 +9,7 @@ import type { RunCommit } from "../model/Run.js"
 import { Inbox } from "../store/Inbox.js"
 import { type CommitCheck, isNotReady, StateStore } from "../store/StateStore.js"
 import { StepStore } from "../store/StepStore.js"
-import { Transactor } from "../store/Transactor.js"
+import { Transactor, type Writes, writeAll } from "../store/Transactor.js"
 import { TriggerStore } from "../store/TriggerStore.js"
 import * as GroupWriter from "./GroupWriter.js"
 import { commitBatches } from "./Measures.js"
@@ -49,23 +49,26 @@ const make = Effect.gen(function* () {
   const steps = yield* StepStore
   const triggers = yield* TriggerStore
 
-  const writeRest = (commits: ReadonlyArray<RunCommit>) =>
-    Effect.gen(function* () {
-      yield* states.writeFirings(commits)
-      yield* inbox.append(commits)
-      yield* inbox.discard(commits)
-      yield* steps.write(commits)
-      yield* triggers.settle(commits)
-    })
+  /** All of commits but the rows of their runs. */
+  const rest = (commits: ReadonlyArray<RunCommit>): Writes => [
+    ...states.writeFirings(commits),
+    ...inbox.append(commits),
+    ...inbox.discard(commits),
+    ...steps.write(commits),
+    ...triggers.settle(commits)
+  ]
 
   /** Nearly always every commit of a batch can be written at once: check and writes go together, all of them or none. */
   const writeAtOnce = (commits: ReadonlyArray<RunCommit>) =>
-    transactor
-      .writeAtOnce("runs", Effect.zipRight(states.writeAllRuns(commits, Limits.batchLockTimeoutMs), writeRest(commits)))
-      .pipe(
-        Effect.as(commits.map((): CommitCheck => "Ready")),
-        Effect.catchIf(isNotReady, () => write(commits, false))
-      )
+    Effect.matchEffect(
+      Effect.suspend(() =>
+        transactor.writeAtOnce("runs", [...states.writeAllRuns(commits, Limits.batchLockTimeoutMs), ...rest(commits)])
+      ),
+      {
+        onSuccess: () => Effect.succeed(commits.map((): CommitCheck => "Ready")),
+        onFailure: (error) => (isNotReady(error) ? write(commits, false) : Effect.fail(error))
+      }
+    )
 
   /** One transaction: lock and check the runs, then write what is ready. Everything of a batch or nothing. */
   const write = (commits: ReadonlyArray<RunCommit>, wait: boolean) =>
@@ -74,7 +77,7 @@ const make = Effect.gen(function* () {
       Effect.gen(function* () {
         const checks = yield* states.check(commits, { wait })
         const ready = commits.filter((_, index) => checks[index] === "Ready")
-        if (ready.length > 0) yield* Effect.zipRight(states.writeRuns(ready), writeRest(ready))
+        if (ready.length > 0) yield* writeAll([...states.writeRuns(ready), ...rest(ready)])
         return checks
       }),
       wait ? { lockTimeout: Duration.millis(Limits.commitLockTimeoutMs) } : undefined

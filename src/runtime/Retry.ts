@@ -3,7 +3,7 @@ import type { RunId } from "../model/Ids.js"
 import { Limits } from "../model/Limits.js"
 import type { RunCommand, RunCommit } from "../model/Run.js"
 import { type FailedRun, StateStore } from "../store/StateStore.js"
-import { Transactor } from "../store/Transactor.js"
+import { Transactor, writeAll } from "../store/Transactor.js"
 import { TriggerStore } from "../store/TriggerStore.js"
 import { AuditTrail } from "./AuditTrail.js"
 import { DatabaseClock } from "./DatabaseClock.js"
@@ -67,9 +67,9 @@ export const makeRetry = Effect.gen(function* () {
       const reopened = commits.filter(({ status }) => status === "pending")
       if (reopened.length > 0) {
         yield* states.reopen(reopened)
-        yield* states.writeFirings(reopened)
+        yield* writeAll(states.writeFirings(reopened))
       }
-      yield* triggers.settle(commits)
+      yield* writeAll(triggers.settle(commits))
       return reopened
     })
 

@@ -13,7 +13,7 @@ import { type RunCommit, type RunStart, underFence } from "../model/Run.js"
 import { isEnded, type RunStatus } from "../model/Status.js"
 import { Inbox } from "../store/Inbox.js"
 import { isNotReady, type StartOutcome, StateStore } from "../store/StateStore.js"
-import { Transaction, Transactor } from "../store/Transactor.js"
+import { Transaction, Transactor, type Writes, writeAll } from "../store/Transactor.js"
 import { TriggerStore } from "../store/TriggerStore.js"
 import { Wakeups } from "../store/Wakeups.js"
 import { AuditTrail } from "./AuditTrail.js"
@@ -84,17 +84,22 @@ const make = Effect.gen(function* () {
   const trail = yield* AuditTrail
   const large = yield* LargePayloads
 
+  /** All of starts but the rows of their runs. */
+  const rest = (starts: ReadonlyArray<RunStart>): Writes => {
+    const firsts = starts.map((start) => start.first)
+    return [
+      ...states.writeFirings(firsts),
+      ...inbox.append(firsts),
+      ...states.postpone(starts),
+      ...triggers.link(starts)
+    ]
+  }
+
   const insert = (starts: ReadonlyArray<RunStart>) =>
     Effect.gen(function* () {
       const outcomes = yield* states.start(starts)
-      const firsts = starts.filter((_, index) => outcomes[index]!._tag === "Started").map((start) => start.first)
-      if (firsts.length > 0) {
-        yield* states.writeFirings(firsts)
-        yield* inbox.append(firsts)
-        const started = starts.filter((_, index) => outcomes[index]!._tag === "Started")
-        yield* states.postpone(started)
-        yield* triggers.link(started)
-      }
+      const started = starts.filter((_, index) => outcomes[index]!._tag === "Started")
+      yield* writeAll(rest(started))
       return outcomes
     })
 
@@ -102,24 +107,16 @@ const make = Effect.gen(function* () {
     transactor.transact("start", insert(starts), { lockTimeout: Duration.millis(Limits.startLockTimeoutMs) })
 
   /** Nearly always every run of a batch is new: everything goes together, or nothing does. */
-  const writeAtOnce = (starts: ReadonlyArray<RunStart>) => {
-    const firsts = starts.map((start) => start.first)
-    return transactor
-      .writeAtOnce(
-        "start",
-        Effect.gen(function* () {
-          yield* states.startAll(starts, Limits.startLockTimeoutMs)
-          yield* states.writeFirings(firsts)
-          yield* inbox.append(firsts)
-          yield* states.postpone(starts)
-          yield* triggers.link(starts)
-        })
-      )
-      .pipe(
-        Effect.as(starts.map((): StartOutcome => ({ _tag: "Started" }))),
-        Effect.catchIf(isNotReady, () => write(starts))
-      )
-  }
+  const writeAtOnce = (starts: ReadonlyArray<RunStart>) =>
+    Effect.matchEffect(
+      Effect.suspend(() =>
+        transactor.writeAtOnce("start", [...states.startAll(starts, Limits.startLockTimeoutMs), ...rest(starts)])
+      ),
+      {
+        onSuccess: () => Effect.succeed(starts.map((): StartOutcome => ({ _tag: "Started" }))),
+        onFailure: (error) => (isNotReady(error) ? write(starts) : Effect.fail(error))
+      }
+    )
 
   const alone = (start: RunStart): Effect.Effect<Written, DatabaseError> => {
     let repeated = false

@@ -3,7 +3,7 @@ import { emptyFrontier } from "../model/Frontier.js"
 import type { RunId } from "../model/Ids.js"
 import type { RunCommand, RunCommit } from "../model/Run.js"
 import { type CancelledRun, StateStore } from "../store/StateStore.js"
-import { Transactor } from "../store/Transactor.js"
+import { Transactor, writeAll } from "../store/Transactor.js"
 import { TriggerStore } from "../store/TriggerStore.js"
 import { Wakeups } from "../store/Wakeups.js"
 import { AuditTrail } from "./AuditTrail.js"
@@ -64,7 +64,7 @@ export const makeUnheldCancel = Effect.gen(function* () {
             ...cancelled.map((run) => commitOf(run, "cancelled", commands)),
             ...woken.map((run) => commitOf(run, "cancelling", commands))
           ]
-          yield* triggers.settle(commits)
+          yield* writeAll(triggers.settle(commits))
           return commits
         })
       )

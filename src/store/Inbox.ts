@@ -5,7 +5,7 @@ import type { RunId } from "../model/Ids.js"
 import type { Message, Position } from "../model/Message.js"
 import type { RunCommit } from "../model/Run.js"
 import type { Aged, Swept } from "./Retention.js"
-import type { Transaction } from "./Transactor.js"
+import type { Transaction, Writes } from "./Transactor.js"
 
 /** A range of one edge's messages: from a position on, at most `limit`. */
 export interface PendingRange {
@@ -40,9 +40,9 @@ export class Inbox extends Context.Tag("perdure/Inbox")<
   Inbox,
   {
     /** Inserts the messages of commits that are `Ready`, or of runs just `Started`; a message that is there already stays as it is. */
-    readonly append: (commits: ReadonlyArray<RunCommit>) => Effect.Effect<void, DatabaseError, Transaction>
+    readonly append: (commits: ReadonlyArray<RunCommit>) => Writes
     /** Marks messages that nobody will take: single ones, and of an edge all from a position on. */
-    readonly discard: (commits: ReadonlyArray<RunCommit>) => Effect.Effect<void, DatabaseError, Transaction>
+    readonly discard: (commits: ReadonlyArray<RunCommit>) => Writes
     /** Messages of the ranges in position order, at most `limit` of each range. */
     readonly pending: (
       ranges: ReadonlyArray<PendingRange>,

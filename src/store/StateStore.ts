@@ -7,7 +7,7 @@ import type { Parent } from "../model/Frontier.js"
 import type { DefinitionKey, Incarnation, RunId } from "../model/Ids.js"
 import type { Lease, RunCommit, RunRow, RunStart } from "../model/Run.js"
 import type { ParkReason, RunStatus } from "../model/Status.js"
-import type { Transaction } from "./Transactor.js"
+import type { Transaction, Writes } from "./Transactor.js"
 
 /** What became of a start: a new run, or how the one that is there compares. */
 export type StartOutcome =
@@ -153,18 +153,18 @@ export class StateStore extends Context.Tag("perdure/StateStore")<
     /** Inserts runs; only those `Started` may get their first commit's firings and messages. Waits for a stranger's uncommitted start of the same name up to the transaction's lock time-out. */
     readonly start: (runs: ReadonlyArray<RunStart>) => Write<ReadonlyArray<StartOutcome>>
     /** Inserts runs, or fails the whole transaction (`isNotReady`) if one is there already; waits so long (ms) for a stranger's. */
-    readonly startAll: (runs: ReadonlyArray<RunStart>, lockTimeoutMs: number) => Write<void>
+    readonly startAll: (runs: ReadonlyArray<RunStart>, lockTimeoutMs: number) => Writes
     /** Locks the runs' rows in the order of their ids, without waiting unless told to, and says which commits may be written. */
     readonly check: (
       commits: ReadonlyArray<RunCommit>,
       options: { readonly wait: boolean }
     ) => Write<ReadonlyArray<CommitCheck>>
     /** Writes run rows (and results of ended runs) of commits that are `Ready` under the same transaction. */
-    readonly writeRuns: (commits: ReadonlyArray<RunCommit>) => Write<void>
+    readonly writeRuns: (commits: ReadonlyArray<RunCommit>) => Writes
     /** The same without a check before it; fails the whole transaction (`isNotReady`) unless every commit may be written, and waits so long (ms) for a lock. */
-    readonly writeAllRuns: (commits: ReadonlyArray<RunCommit>, lockTimeoutMs: number) => Write<void>
+    readonly writeAllRuns: (commits: ReadonlyArray<RunCommit>, lockTimeoutMs: number) => Writes
     /** Upserts firing rows of commits that are `Ready`, or of runs just `Started`. */
-    readonly writeFirings: (commits: ReadonlyArray<RunCommit>) => Write<void>
+    readonly writeFirings: (commits: ReadonlyArray<RunCommit>) => Writes
     /** Takes runs that nobody alive holds: new fence, running firings back to `scheduled` with a crash counted if their worker died, and the run `recovering` if any was. */
     readonly claim: (incarnation: Incarnation, look: ClaimLook, limit: number) => Write<Claims>
     /** Gives runs up if the version is unchanged and nothing unapplied is visible (`Pending` otherwise); `interrupted` firings go back to `scheduled` at no cost. */
@@ -193,7 +193,7 @@ export class StateStore extends Context.Tag("perdure/StateStore")<
     /** Brings back, of these runs, the parked ones with an unapplied retry: their deaths are forgotten. */
     readonly unpark: (runIds: ReadonlyArray<RunId>) => Write<ReadonlyArray<RunId>>
     /** Says when runs just started, that nobody holds, have to be looked at. */
-    readonly postpone: (starts: ReadonlyArray<RunStart>) => Write<void>
+    readonly postpone: (starts: ReadonlyArray<RunStart>) => Writes
     /** Parks unleased runs of definitions that no live worker has served for `silentMs`; at most `limit`. */
     readonly parkUnknown: (silentMs: number, limit: number) => Write<ReadonlyArray<RunId>>
     /** Brings runs parked as `UnknownWorkflow` back when their definition is served again; at most `limit`. */

@@ -5,7 +5,7 @@ import type { FiringKey, RunId } from "../model/Ids.js"
 import type { Lease, RunCommit } from "../model/Run.js"
 import type { PendingSignal, StepRow } from "../model/StepRow.js"
 import type { Aged, Swept } from "./Retention.js"
-import type { Transaction } from "./Transactor.js"
+import type { Transaction, Writes } from "./Transactor.js"
 
 type Read<A> = Effect.Effect<A, DatabaseError | UndecodableRow, Transaction>
 
@@ -18,7 +18,7 @@ export class StepStore extends Context.Tag("perdure/StepStore")<
   StepStore,
   {
     /** Upserts the steps of commits that are `Ready`. */
-    readonly write: (commits: ReadonlyArray<RunCommit>) => Effect.Effect<void, DatabaseError, Transaction>
+    readonly write: (commits: ReadonlyArray<RunCommit>) => Writes
     /**
      * Writes steps in a transaction of the caller, whose work they remember: if the lease still holds, under a lock of the
      * run's row by which nobody can take it over until the end. Gives whether it did. Reads nothing but text.

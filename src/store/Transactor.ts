@@ -1,7 +1,7 @@
 import type { SqlClient } from "@effect/sql/SqlClient"
 import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
-import type * as Effect from "effect/Effect"
+import * as Effect from "effect/Effect"
 import type { DatabaseError } from "../model/Errors.js"
 
 /** A statement that is prepared once per connection under its name. */
@@ -9,6 +9,20 @@ export interface Statement {
   readonly name: string
   readonly text: string
 }
+
+/** A statement with its parameters, whose rows nobody needs. */
+export interface Write {
+  readonly statement: Statement
+  readonly parameters: ReadonlyArray<unknown>
+}
+
+/**
+ * What a verb writes, in order; nothing is sent yet.
+ *
+ * **Details** A verb that only writes gives these, so that several of them go together in one round trip, and so that it can be seen
+ * from its type that it reads nothing.
+ */
+export type Writes = ReadonlyArray<Write>
 
 /** A row as the driver gives it, before its schema has seen it. */
 export type RawRow = Readonly<Record<string, unknown>>
@@ -25,10 +39,14 @@ export class Transaction extends Context.Tag("perdure/Transaction")<
       statement: Statement,
       parameters: ReadonlyArray<unknown>
     ) => Effect.Effect<ReadonlyArray<RawRow>, DatabaseError>
-    /** Runs a statement whose rows nobody needs: it may be sent together with others, its error come with the last. */
-    readonly write: (statement: Statement, parameters: ReadonlyArray<unknown>) => Effect.Effect<void, DatabaseError>
+    /** Runs statements whose rows nobody needs. */
+    readonly writeAll: (writes: Writes) => Effect.Effect<void, DatabaseError>
   }
 >() {}
+
+/** Writes in the present transaction. */
+export const writeAll = (writes: Writes): Effect.Effect<void, DatabaseError, Transaction> =>
+  Effect.flatMap(Transaction, (transaction) => transaction.writeAll(writes))
 
 /** How a transaction is run. */
 export interface TransactOptions {
@@ -60,11 +78,8 @@ export class Transactor extends Context.Tag("perdure/Transactor")<
       operation: string,
       effect: Effect.Effect<A, E, R>
     ) => Effect.Effect<A, E | DatabaseError, Exclude<R, Transaction>>
-    /** Sends all that the effect writes in one round trip, as one transaction; the effect must not read. */
-    readonly writeAtOnce: <E, R>(
-      operation: string,
-      effect: Effect.Effect<void, E, R>
-    ) => Effect.Effect<void, E | DatabaseError, Exclude<R, Transaction>>
+    /** Sends all of it in one round trip, as one transaction. */
+    readonly writeAtOnce: (operation: string, writes: Writes) => Effect.Effect<void, DatabaseError>
     /** A transaction service over the transaction that is open on an application's client; `fatal` when none is open. */
     readonly join: (client: SqlClient) => Effect.Effect<Context.Tag.Service<Transaction>, DatabaseError>
   }

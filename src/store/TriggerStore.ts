@@ -5,7 +5,7 @@ import type { DefinitionKey, Incarnation, RunId } from "../model/Ids.js"
 import type { CommandKind, RunCommand, RunCommit, RunStart, TriggerDelivery, TriggerInput } from "../model/Run.js"
 import type { RunStatus } from "../model/Status.js"
 import type { Aged, Swept } from "./Retention.js"
-import type { Transaction } from "./Transactor.js"
+import type { Transaction, Writes } from "./Transactor.js"
 
 /** What became of an external event. */
 export type DeliverOutcome =
@@ -65,9 +65,9 @@ export class TriggerStore extends Context.Tag("perdure/TriggerStore")<
       runIds: ReadonlyArray<RunId>
     ) => Effect.Effect<ReadonlyArray<RunCommand>, DatabaseError | UndecodableRow, Transaction>
     /** Marks what commits took over, passes applied commands on to children, tells parents of the end of a child; ends what is left of runs that ended, holds it where they parked. */
-    readonly settle: (commits: ReadonlyArray<RunCommit>) => Effect.Effect<void, DatabaseError, Transaction>
+    readonly settle: (commits: ReadonlyArray<RunCommit>) => Writes
     /** Notes whose children runs just started are; tells the parents of those that have ended already. */
-    readonly link: (starts: ReadonlyArray<RunStart>) => Effect.Effect<void, DatabaseError, Transaction>
+    readonly link: (starts: ReadonlyArray<RunStart>) => Writes
     /** Settles late arrivals of runs that have ended or are parked, under the runs' row locks. */
     readonly settleLate: (runIds: ReadonlyArray<RunId>) => Effect.Effect<number, DatabaseError, Transaction>
     /** All inputs of a run after a cursor (`seq`), for people. */

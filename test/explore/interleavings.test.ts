@@ -10,7 +10,7 @@ import { type Stores, layer as stores } from "../../src/postgres/layer.js"
 import { layerFromPool, PgPool } from "../../src/postgres/Pool.js"
 import { Inbox } from "../../src/store/Inbox.js"
 import { StateStore } from "../../src/store/StateStore.js"
-import { type Transaction, Transactor } from "../../src/store/Transactor.js"
+import { type Transaction, Transactor, writeAll } from "../../src/store/Transactor.js"
 import { TriggerStore } from "../../src/store/TriggerStore.js"
 import { Workers } from "../../src/store/Workers.js"
 import { firing as firingOf } from "../postgres/harness.js"
@@ -54,10 +54,10 @@ const commit = (changes: Partial<RunCommit> = {}) =>
       const one = [commitOf(changes)]
       const [check] = yield* store.check(one, { wait: true })
       if (check !== "Ready") return check
-      yield* store.writeFirings(one)
-      yield* (yield* Inbox).append(one)
-      yield* (yield* TriggerStore).settle(one)
-      yield* store.writeRuns(one)
+      yield* writeAll(store.writeFirings(one))
+      yield* writeAll((yield* Inbox).append(one))
+      yield* writeAll((yield* TriggerStore).settle(one))
+      yield* writeAll(store.writeRuns(one))
       return "Written" as const
     })
   )
@@ -125,7 +125,7 @@ const setUp = (alive: boolean) =>
           first
         }
         yield* store.start([start])
-        yield* store.writeFirings([first])
+        yield* writeAll(store.writeFirings([first]))
       })
     )
   })

@@ -2,6 +2,7 @@ import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import type { ClaimLook } from "../../src/store/StateStore.js"
 import { StateStore } from "../../src/store/StateStore.js"
+import { writeAll } from "../../src/store/Transactor.js"
 import { Workers } from "../../src/store/Workers.js"
 import {
   both,
@@ -40,7 +41,7 @@ const claimed = (look: ClaimLook, limit = 10, by = me) =>
 
 const starts = (...runs: ReadonlyArray<ReturnType<typeof start>>) =>
   Effect.flatMap(StateStore, (states) =>
-    transact(Effect.zipRight(states.start(runs), states.writeFirings(runs.map((run) => run.first))))
+    transact(Effect.zipRight(states.start(runs), writeAll(states.writeFirings(runs.map((run) => run.first)))))
   )
 
 /** Three workers, of which the first has died. */

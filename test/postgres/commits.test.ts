@@ -3,6 +3,7 @@ import * as Effect from "effect/Effect"
 import type { RunCommit } from "../../src/model/Run.js"
 import { Inbox } from "../../src/store/Inbox.js"
 import { StateStore } from "../../src/store/StateStore.js"
+import { writeAll } from "../../src/store/Transactor.js"
 import {
   both,
   commit,
@@ -34,10 +35,10 @@ const write = (commits: ReadonlyArray<RunCommit>, wait = false) =>
       Effect.gen(function* () {
         const checks = yield* states.check(commits, { wait })
         const ready = commits.filter((_, index) => checks[index] === "Ready")
-        yield* states.writeFirings(ready)
-        yield* inbox.append(ready)
-        yield* inbox.discard(ready)
-        yield* states.writeRuns(ready)
+        yield* writeAll(states.writeFirings(ready))
+        yield* writeAll(inbox.append(ready))
+        yield* writeAll(inbox.discard(ready))
+        yield* writeAll(states.writeRuns(ready))
         return checks
       })
     )
@@ -194,7 +195,7 @@ describe("a commit", () => {
     Effect.gen(function* () {
       yield* started("a", "b")
       const states = yield* StateStore
-      const error = yield* Effect.flip(transact(states.writeRuns([commit("a"), commit("b", { fence: 9 })])))
+      const error = yield* Effect.flip(transact(writeAll(states.writeRuns([commit("a"), commit("b", { fence: 9 })]))))
       expect(error).toMatchObject({ outcome: "fatal", sqlState: "PD001" })
       expect(yield* query("select 1 from perdure.run_state where version > 1")).toEqual([])
     })
@@ -219,8 +220,8 @@ describe("a commit", () => {
       yield* started("a")
       const inbox = yield* Inbox
       const once = commit("a", { messages: [message("n", [1, 0], "x")] })
-      yield* transact(inbox.append([once]))
-      yield* transact(inbox.append([commit("a", { messages: [message("n", [1, 0], "y")] })]))
+      yield* transact(writeAll(inbox.append([once])))
+      yield* transact(writeAll(inbox.append([commit("a", { messages: [message("n", [1, 0], "y")] })])))
       expect(yield* query("select payload from perdure.run_inbox_messages")).toEqual([{ payload: '"x"' }])
     })
   )

@@ -3,10 +3,11 @@ import * as Effect from "effect/Effect"
 import type { MessageRow } from "../../src/model/Message.js"
 import { Inbox, type PendingRange } from "../../src/store/Inbox.js"
 import { StateStore } from "../../src/store/StateStore.js"
+import { writeAll } from "../../src/store/Transactor.js"
 import { both, commit, endedBefore, message, one, query, runId, start, transact } from "./harness.js"
 
 const append = (id: string, ...messages: ReadonlyArray<MessageRow>) =>
-  Effect.flatMap(Inbox, (inbox) => transact(inbox.append([commit(id, { messages })])))
+  Effect.flatMap(Inbox, (inbox) => transact(writeAll(inbox.append([commit(id, { messages })]))))
 
 const range = (id: string, from: readonly [number, number], producer = "a.out"): PendingRange => ({
   runId: runId(id),
@@ -119,7 +120,7 @@ describe("an inbox", () => {
       yield* append("r", message("n", [1, 0], 1), message("n", [1, 1], 2))
       const inbox = yield* Inbox
       const { content: _, discarded: __, ...ref } = message("n", [1, 1], null)
-      yield* transact(inbox.discard([commit("r", { discarded: [ref] })]))
+      yield* transact(writeAll(inbox.discard([commit("r", { discarded: [ref] })])))
       expect((yield* pending([range("r", [0, 0])])).messages.map((one) => one.discarded)).toEqual([false, true])
     })
   )
@@ -131,7 +132,7 @@ describe("an inbox", () => {
       yield* append("r", { ...message("n", [2, 0], 4), producer: "b.out" })
       const inbox = yield* Inbox
       const { content: _, discarded: __, ...ref } = message("n", [1, 1], null)
-      yield* transact(inbox.discard([commit("r", { unread: [ref] })]))
+      yield* transact(writeAll(inbox.discard([commit("r", { unread: [ref] })])))
       const of = (producer: string) => pending([{ ...range("r", [0, 0]), producer }])
       expect((yield* of("a.out")).messages.map((one) => one.discarded)).toEqual([false, true, true])
       expect((yield* of("b.out")).messages.map((one) => one.discarded)).toEqual([false])

@@ -6,7 +6,7 @@ import * as Str from "effect/String"
 import type pg from "pg"
 import { Inbox } from "../../src/store/Inbox.js"
 import { StateStore } from "../../src/store/StateStore.js"
-import { Transaction, Transactor } from "../../src/store/Transactor.js"
+import { Transaction, Transactor, writeAll } from "../../src/store/Transactor.js"
 import { TriggerStore } from "../../src/store/TriggerStore.js"
 import { delivery, firing, freshUrl, message, onFreshUrl, query, runId, start, transact } from "./harness.js"
 
@@ -46,8 +46,8 @@ const startJoined = Effect.gen(function* () {
     { firings: [firing("n", 1, { status: "scheduled" })], messages: [message("n", [0, 0], 1)] }
   )
   const outcomes = yield* states.start([first, start("a", { input: "other" }), start("a", { workflowVersion: 2 })])
-  yield* states.writeFirings([first.first])
-  yield* inbox.append([first.first])
+  yield* writeAll(states.writeFirings([first.first]))
+  yield* writeAll(inbox.append([first.first]))
   return outcomes
 })
 

@@ -1,6 +1,7 @@
 import { describe, expect } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { StateStore } from "../../src/store/StateStore.js"
+import { writeAll } from "../../src/store/Transactor.js"
 import { TriggerStore } from "../../src/store/TriggerStore.js"
 import { Workers } from "../../src/store/Workers.js"
 import {
@@ -23,7 +24,7 @@ const dead = incarnation(2)
 
 const starts = (...runs: ReadonlyArray<ReturnType<typeof start>>) =>
   Effect.flatMap(StateStore, (states) =>
-    transact(Effect.zipRight(states.start(runs), states.writeFirings(runs.map((run) => run.first))))
+    transact(Effect.zipRight(states.start(runs), writeAll(states.writeFirings(runs.map((run) => run.first)))))
   )
 
 const held = (id: string, first: Parameters<typeof commit>[1] = {}, worker = me) =>

@@ -10,6 +10,7 @@ import { Inbox } from "../../src/store/Inbox.js"
 import { Overview } from "../../src/store/Overview.js"
 import { Retention } from "../../src/store/Retention.js"
 import { type ClaimLook, type RunFilter, StateStore } from "../../src/store/StateStore.js"
+import { writeAll } from "../../src/store/Transactor.js"
 import { TriggerStore } from "../../src/store/TriggerStore.js"
 import { Workers } from "../../src/store/Workers.js"
 import {
@@ -66,7 +67,9 @@ const everything = Effect.gen(function* () {
     start("lonely", { workflow: "lonely" }),
     ...["due", "ended", "parked", "ready"].map((name) => start(name))
   ]
-  yield* transact(Effect.zipRight(states.start(starts), states.writeFirings([first.first, dead.first, broken.first])))
+  yield* transact(
+    Effect.zipRight(states.start(starts), writeAll(states.writeFirings([first.first, dead.first, broken.first])))
+  )
   yield* query(`update perdure.run_state set frontier = '{}' where run_id = 'broken'`)
   yield* transact(states.start([first]))
   const { content: _, discarded: __, ...ref } = message("n", [1, 0], 1)
@@ -86,14 +89,16 @@ const everything = Effect.gen(function* () {
       yield* states.check([next, ended], { wait: false })
       yield* states.check([next, ended, commit("nobody")], { wait: false })
       yield* states.check([next, ended], { wait: true })
-      yield* states.startAll([start("together")], 100)
-      yield* states.writeFirings([settled])
-      yield* inbox.append([settled])
-      yield* inbox.discard([settled])
-      yield* inbox.discard([{ ...settled, discarded: [], unread: [ref] }])
-      yield* triggers.settle([settled, ended, commit("parked", { status: "parked", reason: "r" })])
-      yield* states.writeRuns([settled])
-      yield* states.writeAllRuns([ended], 100)
+      yield* writeAll(states.startAll([start("together")], 100))
+      yield* writeAll([
+        ...states.writeFirings([settled]),
+        ...inbox.append([settled]),
+        ...inbox.discard([settled]),
+        ...inbox.discard([{ ...settled, discarded: [], unread: [ref] }]),
+        ...triggers.settle([settled, ended, commit("parked", { status: "parked", reason: "r" })]),
+        ...states.writeRuns([settled]),
+        ...states.writeAllRuns([ended], 100)
+      ])
     })
   )
   const looks: ReadonlyArray<ClaimLook> = [

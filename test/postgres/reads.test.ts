@@ -1,6 +1,7 @@
 import { describe, expect } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { type RunFilter, StateStore } from "../../src/store/StateStore.js"
+import { writeAll } from "../../src/store/Transactor.js"
 import { both, commit, firing, query, runId, start, transact } from "./harness.js"
 
 const starts = (...runs: ReadonlyArray<ReturnType<typeof start>>) =>
@@ -57,7 +58,9 @@ describe("the firings of a run", () => {
     Effect.gen(function* () {
       const states = yield* StateStore
       const firings = ["m", "n"].flatMap((node) => [1, 2, 3].map((number) => firing(node, number)))
-      yield* transact(states.writeFirings([commit("a", { firings }), commit("b", { firings: [firing("x", 1)] })]))
+      yield* transact(
+        writeAll(states.writeFirings([commit("a", { firings }), commit("b", { firings: [firing("x", 1)] })]))
+      )
       const shown = yield* transact(states.firings(runId("a"), 2))
       expect(shown.map((one) => [one.nodeId, one.firing])).toEqual([
         ["m", 2],
@@ -73,7 +76,7 @@ describe("the firings of a run", () => {
     "that can't be read are an error that names the row, never left out",
     Effect.gen(function* () {
       const states = yield* StateStore
-      yield* transact(states.writeFirings([commit("a", { firings: [firing("n", 1), firing("n", 2)] })]))
+      yield* transact(writeAll(states.writeFirings([commit("a", { firings: [firing("n", 1), firing("n", 2)] })])))
       yield* query(`update perdure.run_node_state set inputs = '{"x": 1}' where firing = 2`)
       const error = yield* Effect.flip(transact(states.firings(runId("a"), 5)))
       expect(error).toMatchObject({ _tag: "UndecodableRow", table: "run_node_state", key: "a/n/2" })

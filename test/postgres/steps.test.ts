@@ -3,6 +3,7 @@ import * as Effect from "effect/Effect"
 import type { StepRow } from "../../src/model/StepRow.js"
 import { StateStore } from "../../src/store/StateStore.js"
 import { StepStore } from "../../src/store/StepStore.js"
+import { writeAll } from "../../src/store/Transactor.js"
 import { TriggerStore } from "../../src/store/TriggerStore.js"
 import { both, commit, delivery, endedBefore, query, runId, start, transact } from "./harness.js"
 
@@ -26,7 +27,9 @@ const of = transact(
 )
 
 const write = (rows: ReadonlyArray<StepRow>, version = 2) =>
-  transact(Effect.flatMap(StepStore, (steps) => steps.write([commit("a", { version, steps: rows }), commit("b")])))
+  transact(
+    Effect.flatMap(StepStore, (steps) => writeAll(steps.write([commit("a", { version, steps: rows }), commit("b")])))
+  )
 
 const started = transact(Effect.flatMap(StateStore, (states) => states.start([start("a")])))
 

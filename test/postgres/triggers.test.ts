@@ -3,6 +3,7 @@ import * as Effect from "effect/Effect"
 import type { RunCommit } from "../../src/model/Run.js"
 import type { RunStatus } from "../../src/model/Status.js"
 import { StateStore } from "../../src/store/StateStore.js"
+import { writeAll } from "../../src/store/Transactor.js"
 import { TriggerStore } from "../../src/store/TriggerStore.js"
 import {
   both,
@@ -28,7 +29,7 @@ const request = (id: string, kind: "cancel" | "pause" | "resume" | "retry", admi
   Effect.flatMap(TriggerStore, (triggers) => transact(triggers.request(runId(id), kind, admits)))
 
 const settle = (...commits: ReadonlyArray<RunCommit>) =>
-  Effect.flatMap(TriggerStore, (triggers) => transact(triggers.settle(commits)))
+  Effect.flatMap(TriggerStore, (triggers) => transact(writeAll(triggers.settle(commits))))
 
 const inputs = (...ids: ReadonlyArray<string>) =>
   Effect.flatMap(TriggerStore, (triggers) => transact(triggers.inputs(ids.map(runId))))

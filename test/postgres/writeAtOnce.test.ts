@@ -2,12 +2,11 @@ import { describe, expect, it } from "@effect/vitest"
 import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import type { DatabaseError } from "../../src/model/Errors.js"
 import { type Connection, QueryError } from "../../src/postgres/Connection.js"
 import { write } from "../../src/postgres/Execution.js"
 import * as PgTransactor from "../../src/postgres/PgTransactor.js"
 import * as Pool from "../../src/postgres/Pool.js"
-import { Transaction, Transactor } from "../../src/store/Transactor.js"
+import { Transactor, type Write } from "../../src/store/Transactor.js"
 import { both, onFreshDatabase, query } from "./harness.js"
 
 // The embedded database is one for all tests.
@@ -17,8 +16,6 @@ const table = Effect.zipRight(
 )
 const rows = Effect.map(query("select x, y from public.t order by x"), (found) => found)
 
-type Write = Effect.Effect<void, DatabaseError, Transaction>
-
 const insert = (x: number, y: string | null = null): Write =>
   write({ name: "insert", text: "insert into public.t values ($1, $2)" }, [x, y])
 const raise = (code: string): Write => write({ name: `raise${code}`, text: `select public.raise('${code}')` }, [])
@@ -27,12 +24,7 @@ const raising = query(`create or replace function public.raise(code text) return
   $$ begin raise exception 'planted' using errcode = code; end $$`)
 
 const atOnce = (...writes: ReadonlyArray<Write>) =>
-  Effect.flatMap(Transactor, (transactor) =>
-    transactor.writeAtOnce(
-      "test",
-      Effect.forEach(writes, (one) => one, { discard: true })
-    )
-  )
+  Effect.flatMap(Transactor, (transactor) => transactor.writeAtOnce("test", writes))
 
 type OfPool = Context.Tag.Service<Pool.PgPool>
 
@@ -135,17 +127,6 @@ for (const [how, over] of Object.entries(ways)) {
         const error = yield* Effect.flip(withTransactor(atOnce(insert(1), insert(1))))
         expect(error).toMatchObject({ outcome: "fatal", sqlState: "23505" })
         expect(yield* rows).toEqual([])
-      })
-    )
-
-    both(
-      "that read are a bug",
-      Effect.gen(function* () {
-        const reads = Effect.flatMap(Transaction, ({ run }) =>
-          Effect.asVoid(run({ name: "one", text: "select 1" }, []))
-        )
-        const exit = yield* Effect.exit(withTransactor(atOnce(reads)))
-        expect(String(exit)).toContain("reads where everything is sent at once")
       })
     )
   })

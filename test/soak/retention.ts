@@ -74,7 +74,7 @@ const timed = Layer.effect(
     return Transactor.of({
       ...transactor,
       transact: (operation, effect, options) => time(operation, transactor.transact(operation, effect, options)),
-      writeAtOnce: (operation, effect) => time(operation, transactor.writeAtOnce(operation, effect))
+      writeAtOnce: (operation, writes) => time(operation, transactor.writeAtOnce(operation, writes))
     })
   })
 )
