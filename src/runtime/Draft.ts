@@ -220,7 +220,9 @@ export class Draft {
     if (stays || ended) return
     const edge = this.editEdge(target.node, target.handle, target.edge)
     if (mode === "stream") {
-      if (edge.next[0] === 0) edge.next = [firing, ordinal]
+      const [first, place] = edge.next
+      // The lowest that has come: of several firings at once, a later one may be there first.
+      if (first === 0 || firing < first || (firing === first && ordinal < place)) edge.next = [firing, ordinal]
       this.dirty.add(target.node)
       return
     }

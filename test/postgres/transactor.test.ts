@@ -268,7 +268,7 @@ describe("a session", () => {
   it.live("that breaks while idle, or between two statements, is no crash", () =>
     Effect.gen(function* () {
       const pool = yield* Pool.PgPool
-      const pid = Effect.map(one("select pg_backend_pid() as pid"), (row) => row["pid"])
+      const pid = Effect.map(query("select pg_backend_pid() as pid"), ([row]) => row?.["pid"])
       const idle = yield* pid
       yield* Effect.scoped(
         Effect.gen(function* () {

@@ -175,10 +175,12 @@ class Driver {
     return this.harness.arrives(node.id, `event ${count} for ${node.id}`)
   }
 
-  /** Makes something happen in a run in which nothing runs; gives false if nothing can. */
+  /** Makes something happen in a run in which nothing moves; gives false if nothing can. */
   private nudge(): boolean {
     const { harness } = this
-    if (harness.hungry) harness.look({ slots: Math.max(1, this.slots()) })
+    // Beside a reader that waits for more, what wants to run alone stays hungry however often it looks: time has to pass.
+    const waitsForTime = harness.running.size > 0 && harness.dueAt !== undefined
+    if (harness.hungry && !waitsForTime) harness.look({ slots: Math.max(1, this.slots()) })
     else if (harness.dueAt !== undefined) harness.wait()
     else if (harness.status === "paused") harness.step([harness.asks("resume")], { slots: this.slots() })
     else {

@@ -70,4 +70,28 @@ describe("a stream", () => {
     const { ports } = run.plan.byId.get("give")!
     expect(ports.map((port) => isUnread(port, run.state.nodes))).toEqual([false, false])
   })
+
+  it("that nobody will read is discarded from its first message on, whichever came first", () => {
+    const skipping = graphOf({
+      nodes: {
+        split: { inputs: { a: "input.in" }, outputs: { xs: "many" } },
+        work: { inputs: { x: "split.xs" } },
+        rare: { inputs: { a: "input.in" }, error: true },
+        never: { inputs: { why: "rare.error" } },
+        read: { inputs: { xs: "stream work.out", why: "shared never.out" } }
+      }
+    })
+    const run = started(skipping)
+    run.end("split", 1, { _tag: "Completed", outputs: { xs: [encoded("a"), encoded("b")] } })
+    run.end("work", 2)
+    run.end("work", 1)
+    run.end("rare", 1)
+    expect(run.status).toBe("completed")
+    expect(statuses(run, "read")).toEqual(["skipped"])
+    const messages = run.tables.messagesOn("read", "xs")
+    expect(messages.map(({ discarded, firing }) => [firing, discarded]).sort()).toEqual([
+      [1, true],
+      [2, true]
+    ])
+  })
 })
