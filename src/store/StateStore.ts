@@ -144,7 +144,8 @@ type Write<A> = Effect.Effect<A, DatabaseError, Transaction>
 /**
  * Runs and firings: the state of every run and the right to change it.
  *
- * **Details** Every verb takes a batch, writes whole transitions and returns an outcome per item, in the order given.
+ * **Details** Every verb takes a batch and writes whole transitions: it returns an outcome per item, in the order given, or, where there
+ * is none to tell, what is to be written.
  * Rows of a run are written only by the holder of its fence.
  */
 export class StateStore extends Context.Tag("perdure/StateStore")<

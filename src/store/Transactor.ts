@@ -28,7 +28,8 @@ export type Writes = ReadonlyArray<Write>
 export type RawRow = Readonly<Record<string, unknown>>
 
 /**
- * The transaction a verb runs in: every verb of a port asks for it, so that what belongs together commits together.
+ * The transaction a verb runs in: every verb of a port that reads asks for it, and `writeAll` for those that only write, so that what
+ * belongs together commits together.
  *
  * **Details** Statements of one transaction run in the order they are given. The service never crosses a fork.
  */
