@@ -166,7 +166,8 @@ export class RunFiber implements CommitSource, StepKeeper {
       return undefined
     }
     slots.take(decision.start.length, decision.alone)
-    if (decision.alone || !decision.waitsAlone) slots.forgetAlone(this.look)
+    // Beside one that runs alone others may wait for the same: their reader would only start to give way again.
+    if (!decision.waitsAlone) slots.forgetAlone(this.look)
     if (decision.commit === undefined) {
       this.settle()
       this.hosts?.passed(events, decision.state)

@@ -86,7 +86,7 @@ export class RunHosts {
   }
 
   private makeStreams(state: RunState): RunStreams {
-    const { fork, push, unreadable } = this.hands
+    const { fork, interrupt, push, unreadable } = this.hands
     const steps = this.allSteps()
     return new RunStreams(
       {
@@ -100,6 +100,7 @@ export class RunHosts {
             steps.remembered(start),
             (journal) => journal.find("checkpoint", "checkpoint", "")?.value ?? undefined
           ),
+        interrupt: (start) => interrupt(firingName(start)),
         slots: this.environment.slots,
         mayHaveGiven: (start) => this.mayHaveGiven(start)
       },

@@ -1,22 +1,29 @@
 import { Limits } from "../model/Limits.js"
 
+/** A firing that has lent its slot to others while it waits for them. */
+export interface Lender {
+  /** Is interrupted, and starts again when there is room. */
+  readonly giveWay: () => void
+}
+
 /**
  * How many firings of this worker may run at once: counted synchronously, so that looking and taking is one step.
  *
  * **Details** A firing whose process died of it again and again runs alone: it waits until nothing runs, and while it runs
  * nothing else starts. While it waits nothing else starts, either, but for a while in turn: a step that takes an hour must
  * not keep everybody from starting for an hour. A firing that waits for what others give or take lends its slot to them
- * meanwhile; it still runs, so that nobody can be alone beside it.
+ * meanwhile; it still runs, so that nobody can be alone beside it. It may wait for the very firing that waits to run alone,
+ * or for days: when nothing else runs it gives way, and starts again behind it.
  */
 export class Slots {
   private taken = 0
   private unsettled = 0
-  private lent = 0
   private closed = false
   private alone = false
   private aloneSince = 0
   private readonly waiting = new Set<() => void>()
   private readonly waitingAlone = new Set<() => void>()
+  private readonly lenders = new Set<Lender>()
 
   constructor(
     private readonly size: number,
@@ -53,7 +60,12 @@ export class Slots {
 
   /** Whether a firing could run alone now. */
   get freeAlone(): boolean {
-    return this.open && this.taken === 0 && this.lent === 0 && this.unsettled === 0 && this.size > 0
+    return this.isQuiet && this.lenders.size === 0
+  }
+
+  /** Whether a firing could start, and nothing runs but what waits for others. */
+  private get isQuiet(): boolean {
+    return this.open && this.taken === 0 && this.unsettled === 0 && this.size > 0
   }
 
   /** Takes slots that were seen free in the same turn of the event loop. */
@@ -72,17 +84,17 @@ export class Slots {
   }
 
   /** A firing waits for others: its slot is theirs until then, all of them if it ran alone. */
-  lend(): void {
+  lend(lender: Lender): void {
     const { alone } = this
-    this.lent++
+    this.lenders.add(lender)
     this.taken--
     this.alone = false
     this.tell(alone ? this.free : 1)
   }
 
   /** It goes on, though others may have the slot: for a moment more run than there are slots, and nothing starts. */
-  retake(): void {
-    this.lent--
+  retake(lender: Lender): void {
+    this.lenders.delete(lender)
     this.taken++
   }
 
@@ -114,6 +126,8 @@ export class Slots {
   private tell(count: number): void {
     const [first] = this.waitingAlone
     if (first !== undefined && this.freeAlone) return first()
+    // Only in its turn: in that of the others they would start again at once.
+    if (this.reserved && this.isQuiet) for (const lender of [...this.lenders]) lender.giveWay()
     if (!this.open || this.alone || this.reserved || this.waiting.size === 0) return
     const room = Math.min(count, this.size - this.taken)
     for (const call of [...this.waiting].slice(0, Math.max(0, room))) {
@@ -132,7 +146,7 @@ export class Slots {
     if (this.waitingAlone.has(call)) return
     if (this.waitingAlone.size === 0) this.aloneSince = this.now()
     this.waitingAlone.add(call)
-    if (this.freeAlone) this.tell(1)
+    this.tell(0)
   }
 
   /** Nobody waits any more to run alone. */

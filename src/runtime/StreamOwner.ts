@@ -18,6 +18,8 @@ export interface StreamOwner {
   readonly checkpointOf: (start: StartFiring) => Effect.Effect<string | undefined>
   /** Whether a firing may have given something in an attempt before. */
   readonly mayHaveGiven: (start: StartFiring) => boolean
+  /** Interrupts a firing, which starts again when there is room. */
+  readonly interrupt: (start: StartFiring) => void
   /** Where a firing leaves its slot while it waits for others. */
   readonly slots: Pick<Slots, "lend" | "retake">
 }

@@ -7,13 +7,14 @@ import { atTheBeginning, readCheckpoint, type StreamPositions, type StreamProgre
 import type { ValueCodec } from "./Codec.js"
 import type { PlanNode, PlanPort } from "./Plan.js"
 import type { StartFiring } from "./RunState.js"
+import type { Lender } from "./Slots.js"
 import type { StreamRun, StreamSite } from "./StreamOwner.js"
 import { HandleReader } from "./StreamReader.js"
 import { givenBefore, type InvalidElement, PortWriter } from "./StreamWriter.js"
 import { whileRead } from "./WhileRead.js"
 
 /** The streams of one attempt of one firing: what it reads and what it gives. */
-export class StreamSession implements StreamSite, StreamProgress {
+export class StreamSession implements StreamSite, StreamProgress, Lender {
   readonly plan: PlanNode
   private readonly readers = new Map<string, HandleReader>()
   private readonly writers = new Map<string, PortWriter>()
@@ -46,19 +47,24 @@ export class StreamSession implements StreamSite, StreamProgress {
   close(): void {
     if (this.isClosed) return
     this.isClosed = true
-    if (this.waiting > 0) this.run.owner.slots.retake()
+    if (this.waiting > 0) this.run.owner.slots.retake(this)
   }
 
   /** One of its streams waits for others. With the first its slot is lent to them, whatever else the handler may do beside. */
   waits(): void {
     this.waiting++
-    if (this.waiting === 1 && !this.isClosed) this.run.owner.slots.lend()
+    if (this.waiting === 1 && !this.isClosed) this.run.owner.slots.lend(this)
   }
 
   /** One of its streams goes on, or is interrupted. */
   goesOn(): void {
     this.waiting--
-    if (this.waiting === 0 && !this.isClosed) this.run.owner.slots.retake()
+    if (this.waiting === 0 && !this.isClosed) this.run.owner.slots.retake(this)
+  }
+
+  /** Somebody has to run alone, who may be the very one it waits for. */
+  giveWay(): void {
+    this.run.owner.interrupt(this.start)
   }
 
   /** What comes on a handle. */

@@ -178,9 +178,8 @@ class Driver {
   /** Makes something happen in a run in which nothing moves; gives false if nothing can. */
   private nudge(): boolean {
     const { harness } = this
-    // Beside a reader that waits for more, what wants to run alone stays hungry however often it looks: time has to pass.
-    const waitsForTime = harness.running.size > 0 && harness.dueAt !== undefined
-    if (harness.hungry && !waitsForTime) harness.look({ slots: Math.max(1, this.slots()) })
+    if (harness.waitsAlone) this.giveWay()
+    else if (harness.hungry) harness.look({ slots: Math.max(1, this.slots()) })
     else if (harness.dueAt !== undefined) harness.wait()
     else if (harness.status === "paused") harness.step([harness.asks("resume")], { slots: this.slots() })
     else {
@@ -191,6 +190,14 @@ class Driver {
       else return false
     }
     return true
+  }
+
+  /** Readers that wait give way to a firing that must run alone: they are interrupted, and nothing else starts before it. */
+  private giveWay(): void {
+    const { harness } = this
+    const events = [...harness.running.keys()].map((key) => this.ending(key, { _tag: "Interrupted" }))
+    if (events.length > 0) harness.step(events, { slots: 0 })
+    else harness.look({ slots: 0, alone: true })
   }
 
   private waits({ id }: GraphNode): boolean {

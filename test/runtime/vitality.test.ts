@@ -142,15 +142,17 @@ describe("a firing that runs alone", () => {
 })
 
 describe("a firing that waits for others", () => {
+  const lender = { giveWay: () => undefined }
+
   it("lends its slot to them, and takes it again whether there is one or not", () => {
     const slots = new Slots(1)
     const told: Array<string> = []
     slots.take(1)
     slots.onFree(() => told.push("other"))
-    slots.lend()
+    slots.lend(lender)
     expect({ free: slots.free, told }).toEqual({ free: 1, told: ["other"] })
     slots.take(1)
-    slots.retake()
+    slots.retake(lender)
     slots.take(0)
     slots.onFree(() => told.push("next"))
     slots.end()
@@ -165,13 +167,53 @@ describe("a firing that waits for others", () => {
     slots.take(1, true)
     slots.onFree(() => told++)
     slots.onFree(() => told++)
-    slots.lend()
+    slots.lend(lender)
     expect({ alone: slots.isAlone, free: slots.free, freeAlone: slots.freeAlone, told }).toEqual({
       ...{ alone: false, free: 2, freeAlone: false, told: 2 }
     })
-    slots.retake()
+    slots.retake(lender)
     slots.end()
     slots.settle(1)
     expect({ free: slots.free, freeAlone: slots.freeAlone }).toEqual({ free: 2, freeAlone: true })
+  })
+
+  it("gives way to one that waits to run alone, when nothing else runs and its turn has come", () => {
+    let now = 0
+    const slots = new Slots(
+      3,
+      () => true,
+      () => now
+    )
+    const told: Array<string> = []
+    const [alone, reader] = [() => told.push("alone"), { giveWay: () => told.push("gives way") }]
+    slots.take(2)
+    slots.onFreeAlone(alone)
+    slots.lend(reader)
+    expect(told).toEqual([])
+    now += Limits.aloneTurnMs
+    slots.end()
+    slots.settle(1)
+    slots.lookAgain()
+    expect(told).toEqual([])
+    now += Limits.aloneTurnMs
+    slots.lookAgain()
+    expect(told).toEqual(["gives way"])
+    slots.retake(reader)
+    slots.end()
+    expect(slots.freeAlone).toBe(false)
+    slots.settle(1)
+    expect({ free: slots.free, freeAlone: slots.freeAlone, told }).toEqual({
+      ...{ free: 0, freeAlone: true, told: ["gives way", "alone"] }
+    })
+  })
+
+  it("gives way at once to one that begins to wait to run alone", () => {
+    const slots = new Slots(1)
+    let asked = 0
+    slots.take(1)
+    slots.lend({ giveWay: () => asked++ })
+    expect(asked).toBe(0)
+    slots.onFreeAlone(() => undefined)
+    expect(asked).toBe(1)
   })
 })
