@@ -24,7 +24,9 @@ interface Common {
 const makePlans = (childFanOut: number): Common["planOf"] => {
   const plans = new WeakMap<WorkflowDefinition, Plan>()
   return (definition) => {
-    const plan = plans.get(definition) ?? compilePlan(definition.graph, definition.nodes, childFanOut)
+    const known = plans.get(definition)
+    if (known !== undefined) return known
+    const plan = compilePlan(definition.graph, definition.nodes, childFanOut)
     plans.set(definition, plan)
     return plan
   }

