@@ -78,7 +78,8 @@ export const latest = <S extends AnySchema>(schema: S): Input<"latest", S> => ({
  * A handle that gives the handler everything that comes on it as a `Stream`, while its producers still run.
  *
  * **Details** The node fires once, as soon as something has come, and the stream ends when its producers have. Each producer's
- * messages keep their order; those of several are merged as they come. It is read from the database in pages, so that memory stays flat.
+ * messages keep their order; those of several are merged as they come. It is skipped if all producers of all its streams are; one
+ * whose producers are skipped beside others is empty. It is read from the database in pages, so that memory stays flat.
  * `Step.checkpoint` says what was consumed: an attempt that starts again gets what comes after, and all of it without a
  * checkpoint. Nodes that stream run side by side, each in a slot of its worker, which it leaves to others while it waits for them.
  * A node with such a handle may have `shared` handles beside, no others; a trigger or a resumable node can't have one. What came on it is not given to the node's `compensate`.

@@ -196,6 +196,8 @@ const align = (draft: Draft, plan: PlanNode, node: NodeState): Alignment => {
   let dead = false
   let waits = false
   let came = false
+  let streams = 0
+  let skipped = 0
   let loose: Newest | undefined
   for (let index = 0; index < plan.handles.length; index++) {
     if (index === plan.external) {
@@ -214,9 +216,10 @@ const align = (draft: Draft, plan: PlanNode, node: NodeState): Alignment => {
       else waits = true
     } else if (mode === "stream") {
       taken.push(undefined)
+      streams++
       if (handle.edges.some(({ next }) => next[0] > 0)) came = true
       else if (!hasEnded(handle)) waits = true
-      else if (producersSkipped(draft, plan, index)) dead = true
+      else if (producersSkipped(draft, plan, index)) skipped++
     } else if (mode === "all") {
       if (!hasEnded(handle)) return wait
       if (producersSkipped(draft, plan, index)) dead = true
@@ -231,6 +234,8 @@ const align = (draft: Draft, plan: PlanNode, node: NodeState): Alignment => {
       taken.push(undefined)
     }
   }
+  // One that begins with what comes first can't be skipped for another stream that is found to be empty later, nor sooner.
+  if (streams > 0 && skipped === streams) dead = true
   if (waits && !dead && !came) return wait
   return { _tag: dead ? "Skip" : "Fire", taken }
 }

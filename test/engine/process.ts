@@ -26,6 +26,8 @@ export interface ProcessOptions {
   readonly audit?: Layer.Layer<AuditLog>
   /** Replaces the way of hints. */
   readonly wakeups?: Layer.Layer<Wakeups>
+  /** By the scheduler that an application has, each fiber with a queue of its own; it can't be killed or frozen then. */
+  readonly plain?: boolean
   /** What the engine is built in: a tracer, say. */
   readonly around?: Layer.Layer<never>
   /** Stands between the engine and its connections. */
@@ -89,7 +91,7 @@ export const startProcess = (
     const scheduler = new LifeScheduler()
     const scope = yield* Scope.make()
     const sessions = `process-${++count}`
-    const run = inside(scheduler)
+    const run = options.plain === true ? directly : inside(scheduler)
     const own = "embedded" in ground ? ground.embedded : openPool(ground.url, sessions)
     const lent = lend(own)
     const stop = Effect.suspend(() => {
@@ -115,6 +117,9 @@ export const startProcess = (
       stop
     }
   })
+
+/** By the scheduler that an application has. */
+const directly = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> => effect
 
 const inside =
   (scheduler: LifeScheduler) =>

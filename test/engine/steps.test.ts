@@ -212,48 +212,60 @@ scenario(
     })
 )
 
-scenario("waits side by side for one signal take different ones", (world) =>
-  Effect.gen(function* () {
-    const { engine } = yield* world.start({
-      settings: { idleMs: 0 },
-      workflows: stepped((n) =>
-        Effect.map(
-          Effect.forEach(Array.from({ length: n }), (_, index) => Step.awaitSignal(Decision, { key: String(index) }), {
-            concurrency: "unbounded"
-          }),
-          (decisions) =>
-            decisions
-              .map(({ by }) => by)
-              .sort()
-              .join(" ")
+// A priority says something to all fibers of the one, and nothing to those of the other.
+for (const [queues, plain] of [
+  ["by one queue", false],
+  ["by a queue for each fiber", true]
+] as const) {
+  scenario(`waits side by side for one signal take different ones, ${queues}`, (world) =>
+    Effect.gen(function* () {
+      const { engine } = yield* world.start({
+        settings: { idleMs: 0 },
+        plain,
+        workflows: stepped((n) =>
+          Effect.map(
+            Effect.forEach(
+              Array.from({ length: n }),
+              (_, index) => Step.awaitSignal(Decision, { key: String(index) }),
+              {
+                concurrency: "unbounded"
+              }
+            ),
+            (decisions) =>
+              decisions
+                .map(({ by }) => by)
+                .sort()
+                .join(" ")
+          )
         )
-      )
+      })
+      yield* engine.start(Stepped, { n: 4 }, { runId: "a" })
+      for (const by of ["ada", "bob", "eve", "zoe"]) {
+        yield* engine.signal(Stepped, "a", "work", Decision, { by }, { inputId: by })
+      }
+      expect(yield* engine.await(Stepped, "a")).toEqual({ out: "ada bob eve zoe" })
     })
-    yield* engine.start(Stepped, { n: 4 }, { runId: "a" })
-    for (const by of ["ada", "bob", "eve", "zoe"]) {
-      yield* engine.signal(Stepped, "a", "work", Decision, { by }, { inputId: by })
-    }
-    expect(yield* engine.await(Stepped, "a")).toEqual({ out: "ada bob eve zoe" })
-  })
-)
+  )
 
-scenario("waits side by side: the first that is over wakes the handler", (world) =>
-  Effect.gen(function* () {
-    const { engine } = yield* world.start({
-      settings: { idleMs: 0 },
-      workflows: stepped(() =>
-        Effect.race(
-          Effect.as(Step.sleep("a day", "1 day"), "slept"),
-          Effect.map(Step.awaitSignal(Decision), ({ by }) => by)
+  scenario(`waits side by side: the first that is over wakes the handler, ${queues}`, (world) =>
+    Effect.gen(function* () {
+      const { engine } = yield* world.start({
+        settings: { idleMs: 0 },
+        plain,
+        workflows: stepped(() =>
+          Effect.race(
+            Effect.as(Step.sleep("a day", "1 day"), "slept"),
+            Effect.map(Step.awaitSignal(Decision), ({ by }) => by)
+          )
         )
-      )
+      })
+      yield* engine.start(Stepped, { n: 1 }, { runId: "a" })
+      yield* world.untilReleased("a")
+      yield* engine.signal(Stepped, "a", "work", Decision, { by: "ada" }, { inputId: "1" })
+      expect(yield* engine.await(Stepped, "a")).toEqual({ out: "ada" })
     })
-    yield* engine.start(Stepped, { n: 1 }, { runId: "a" })
-    yield* world.untilReleased("a")
-    yield* engine.signal(Stepped, "a", "work", Decision, { by: "ada" }, { inputId: "1" })
-    expect(yield* engine.await(Stepped, "a")).toEqual({ out: "ada" })
-  })
-)
+  )
+}
 
 scenario("a wait does not interrupt a step beside it that is at work", (world) =>
   Effect.gen(function* () {

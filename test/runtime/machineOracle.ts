@@ -77,6 +77,8 @@ export const meaningOf = (graph: Graph, rule: Rule, world: World): Meaning => {
 /** Whether each firing takes another message; of a `latest` handle this is so as long as one comes. */
 const isPerMessage = ({ mode }: GraphInput): boolean => mode === "one" || mode === "latest"
 
+const takesAll = ({ mode }: GraphInput): boolean => mode === "all" || mode === "stream"
+
 /** Whether no tombstones enter a handle, as nothing is aligned with what comes. */
 const isMerge = ({ from, mode }: GraphInput): boolean => from.length > 1 || mode === "latest"
 
@@ -106,7 +108,7 @@ class MeantNode {
 
   /** How often it fires at most. */
   private get most(): number {
-    if (this.node.inputs.some(({ mode }) => mode === "all")) return 1
+    if (this.node.inputs.some(takesAll)) return 1
     if (this.node.kind === "trigger") return this.node.repeated ?? Number.POSITIVE_INFINITY
     return this.onePerMessage ? Number.POSITIVE_INFINITY : 1
   }
@@ -160,7 +162,7 @@ class MeantNode {
     for (const handle of this.node.inputs) {
       const { mode, name } = handle
       const ended = this.hasEnded(handle)
-      if (mode === "all") {
+      if (takesAll(handle)) {
         if (!ended) return undefined
         takes[name] = this.sources(handle).flatMap(({ items }) => items.filter((item) => "value" in item))
         continue
@@ -175,9 +177,13 @@ class MeantNode {
   }
 
   private isDead(takes: Takes): boolean {
+    const isSkipped = (handle: GraphInput) => this.sources(handle).every(({ skipped }) => skipped)
+    const streams = this.node.inputs.filter(({ mode }) => mode === "stream")
+    if (streams.length > 0 && streams.every(isSkipped)) return true
     return this.node.inputs.some((handle) => {
       const taken = takes[handle.name]
-      if (handle.mode === "all") return this.sources(handle).every(({ skipped }) => skipped)
+      if (handle.mode === "stream") return false
+      if (handle.mode === "all") return isSkipped(handle)
       return taken === undefined || !("value" in taken)
     })
   }

@@ -38,8 +38,9 @@ describe("a run of any graph with streams, steps and nodes that compensate", () 
     { graph: graphs({ merging: false, triggers: false, resumable: false }), seed: seeds, schedule: schedules, crashes },
     ({ crashes, graph, schedule, seed }) => {
       const does = rule(graph, seed)
-      const meaning = meaningOf(graph, does, { input: {}, events: () => [], merged: () => [] })
-      const run = drive(enrich(graph, features), does, { schedule, crashes, streams: true })
+      const rich = enrich(graph, features)
+      const meaning = meaningOf(rich, does, { input: {}, events: () => [], merged: () => [] })
+      const run = drive(rich, does, { schedule, crashes, streams: true })
       assert.equal(run.status === "compensated" ? "failed" : run.status, meaning.status)
       assert.deepEqual(run.tables.output === null ? undefined : JSON.parse(run.tables.output), meaning.output)
     },

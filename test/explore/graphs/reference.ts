@@ -181,10 +181,7 @@ const inOrder = (graph: Graph): Graph => ({
   ...graph,
   nodes: graph.nodes.map((node) => ({
     ...node,
-    inputs: node.inputs.map((input) => {
-      if (input.mode === "unordered") return { ...input, mode: "one" as const }
-      return input.mode === "stream" ? { ...input, mode: "all" as const } : input
-    })
+    inputs: node.inputs.map((input) => (input.mode === "unordered" ? { ...input, mode: "one" as const } : input))
   }))
 })
 
