@@ -20,7 +20,7 @@ export const bury = (): void => {
  * Runs the fibers of one life of a process, so that this life can be stopped (SIGSTOP) and killed (SIGKILL).
  *
  * **Details** Everything a fiber does after it was forked or has waited goes through its scheduler. Once dead, no task runs
- * again: no finalizer, no observer. Only what is started with `immediate: false` is bound to it from its first step on.
+ * again: no finalizer, no observer. All its fibers have one queue; Effect's own scheduler has one for each. Only what is started with `immediate: false` is bound to it from its first step on.
  */
 export class LifeScheduler implements Scheduler {
   private readonly tasks = new PriorityBuckets<Task>()

@@ -8,8 +8,9 @@ import { NodeContext } from "../../src/definition/NodeContext.js"
 import * as Workflow from "../../src/definition/Workflow.js"
 import { Limits } from "../../src/model/Limits.js"
 import { type Hook, makeGate } from "./handlers.js"
+import type { EngineProcess } from "./process.js"
 import { N } from "./streamFixtures.js"
-import { scenario } from "./world.js"
+import { scenario, type World } from "./world.js"
 
 const Ask = Node.trigger("ask", { payload: N, outputs: { n: N } })
 const Both = Node.make("both", { inputs: { n: Input.stream(N), more: Input.stream(N) }, outputs: { sum: N } })
@@ -48,20 +49,29 @@ const workflows = (beside: Hook = nothing, begins: Effect.Effect<unknown> = Effe
     ])
   )
 
-scenario("a reader of another run gives way to what must run alone, and is not charged with its deaths", (world) =>
+type Does = (process: EngineProcess) => Effect.Effect<unknown, unknown>
+
+/** Lets processes die while a step runs until it has to run alone: the first begins the run, and the last does something before. */
+const suspected = (world: World, begin: Does, last: Does = () => Effect.void) =>
   Effect.gen(function* () {
     for (let life = 1; life <= Limits.crashesBeforeAlone; life++) {
       const gate = yield* makeGate
       const process = yield* world.start({ workflows: workflows(gate.hook) })
-      if (life === 1) yield* process.engine.start(Lone, { n: 1 }, { runId: "alone" })
+      if (life === 1) yield* begin(process)
       yield* gate.arrived
-      // Goes on when it is told to, in the next life.
-      if (life === Limits.crashesBeforeAlone) {
-        yield* process.engine.pause("alone")
-        yield* world.until("alone", "paused")
-      }
+      if (life === Limits.crashesBeforeAlone) yield* last(process)
       yield* world.kill(process)
     }
+  })
+
+scenario("a reader of another run gives way to what must run alone, and is not charged with its deaths", (world) =>
+  Effect.gen(function* () {
+    yield* suspected(
+      world,
+      ({ engine }) => engine.start(Lone, { n: 1 }, { runId: "alone" }),
+      // Goes on when it is told to, in the next life.
+      ({ engine }) => Effect.zipRight(engine.pause("alone"), world.until("alone", "paused"))
+    )
     const gate = yield* makeGate
     const reading = yield* Effect.makeLatch()
     const first = yield* world.start({ workflows: workflows(gate.hook, reading.open) })
@@ -82,13 +92,7 @@ scenario("a reader of another run gives way to what must run alone, and is not c
 
 scenario("a reader gives way to what must run alone in its own run, and goes on behind it", (world) =>
   Effect.gen(function* () {
-    for (let life = 1; life <= Limits.crashesBeforeAlone; life++) {
-      const gate = yield* makeGate
-      const process = yield* world.start({ workflows: workflows(gate.hook) })
-      if (life === 1) yield* process.engine.start(Busy, { n: 5 }, { runId: "a" })
-      yield* gate.arrived
-      yield* world.kill(process)
-    }
+    yield* suspected(world, ({ engine }) => engine.start(Busy, { n: 5 }, { runId: "a" }))
     const gate = yield* makeGate
     const last = yield* world.start({ workflows: workflows(gate.hook) })
     yield* gate.arrived
